@@ -1,0 +1,91 @@
+"""Two observations → differences. Pure: no I/O, no clock but the budget's."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shadow.compare.bodies import compare_bodies
+from shadow.compare.difference import Difference
+from shadow.compare.headers import compare_headers
+from shadow.compare.rules import Rules
+from shadow.compare.walk import NO_RULES, Budget
+from shadow.model import Answer, NoAnswer, Observation, Response
+
+
+class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds, and the comparing rules by endpoint (`*` holds at every endpoint)."""
+
+    budget: Budget = Budget()
+    max_decoded: int = 128 * 1024 * 1024
+    """Bytes a body may have after content-decoding."""
+    rules: dict[str, Rules] = {}
+
+    def rules_at(self, endpoint: str) -> Rules:
+        """The rules of an endpoint."""
+        return self.rules.get(endpoint) or self.rules.get("*", NO_RULES)
+
+
+DEFAULTS = CompareOptions()
+
+
+def compare(
+    baseline: Observation,
+    candidate: Observation,
+    endpoint: str = "",
+    options: CompareOptions = DEFAULTS,
+) -> list[Difference]:
+    """Every difference between what two services did with one request."""
+    if isinstance(baseline, Answer) and isinstance(candidate, Answer):
+        return compare_responses(
+            baseline.response, candidate.response, options.rules_at(endpoint), options
+        )
+    return [_no_answer(baseline, candidate)]
+
+
+def compare_responses(
+    baseline: Response, candidate: Response, rules: Rules, options: CompareOptions
+) -> list[Difference]:
+    """Every difference of two responses. A body cut short on either side is not compared."""
+    found: list[Difference] = []
+    if baseline.status != candidate.status:
+        found.append(
+            Difference(
+                where="status",
+                kind="value_changed",
+                name="",
+                baseline=str(baseline.status),
+                candidate=str(candidate.status),
+                detail=(baseline.status, candidate.status),
+            )
+        )
+    found.extend(compare_headers(baseline, candidate))
+    if not baseline.truncated and not candidate.truncated:
+        found.extend(_bodies(baseline, candidate, rules, options))
+    return found
+
+
+def _bodies(
+    baseline: Response, candidate: Response, rules: Rules, options: CompareOptions
+) -> list[Difference]:
+    if baseline.body == candidate.body and baseline.headers == candidate.headers:
+        return []
+    return compare_bodies(baseline, candidate, rules, options.budget, options.max_decoded)
+
+
+def _no_answer(baseline: Observation, candidate: Observation) -> Difference:
+    def told(side: Observation) -> str:
+        if isinstance(side, NoAnswer):
+            return f"{side.kind}: {side.detail}" if side.detail else side.kind
+        return f"HTTP {side.response.status}"
+
+    failed = candidate if isinstance(candidate, NoAnswer) else baseline
+    assert isinstance(failed, NoAnswer)
+    kind: str = failed.kind if failed is candidate else f"baseline-{failed.kind}"
+    return Difference(
+        where="transport",
+        kind="no_answer",
+        name="",
+        baseline=told(baseline),
+        candidate=told(candidate),
+        detail=kind,
+    )

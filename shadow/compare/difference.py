@@ -1,0 +1,56 @@
+"""One difference between two observations, before it is judged."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Self
+
+import msgspec
+
+from shadow.compare.paths import Path
+from shadow.model import Kind, Where
+
+
+class Absent:
+    """The value of a place that one side does not have."""
+
+    _one: Self | None = None
+
+    def __new__(cls) -> Self:
+        """Return the one instance."""
+        if cls._one is None:
+            cls._one = super().__new__(cls)
+        return cls._one
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __reduce__(self) -> tuple[type[Absent], tuple[()]]:
+        """Stay the one instance across processes."""
+        return (Absent, ())
+
+
+ABSENT: Final = Absent()
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference at one place.
+
+    In a JSON body `baseline` and `candidate` are JSON values as `json_text` reads them; in a
+    header, a status, a transport failure or any other body they are text. `around` is the
+    pair of objects that hold the place, where there is one.
+    """
+
+    where: Where
+    kind: Kind
+    path: Path = ()
+    name: str | None = None
+    """The place where it is no JSON path: a header name, or empty for a whole body."""
+    baseline: Any = ABSENT
+    candidate: Any = ABSENT
+    detail: tuple[Any, Any] | str | None = None
+    """Pair of statuses, of JSON types, or the kind of failure; part of the signature."""
+    around: tuple[Any, Any] | None = None
+    spelling: str | None = None
+    """For kind `spelling`: the aspect that differs (`key-order`, `space`, `escape`, …)."""
+    rule: str | None = None
+    """The comparing rule that allows it (a tolerance), or None."""

@@ -1,0 +1,354 @@
+"""Walks two JSON documents and yields every difference. The walk decides what differs.
+
+It never recurses, so any depth is safe; it counts what it visits against a `Budget`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any, Final
+
+import msgspec
+
+from shadow.compare import diff
+from shadow.compare.difference import ABSENT, Difference
+from shadow.compare.json_text import (
+    Document,
+    Json,
+    Number,
+    Repeated,
+    decimal_key,
+    escapes,
+    json_type,
+    read_exact,
+)
+from shadow.compare.paths import Step, unlink
+from shadow.compare.rules import ListRule, Rules, key_of
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What comparing one body may cost; beyond it one coarse `over_budget` is reported."""
+
+    nodes: int = 2_000_000
+    seconds: float = 5.0
+    differences: int = 1_000
+
+
+class _OverBudgetError(Exception):
+    pass
+
+
+NO_RULES: Final = Rules()
+encode: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
+_Work = tuple[Step | None, Any, Any, tuple[Any, Any] | None]
+
+
+def walk(
+    baseline: Document,
+    candidate: Document,
+    rules: Rules = NO_RULES,
+    budget: Budget | None = None,
+) -> list[Difference]:
+    """Every difference of two documents: values first, spellings of equal values too.
+
+    No difference other than kind `spelling` exactly when the values are type-strictly equal.
+    """
+    if baseline.text == candidate.text:
+        return []
+    if escapes(baseline.text) != escapes(candidate.text):
+        baseline, candidate = read_exact(baseline.text), read_exact(candidate.text)
+    return _Walk(baseline, candidate, rules, budget or Budget()).run()
+
+
+class _Walk:
+    def __init__(
+        self, baseline: Document, candidate: Document, rules: Rules, budget: Budget
+    ) -> None:
+        self.rules = rules
+        self.budget = budget
+        self.repeats = baseline.repeats or candidate.repeats
+        self.spelled = "\\" in baseline.text or "\\" in candidate.text
+        self.found: list[Difference] = []
+        self.nodes = 0
+        self.deadline = time.perf_counter() + budget.seconds
+        self.stack: list[_Work] = [(None, baseline.value, candidate.value, None)]
+
+    def run(self) -> list[Difference]:
+        try:
+            while self.stack:
+                self.visit(*self.stack.pop())
+        except _OverBudgetError as over:
+            self.found.append(
+                Difference(
+                    where="body",
+                    kind="over_budget",
+                    baseline=f"comparing stopped: {over}",
+                    candidate=f"comparing stopped: {over}",
+                )
+            )
+        return self.found
+
+    def spend(self, nodes: int) -> None:
+        before = self.nodes
+        self.nodes += nodes
+        if self.nodes > self.budget.nodes:
+            raise _OverBudgetError(f"more than {self.budget.nodes} values")
+        if self.nodes >> 10 != before >> 10 and time.perf_counter() > self.deadline:
+            raise _OverBudgetError(f"more than {self.budget.seconds:g} s")
+
+    def add(self, difference: Difference) -> None:
+        if len(self.found) >= self.budget.differences:
+            raise _OverBudgetError(f"more than {self.budget.differences} differences")
+        self.found.append(difference)
+
+    def visit(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
+        self.spend(1)
+        if isinstance(left, dict) and isinstance(right, dict):
+            if not self.same(left, right):
+                self.objects(step, left, right)
+        elif isinstance(left, list) and isinstance(right, list):
+            if not self.same(left, right):
+                self.lists(step, left, right)
+        else:
+            self.leaves(step, left, right, around)
+
+    def same(self, left: Json, right: Json) -> bool:
+        """Nothing to report below: equal values in one spelling (C speed, else False)."""
+        if self.repeats or self.spelled:
+            return False
+        try:
+            return bool(left == right) and encode(left) == encode(right)
+        except (RecursionError, UnicodeEncodeError):
+            return False
+
+    def leaves(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
+        types = (json_type(left), json_type(right))
+        if types[0] != types[1]:
+            self.leaf("type_changed", step, left, right, around, types)
+        elif isinstance(left, Number):
+            if left.lexeme != right.lexeme:
+                equal = decimal_key(left.lexeme) == decimal_key(right.lexeme)
+                kind = "spelling" if equal else "value_changed"
+                self.leaf(kind, step, left, right, around, spelling="number" if equal else None)
+        elif left != right:
+            self.leaf("value_changed", step, left, right, around)
+        elif getattr(left, "lexeme", None) != getattr(right, "lexeme", None):
+            self.leaf("spelling", step, left, right, around, spelling="escape")
+
+    def leaf(  # noqa: PLR0917 - the order is that of the work item
+        self,
+        kind: Any,
+        step: Step | None,
+        left: Json,
+        right: Json,
+        around: Any,
+        detail: tuple[str, str] | None = None,
+        spelling: str | None = None,
+    ) -> None:
+        path = unlink(step)
+        rule = None
+        if kind in ("value_changed", "type_changed"):
+            tolerance = self.rules.tolerance(path, left, right)
+            rule = f"tolerance:{tolerance.path.text}" if tolerance else None
+        self.add(
+            Difference(
+                where="body",
+                kind=kind,
+                path=path,
+                baseline=left,
+                candidate=right,
+                detail=detail,
+                around=around,
+                spelling=spelling,
+                rule=rule,
+            )
+        )
+
+    def objects(self, step: Step | None, left: dict[str, Json], right: dict[str, Json]) -> None:
+        around = (left, right)
+        self.repeated_names(step, left, right)
+        work: list[_Work] = []
+        for key, value in left.items():
+            if key in right:
+                work.append((Step(step, key), value, right[key], around))
+            else:
+                self.one_sided("missing", Step(step, key), value, around)
+        for key, value in right.items():
+            if key not in left:
+                self.one_sided("extra", Step(step, key), value, around)
+        self.spend(len(work))
+        shared = [key for key in left if key in right]
+        if shared != [key for key in right if key in left]:
+            self.leaf("spelling", step, left, right, around, spelling="object-key-order")
+        self.stack.extend(reversed(work))
+
+    def repeated_names(self, step: Step | None, left: Json, right: Json) -> None:
+        """A name that one side gives more often than the other."""
+        if not isinstance(left, Repeated) and not isinstance(right, Repeated):
+            return
+        counts = [
+            Counter(key for key, _ in side.pairs)
+            if isinstance(side, Repeated)
+            else Counter(side.keys())
+            for side in (left, right)
+        ]
+        for key in counts[0].keys() & counts[1].keys():
+            more = counts[1][key] - counts[0][key]
+            if more:
+                self.add(
+                    Difference(
+                        where="body",
+                        kind="extra" if more > 0 else "missing",
+                        path=unlink(Step(step, key)),
+                        baseline=left,
+                        candidate=right,
+                        detail="repeated",
+                        around=(left, right),
+                    )
+                )
+            elif counts[0][key] > 1:
+                self.repeated_values(step, key, left, right)
+
+    def repeated_values(self, step: Step | None, key: str, left: Json, right: Json) -> None:
+        """The values of a name that both sides repeat as often; the last is walked anyway."""
+        pairs = [
+            [value for name, value in side.pairs if name == key][:-1] for side in (left, right)
+        ]
+        for value, other in zip(*pairs, strict=True):
+            self.stack.append((Step(step, key), value, other, (left, right)))
+
+    def one_sided(self, kind: Any, step: Step, value: Json, around: Any) -> None:
+        absent, present = (value, ABSENT) if kind == "missing" else (ABSENT, value)
+        self.add(
+            Difference(
+                where="body",
+                kind=kind,
+                path=unlink(step),
+                baseline=absent,
+                candidate=present,
+                around=around,
+            )
+        )
+
+    def lists(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        self.spend(len(left) + len(right))
+        rule = self.rules.for_list(unlink(step)) if self.rules.lists else None
+        if rule is not None:
+            self.ruled(rule, step, left, right)
+            return
+        if len(left) == len(right) and self.still(left, right):
+            self.pairs(step, left, right, [(i, i) for i in range(len(left))])
+            return
+        ours, theirs = diff.tokens(left, right, repeats=self.repeats)
+        if not diff.moved(ours, theirs):
+            self.by_position(step, left, right)
+        elif len(ours) == len(theirs) and Counter(ours) == Counter(theirs):
+            self.whole_list("reordered", step, left, right)
+        else:
+            self.aligned(step, left, right, diff.align(ours, theirs))
+
+    def still(self, left: list[Json], right: list[Json]) -> bool:
+        """Cheap proof that no item moved: at most one position differs."""
+        if self.repeats:
+            return False
+        try:
+            return sum(map(_differs, left, right)) <= 1
+        except RecursionError:
+            return True
+
+    def by_position(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        shortest = min(len(left), len(right))
+        for index in range(shortest, len(left)):
+            self.one_sided("missing", Step(step, index), left[index], None)
+        for index in range(shortest, len(right)):
+            self.one_sided("extra", Step(step, index), right[index], None)
+        self.pairs(step, left, right, [(i, i) for i in range(shortest)])
+
+    def aligned(
+        self,
+        step: Step | None,
+        left: list[Json],
+        right: list[Json],
+        alignment: diff.Alignment | None,
+    ) -> None:
+        if alignment is None:
+            self.whole_list("length_changed", step, left, right)
+            return
+        for index in alignment.removed:
+            self.one_sided("missing", Step(step, index), left[index], None)
+        for index in alignment.added:
+            self.one_sided("extra", Step(step, index), right[index], None)
+        self.pairs(step, left, right, list(alignment.changed))
+
+    def pairs(
+        self, step: Step | None, left: list[Json], right: list[Json], pairs: list[tuple[int, int]]
+    ) -> None:
+        """Walk into items that stand for each other; the path is the baseline's position."""
+        self.stack.extend(
+            (Step(step, ours), left[ours], right[theirs], None) for ours, theirs in reversed(pairs)
+        )
+
+    def whole_list(self, kind: Any, step: Step | None, left: Json, right: Json) -> None:
+        if kind == "length_changed" and len(left) == len(right):
+            kind = "value_changed"
+        self.add(
+            Difference(where="body", kind=kind, path=unlink(step), baseline=left, candidate=right)
+        )
+
+    def ruled(self, rule: ListRule, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        if rule.key is None:
+            self.multiset(step, left, right)
+            return
+        ours, theirs = diff.tokens(
+            [key_of(item, rule.key) for item in left], [key_of(item, rule.key) for item in right]
+        )
+        self.keyed(step, (left, ours), (right, theirs))
+
+    def keyed(
+        self,
+        step: Step | None,
+        baseline: tuple[list[Json], list[int]],
+        candidate: tuple[list[Json], list[int]],
+    ) -> None:
+        """Match items by key: the n-th item of a key stands for the n-th of the other side."""
+        (left, ours), (right, theirs) = baseline, candidate
+        places: dict[int, list[int]] = {}
+        for index in range(len(right) - 1, -1, -1):
+            places.setdefault(theirs[index], []).append(index)
+        pairs = []
+        for index, key in enumerate(ours):
+            if places.get(key):
+                pairs.append((index, places[key].pop()))
+            else:
+                self.one_sided("missing", Step(step, index), left[index], None)
+        for index in sorted(index for rest in places.values() for index in rest):
+            self.one_sided("extra", Step(step, index), right[index], None)
+        self.pairs(step, left, right, pairs)
+
+    def multiset(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """Match equal items wherever they stand; what is left over pairs up in order."""
+        ours, theirs = diff.tokens(left, right, repeats=self.repeats)
+        extra = Counter(theirs)
+        rest_left = []
+        for index, token in enumerate(ours):
+            if extra[token]:
+                extra[token] -= 1
+            else:
+                rest_left.append(index)
+        rest_right = []
+        for index in range(len(theirs) - 1, -1, -1):
+            if extra[theirs[index]]:
+                extra[theirs[index]] -= 1
+                rest_right.append(index)
+        rest_right.reverse()
+        paired = min(len(rest_left), len(rest_right))
+        for index in rest_left[paired:]:
+            self.one_sided("missing", Step(step, index), left[index], None)
+        for index in rest_right[paired:]:
+            self.one_sided("extra", Step(step, index), right[index], None)
+        self.pairs(step, left, right, list(zip(rest_left, rest_right, strict=False)))
+
+
+def _differs(left: Json, right: Json) -> bool:
+    return bool(left != right)

@@ -1,0 +1,106 @@
+"""deepdiff's traps, pinned: each is shown to be real, and not to reach a verdict of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from deepdiff import DeepDiff
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.compare import diff
+from shadow.compare.json_text import read
+from shadow.compare.walk import walk
+from tests.compare.values import text
+
+TRAPS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "an integer equals a float in a list": ([1, 2], [1.0, 2], {}),
+    "true equals 1 in a list": ([1, 2], [True, 2], {}),
+    "keys that start with two underscores are skipped": ({"__a": 1}, {"__a": 2}, {}),
+    "minus zero equals zero": ({"a": -0.0}, {"a": 0.0}, {}),
+    "significant_digits rounds integers": (
+        {"a": 2**53 + 1},
+        {"a": 2**53},
+        {"significant_digits": 5, "number_format_notation": "e"},
+    ),
+    "ignore_numeric_type_changes makes true equal 1": (
+        {"a": True},
+        {"a": 1},
+        {"ignore_numeric_type_changes": True},
+    ),
+    "ignore_order hides multiplicity": ([1, 1, 2], [1, 2, 2], {"ignore_order": True}),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_deepdiff_calls_equal_is_a_difference_here(trap: str) -> None:
+    left, right, options = TRAPS[trap]
+    assert DeepDiff(left, right, **options) == {}
+    found = walk(read(text(left)), read(text(right)))
+    assert [difference for difference in found if difference.kind != "spelling"]
+
+
+def test_deepdiff_fails_on_depth_and_the_walk_does_not() -> None:
+    left: Any = 1
+    right: Any = 2
+    for _ in range(600):
+        left, right = [left], [right]
+    with pytest.raises(RecursionError):
+        DeepDiff(left, right)
+    spelled = ["[" * 600 + n + "]" * 600 for n in "12"]
+    assert len(walk(read(spelled[0]), read(spelled[1]))) == 1
+
+
+def test_deepdiff_reports_a_whole_object_where_few_keys_are_common() -> None:
+    left = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}
+    right = {"a": 2, "v": 1, "w": 1, "x": 1, "y": 1, "z": 1}
+    assert list(DeepDiff(left, right)["values_changed"]) == ["root"]
+    found = walk(read(text(left)), read(text(right)))
+    assert ("a",) in {difference.path for difference in found}
+
+
+LISTS = st.lists(st.integers(0, 5), max_size=30)
+
+
+@given(LISTS, LISTS)
+def test_an_alignment_turns_one_list_into_the_other(left: list[int], right: list[int]) -> None:
+    alignment = diff.align(left, right)
+    assert alignment is not None
+    changed = {ours: right[theirs] for ours, theirs in alignment.changed}
+    kept = [
+        changed.get(index, item)
+        for index, item in enumerate(left)
+        if index not in alignment.removed
+    ]
+    new = iter(kept)
+    built = [right[index] if index in alignment.added else next(new) for index in range(len(right))]
+    assert built == right
+    assert next(new, None) is None
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.lists(st.integers(0, 9), max_size=12))
+def test_moved_is_true_exactly_when_an_item_stands_elsewhere(
+    left: list[int], right: list[int]
+) -> None:
+    width = max(len(left), len(right))
+    ours = [left[i] if i < len(left) else None for i in range(width)]
+    theirs = [right[i] if i < len(right) else None for i in range(width)]
+    off = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    expected = bool({a for a, _ in off if a is not None} & {b for _, b in off if b is not None})
+    assert diff.moved(left, right) == expected
+
+
+def test_lists_beyond_the_bound_are_not_aligned() -> None:
+    assert diff.align(list(range(3_000)), list(range(1, 3_000))) is not None
+    assert diff.align(list(range(3_000)), list(range(3_000))[::-1]) is None
+
+
+@given(st.lists(st.sampled_from(["1", '"1"', "true", "1.0", "null", '{"lexeme":"1"}', '["1"]'])))
+def test_only_equal_items_share_a_token(lexemes: list[str]) -> None:
+    items = read("[" + ",".join(lexemes) + "]").value
+    for repeats in (False, True):
+        (tokens,) = diff.tokens(items, repeats=repeats)
+        for i, left in enumerate(lexemes):
+            for j, right in enumerate(lexemes):
+                assert (tokens[i] == tokens[j]) == (left == right)
