@@ -1,19 +1,63 @@
 # `make help` lists the targets. Each does its own set-up, from nothing.
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUILD := .build
+
+GO_SOURCES := $(shell find services/go -name '*.go' -o -name 'go.*' -o -name '*.txt')
+RUST_SOURCES := $(shell find services/rust -path services/rust/target -prune -o -name '*.rs' -print -o -name 'Cargo.*' -print -o -name '*.txt' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test lint format lock bench captures docs clean
+.PHONY: help setup services demo test quick lint format lock captures docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: $(VENV)/.ready  ## virtual environment with the locked dependencies
+
+$(BUILD)/.ready: services/build.sh $(GO_SOURCES) $(RUST_SOURCES)
+	services/build.sh $(BUILD)
+	@touch $@
+
+services: $(BUILD)/.ready  ## build the Go and the Rust service
+
+demo: setup  ## replay recorded requests against both services
+	@services/demo.sh
+
+test: setup services lint  ## everything CI checks
+	$(BIN)/pytest
+
+quick: setup  ## the tests that need no service
+	$(BIN)/pytest -m 'not e2e'
+
+lint: setup  ## formatting, lint, types, layers, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup  ## pin what pyproject.toml asks for; needs uv
+	uv pip compile --universal --quiet pyproject.toml --group dev --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --python-version 3.11 -o requirements.lock
+
+captures: setup services  ## record replay_data/catalogue*.jsonl.gz anew
+	$(BIN)/python services/record.py
+
+docs: setup  ## write docs/reference from the code
+	$(BIN)/python docs/generate.py
+
+clean:  ## remove what was built
+	rm -rf $(VENV) $(BUILD) .shadow services/rust/target

@@ -113,20 +113,23 @@ def align(baseline: Sequence[int], candidate: Sequence[int]) -> Alignment | None
 
 
 def _deepdiff(left: list[str], right: list[str], offset: int) -> Alignment:
-    # One item a list would be read as a change of the root: the sentinels keep it a list.
-    found = DeepDiff(["<", *left, ">"], ["<", *right, ">"], view="tree")
-    shift = offset - 1
-    removed = [_position(level, "t1") + shift for level in found.get("iterable_item_removed", ())]
-    added = [_position(level, "t2") + shift for level in found.get("iterable_item_added", ())]
-    changed = [
-        (_position(level, "t1") + shift, _position(level, "t2") + shift)
-        for level in found.get("values_changed", ())
-    ]
+    found = DeepDiff(left, right, view="tree")
+    removed = [_position(level, "t1") for level in found.get("iterable_item_removed", ())]
+    added = [_position(level, "t2") for level in found.get("iterable_item_added", ())]
+    changed: list[tuple[int, int]] = []
+    for level in found.get("values_changed", ()):
+        if level.up.t2_child_rel is None:
+            # An item removed and another added at one position: deepdiff calls it a change.
+            removed.append(_position(level, "t1"))
+            added.append(_position(level, "t1"))
+        else:
+            changed.append((_position(level, "t1"), _position(level, "t2")))
     return Alignment(
-        removed=tuple(sorted(removed)), added=tuple(sorted(added)), changed=tuple(sorted(changed))
+        removed=tuple(sorted(index + offset for index in removed)),
+        added=tuple(sorted(index + offset for index in added)),
+        changed=tuple(sorted((ours + offset, theirs + offset) for ours, theirs in changed)),
     )
 
 
 def _position(level: Any, side: str) -> int:
-    relation = getattr(level.up, f"{side}_child_rel") or level.up.t1_child_rel
-    return int(relation.param)
+    return int(getattr(level.up, f"{side}_child_rel").param)

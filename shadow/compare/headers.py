@@ -107,7 +107,8 @@ def _names(left: Headers, right: Headers) -> list[Difference]:
             _header("spelling", "", ", ".join(ours), ", ".join(theirs), "header-name-case")
         )
     shared = set(folded[0]) & set(folded[1])
-    if [n for n in folded[0] if n in shared] != [n for n in folded[1] if n in shared]:
+    orders = [list(dict.fromkeys(name for name in side if name in shared)) for side in folded]
+    if orders[0] != orders[1]:
         found.append(_header("spelling", "", ", ".join(ours), ", ".join(theirs), "header-order"))
     return found
 

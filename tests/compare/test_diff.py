@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from deepdiff import DeepDiff
-from hypothesis import given
+from deepdiff import DeepDiff  # noqa: TID251 - its traps are what is shown here
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.compare import diff
@@ -64,6 +64,7 @@ LISTS = st.lists(st.integers(0, 5), max_size=30)
 
 
 @given(LISTS, LISTS)
+@settings(max_examples=500)
 def test_an_alignment_turns_one_list_into_the_other(left: list[int], right: list[int]) -> None:
     alignment = diff.align(left, right)
     assert alignment is not None

@@ -1,0 +1,67 @@
+"""`shadow replay`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shadow.cli import options
+
+
+@click.command(name="replay", short_help="Send a capture to both services and compare.")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE…")
+@click.option(
+    "--go",
+    "--baseline",
+    "baseline",
+    metavar="URL",
+    help="The service trusted today; `recorded` takes the capture's own responses.",
+)
+@click.option("--rust", "--candidate", "candidate", metavar="URL", help="The service under test.")
+@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing.")
+@click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Exchanges due a second.")
+@click.option(
+    "--ceiling",
+    type=click.FloatRange(0, min_open=True),
+    help="Exchanges a second never exceeded, whatever the schedule says.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    help="Follow the capture's timeline, so many times as fast.",
+)
+@click.option(
+    "--timeout",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds a request may take in all.",
+)
+@click.option(
+    "--sides",
+    type=click.Choice(["together", "in-turn"]),
+    default="together",
+    show_default=True,
+    help="Ask both at once, or one after the other in random order (fair on one machine).",
+)
+@click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
+@options.selection
+@options.run
+def command(**given: Any) -> int:
+    """Send recorded requests to the Go service and to its Rust rewrite and compare the answers.
+
+    CAPTURE is a native capture, a HAR file or a GoReplay file, also compressed; what it is is
+    recognised by its content. Reads (GET, HEAD, OPTIONS and `[safety] reads`) are sent; writes
+    only with --allow-writes.
+
+    \b
+    shadow replay capture.jsonl.gz --go http://127.0.0.1:8080 --rust http://127.0.0.1:8081
+    shadow replay traffic.har --go recorded --rust http://127.0.0.1:8081
+    """
+    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.replay.replay import replay  # noqa: PLC0415 - as above
+
+    return replay(plans.replay_plan(given), plans.output(given))

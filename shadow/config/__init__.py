@@ -1,0 +1,1 @@
+"""shadow.toml and flags → each area's frozen options. Only `cli` imports this package."""

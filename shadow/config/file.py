@@ -1,0 +1,203 @@
+"""shadow.toml: its tables, where it is found, and what is wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final, get_args, get_type_hints
+
+import msgspec
+
+from shadow.errors import ConfigError
+
+FILE_NAME: Final = "shadow.toml"
+
+
+class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[targets.baseline]` and `[targets.candidate]`: where a service is and how to ask it."""
+
+    name: str | None = None
+    """Label in events and reports; `go` and `rust` unless given."""
+    url: str | None = None
+    """Scheme, host and port, like `http://127.0.0.1:8080`."""
+    headers: dict[str, str] = {}
+    """Headers set on every request to this side; `${VAR}` reads the environment."""
+    keep_host: bool = False
+    """Send the recorded `Host` instead of the target's own."""
+    verify_tls: bool = True
+    """Check the certificate of an https target."""
+
+
+class TargetsTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[targets]`: the two services."""
+
+    baseline: TargetTable = TargetTable()
+    candidate: TargetTable = TargetTable()
+
+
+class EndpointsTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[endpoints]`: how requests are grouped."""
+
+    templates: list[str] = []
+    """Templates like `GET /v1/items/{id}`; others are inferred from the target."""
+    owners: dict[str, str] = {}
+    """Team responsible for an endpoint, shown in findings."""
+
+
+class SafetyTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[safety]`: what may be sent where."""
+
+    reads: list[str] = []
+    """Endpoints with other methods than GET, HEAD and OPTIONS that only read."""
+    never: list[str] = []
+    """Hosts that must never be a target."""
+
+
+class ListTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[compare.lists]]`: how the items of a list are matched."""
+
+    endpoint: str = "*"
+    """Endpoint, or `*` for every one."""
+    path: str
+    """RFC 9535 path of the list, `$.items`."""
+    key: str | None = None
+    """Match items by this member, `id` or nested `meta.id`."""
+    unordered: bool = False
+    """Match equal items wherever they stand."""
+
+
+class ToleranceTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[compare.tolerances]]`: how far apart two values may be."""
+
+    endpoint: str = "*"
+    """Endpoint, or `*` for every one."""
+    path: str
+    """RFC 9535 path of the value, `$.items[*].score`."""
+    absolute: float | None = None
+    """Largest difference, in the value's unit."""
+    relative: float | None = None
+    """Largest difference as a share of the baseline's value."""
+    ulp: int | None = None
+    """Largest difference in steps of a double."""
+    seconds: float | None = None
+    """Largest difference of two RFC 3339 times."""
+
+
+class CompareTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[compare]`: comparing rules by endpoint and path."""
+
+    lists: list[ListTable] = []
+    tolerances: list[ToleranceTable] = []
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole `shadow.toml`."""
+
+    targets: TargetsTable = TargetsTable()
+    endpoints: EndpointsTable = EndpointsTable()
+    safety: SafetyTable = SafetyTable()
+    compare: CompareTable = CompareTable()
+    source: str = ""
+    """The file it was read from, empty for none (not a key of the file)."""
+
+
+def find(start: Path | None = None) -> Path | None:
+    """The nearest `shadow.toml`, from the working directory upward."""
+    here = (start or Path.cwd()).resolve()
+    return next(
+        (folder / FILE_NAME for folder in (here, *here.parents) if (folder / FILE_NAME).is_file()),
+        None,
+    )
+
+
+def load(path: str | None = None) -> Config:
+    """Read the named file, or the nearest one, or nothing. Raises ConfigError."""
+    source = Path(path) if path else find()
+    if source is None:
+        return Config()
+    try:
+        text = source.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"cannot read config {source}: {reason}", "check --config") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: {error}", "fix the TOML at that place") from None
+    return parse(data, text=text, source=str(source))
+
+
+def parse(data: dict[str, Any], *, text: str = "", source: str = FILE_NAME) -> Config:
+    """Check a decoded file: unknown keys, types, `${VAR}`. Raises ConfigError."""
+    reader = _Reader(text, source)
+    reader.check(data, Config, "")
+    expanded = reader.expand(data, "")
+    try:
+        return msgspec.convert({**expanded, "source": source}, Config)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at ")
+        key = place.strip("`").removeprefix("$.") or "top level"
+        where = reader.line_of(key.rpartition(".")[2].partition("[")[0])
+        raise ConfigError(
+            f"{source}{where}: {key}: {reason}", "see docs/reference/config.md"
+        ) from None
+
+
+class _Reader:
+    """Checks one file, and finds the line of a key for the message."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.lines = text.splitlines()
+        self.source = source
+
+    def line_of(self, key: str) -> str:
+        wanted = re.compile(rf"""^\s*\[*[\w."']*?["']?{re.escape(key)}["']?\s*[\].=]""")
+        for number, line in enumerate(self.lines, 1):
+            if wanted.match(line):
+                return f":{number}"
+        return ""
+
+    def check(self, data: Any, shape: Any, place: str) -> None:
+        """Refuse unknown keys, with the nearest known name."""
+        if isinstance(data, list):
+            inner = next(iter(get_args(shape)), None)
+            for item in data:
+                self.check(item, inner, place)
+        if not isinstance(data, dict) or not _is_struct(shape):
+            return
+        hints = get_type_hints(shape)
+        known = [name for name in hints if name != "source"]
+        for key, value in data.items():
+            name = f"{place}.{key}" if place else key
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+                raise ConfigError(f"{self.source}{self.line_of(key)}: unknown key {name}", hint)
+            self.check(value, hints[key], name)
+
+    def expand(self, value: Any, place: str) -> Any:
+        """Replace `${VAR}` in every string by the environment's value."""
+        if isinstance(value, dict):
+            return {key: self.expand(item, f"{place}.{key}") for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.expand(item, place) for item in value]
+        if not isinstance(value, str):
+            return value
+
+        def one(match: re.Match[str]) -> str:
+            name = match[1]
+            if name not in os.environ:
+                raise ConfigError(
+                    f"{self.source}: {place.lstrip('.')} needs the environment variable {name}",
+                    f"export {name}=… before the command",
+                )
+            return os.environ[name]
+
+        return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", one, value)
+
+
+def _is_struct(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, msgspec.Struct)

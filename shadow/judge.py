@@ -1,0 +1,174 @@
+"""THE story: two observations of one request, and what is thought of them.
+
+    observations → differences → a class for each → noise → accepted → outcome
+
+From difference to verdict, the first that applies: a comparing rule or a class with policy
+`allow` → equivalent; noise; an acceptance rule → accepted; else divergent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shadow.compare import DEFAULTS, CompareOptions, compare
+from shadow.compare.classes import classify
+from shadow.compare.classes.base import DivergenceClass, Pair
+from shadow.compare.difference import ABSENT, Difference
+from shadow.compare.json_text import to_text
+from shadow.compare.paths import normalized, pattern
+from shadow.model import (
+    Answer,
+    Divergence,
+    Exchange,
+    Judgement,
+    NoAnswer,
+    Observation,
+    Outcome,
+    Verdict,
+)
+
+HOLLOW: Final = frozenset({401, 403, 404, 409, *range(500, 600)})
+"""Statuses that show a recorded success was not repeated."""
+
+QUIET: Final = frozenset(
+    {
+        "header-name-case",
+        "header-order",
+        "transfer-framing",
+        "content-length-derived",
+        "connection-header",
+        "compression-framing",
+        "date-volatile",
+    }
+)
+"""Header spellings that differ on nearly every exchange: tallied, not logged."""
+
+VALUE_LIMIT: Final = 2048
+"""Characters of a compared value that are kept; masking cuts them to 1 kB afterwards."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What the judge goes by."""
+
+    compare: CompareOptions = DEFAULTS
+    all_events: bool = False
+    """Header spellings become divergences of their own instead of tallies."""
+
+
+def judge(
+    exchange: Exchange,
+    endpoint: str,
+    baseline: Observation,
+    candidate: Observation,
+    policy: Policy,
+) -> Judgement:
+    """Judge what both services did with one request."""
+    hollow = is_hollow(exchange, baseline)
+    reason = incomparable(baseline, candidate)
+    if reason:
+        return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
+    differences = compare(baseline, candidate, endpoint, policy.compare)
+    loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
+    spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
+    classes = classify(Pair(baseline, candidate, loud, exchange.request)) if loud else ()
+    divergences = tuple(
+        verdict_on(difference, cls, endpoint) for difference, cls in zip(loud, classes, strict=True)
+    )
+    outcome = outcome_of(divergences, differs=bool(differences))
+    if outcome != Outcome.DIVERGENT and (is_cut(baseline) or is_cut(candidate)):
+        return Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated", hollow=hollow)
+    return Judgement(outcome=outcome, divergences=divergences, spellings=spellings, hollow=hollow)
+
+
+def incomparable(baseline: Observation, candidate: Observation) -> str:
+    """Why two observations cannot be compared, or empty.
+
+    A reset or a protocol failure of the baseline is comparable: Go panics close the connection.
+    """
+    if isinstance(baseline, NoAnswer):
+        if isinstance(candidate, NoAnswer):
+            return "no-answer"
+        if baseline.kind in ("connect", "timeout", "tls"):
+            return f"baseline-{baseline.kind}"
+    return ""
+
+
+def is_hollow(exchange: Exchange, baseline: Observation) -> bool:
+    """The recorded answer was a success, and the baseline now refuses or fails."""
+    recorded = exchange.response
+    return (
+        recorded is not None
+        and recorded.status < 400
+        and isinstance(baseline, Answer)
+        and baseline.response is not recorded
+        and baseline.response.status in HOLLOW
+    )
+
+
+def is_cut(observation: Observation) -> bool:
+    """The body was cut short, by the recorder or by the bound on bodies."""
+    return isinstance(observation, Answer) and observation.response.truncated
+
+
+def outcome_of(divergences: Sequence[Divergence], *, differs: bool) -> Outcome:
+    """Where an exchange with these divergences ends."""
+    if any(divergence.verdict == "divergent" for divergence in divergences):
+        return Outcome.DIVERGENT
+    return Outcome.EQUIVALENT if differs else Outcome.MATCH
+
+
+def verdict_on(difference: Difference, cls: DivergenceClass | None, endpoint: str) -> Divergence:
+    """Judge one difference."""
+    verdict: Verdict = "divergent"
+    rule = None
+    if difference.rule is not None:
+        verdict, rule = "equivalent", difference.rule
+    elif difference.kind == "spelling" or (cls is not None and cls.policy == "allow"):
+        verdict, rule = "equivalent", f"class:{cls.id}" if cls else "spelling"
+    path, path_pattern = place_of(difference)
+    severity = cls.severity if cls else "benign" if verdict == "equivalent" else "breaking"
+    return Divergence(
+        where=difference.where,
+        kind=difference.kind,
+        path=path,
+        path_pattern=path_pattern,
+        signature=signature(endpoint, difference, path_pattern),
+        baseline=value_text(difference, difference.baseline),
+        candidate=value_text(difference, difference.candidate),
+        class_id=cls.id if cls else None,
+        severity=severity,
+        verdict=verdict,
+        rule=rule,
+    )
+
+
+def place_of(difference: Difference) -> tuple[str, str]:
+    """Path and path pattern of a difference."""
+    if difference.name is not None:
+        return difference.name, difference.name
+    return normalized(difference.path), pattern(difference.path)
+
+
+def signature(endpoint: str, difference: Difference, path_pattern: str) -> str:
+    """What a finding *is*, as 16 hex digits; its class is not part of it."""
+    what = [endpoint, difference.where, path_pattern, difference.kind, difference.detail]
+    text = json.dumps(what, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def value_text(difference: Difference, value: Any) -> str | None:
+    """A compared value as text: the JSON as it stood, or the header or body text."""
+    if value is ABSENT:
+        return None
+    is_json = difference.where == "body" and difference.name is None
+    if is_json and difference.kind != "over_budget" and difference.spelling not in _ABOUT_LAYOUT:
+        return to_text(value, VALUE_LIMIT)
+    return str(value)[:VALUE_LIMIT]
+
+
+_ABOUT_LAYOUT: Final = frozenset({"json-trailing-newline", "json-whitespace"})

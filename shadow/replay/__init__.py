@@ -1,0 +1,1 @@
+"""Drives both services with a capture, or pairs two captures, and keeps what was found."""

@@ -1,0 +1,78 @@
+"""How a replay is run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from shadow.endpoints import Endpoints
+from shadow.judge import Policy
+from shadow.results.runs import RunInfo
+from shadow.sending.limits import Limits
+from shadow.sending.safety import Safety
+from shadow.sending.target import Target
+
+Sides = Literal["together", "in-turn"]
+Join = Literal["id", "request"]
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which exchanges of a capture are wanted."""
+
+    sample: float = 1.0
+    """Share of sessions (of exchanges, where there are none) that is kept, 0 to 1."""
+    methods: frozenset[str] = frozenset()
+    endpoints: tuple[str, ...] = ()
+    """Shell patterns on the endpoint; empty keeps all."""
+    exclude: tuple[str, ...] = ()
+    limit: int | None = None
+    """Stop after this many exchanges have been read."""
+    seed: int = 0
+
+
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Pacing and order of a replay."""
+
+    concurrency: int = 16
+    """Exchanges in flight at once."""
+    rate: float | None = None
+    """Exchanges per second that the schedule makes due."""
+    ceiling: float | None = None
+    """Exchanges per second that are never exceeded, whatever the schedule says."""
+    speed: float | None = None
+    """Follow the capture's timeline, this many times as fast."""
+    sides: Sides = "together"
+    """Ask both services at once, or one after the other in seeded random order."""
+    seed: int = 0
+    window: int = 4096
+    """Exchanges read ahead, so that a long session does not idle the others."""
+    window_bytes: int = 64 * 1024 * 1024
+
+
+class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a replay goes by."""
+
+    captures: tuple[str, ...]
+    baseline: Target | None
+    """None takes the recorded responses for the baseline."""
+    candidate: Target
+    endpoints: Endpoints
+    safety: Safety
+    policy: Policy
+    selection: Selection
+    options: ReplayOptions
+    limits: Limits
+    info: RunInfo
+
+
+class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a diff goes by."""
+
+    baseline: str
+    candidate: str
+    join: Join
+    endpoints: Endpoints
+    policy: Policy
+    selection: Selection
+    info: RunInfo

@@ -1,0 +1,86 @@
+"""Joins two captures into pairs of recorded answers, for `shadow diff`. Streams both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Final
+
+import msgspec
+
+from shadow.captures import Broken, Record, Unsupported
+from shadow.errors import ShadowError
+from shadow.model import Exchange
+from shadow.replay.options import Join
+
+Key = tuple[str | bytes, int]
+MAX_WAITING_BYTES: Final = 2 << 30
+"""Bytes of exchanges that may wait for their partner."""
+
+
+class Paired(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange in the captures of both sides; None where a side lacks it."""
+
+    baseline: Exchange | None
+    candidate: Exchange | None
+
+
+def pair(
+    baseline: Iterator[Record], candidate: Iterator[Record], join: Join
+) -> Iterator[Paired | Broken | Unsupported]:
+    """Pair by id, or by request; the n-th of a key stands for the n-th of the other side.
+
+    Both captures are read in step, so what waits is what stands out of order. Raises
+    ShadowError when too much of that would have to be held.
+    """
+    waiting: tuple[dict[Key, Exchange], ...] = ({}, {})
+    seen: tuple[Counter[str | bytes], ...] = (Counter(), Counter())
+    unsupported: set[str] = set()
+    held = 0
+    for records in zip_longest(baseline, candidate):
+        for side, record in enumerate(records):
+            if record is None:
+                continue
+            if isinstance(record, Broken):
+                yield record
+                continue
+            if isinstance(record, Unsupported):
+                if record.id not in unsupported:
+                    unsupported.add(record.id)
+                    yield record
+                continue
+            key = _key(record, join)
+            numbered = (key, seen[side][key])
+            seen[side][key] += 1
+            partner = waiting[1 - side].pop(numbered, None)
+            if partner is None:
+                waiting[side][numbered] = record
+                held += _size(record)
+                if held > MAX_WAITING_BYTES:
+                    raise ShadowError(
+                        "the two captures are too far out of step to be joined in memory",
+                        "sort both by id, or cut them into parts with the same ids",
+                    )
+                continue
+            held -= _size(partner)
+            if side == 0:
+                yield Paired(baseline=record, candidate=partner)
+            else:
+                yield Paired(baseline=partner, candidate=record)
+    yield from (Paired(baseline=exchange, candidate=None) for exchange in waiting[0].values())
+    yield from (Paired(baseline=None, candidate=exchange) for exchange in waiting[1].values())
+
+
+def _key(exchange: Exchange, join: Join) -> str | bytes:
+    if join == "id":
+        return exchange.id
+    request = exchange.request
+    head = f"{request.method} {request.target}\n".encode("latin-1", "replace")
+    return hashlib.blake2b(head + request.body, digest_size=16).digest()
+
+
+def _size(exchange: Exchange) -> int:
+    response = exchange.response
+    return 1024 + len(exchange.request.body) + (len(response.body) if response else 0)

@@ -1,0 +1,77 @@
+"""The progress bar on stderr: none when that is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+
+from shadow.model import Outcome
+from shadow.results.tally import Tally
+
+
+class Progress:
+    """Shows how far a run has got, and lines for the operator above it."""
+
+    def __init__(self, total: int | None, *, shown: bool) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._shown = shown
+        self._bar: Bar | None = None
+        self._task = None
+        if shown and self._console.is_terminal:
+            self._bar = Bar(
+                SpinnerColumn(),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=30),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("starting", total=total)
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def tell(self, line: str) -> None:
+        """Print one line on stderr, whatever `quiet` says: something went wrong."""
+        text = "".join(c if c.isprintable() else " " for c in line)
+        if self._bar:
+            self._console.print(escape(text))
+        else:
+            sys.stderr.write(f"shadow: {text}\n")
+
+    def show(self, tally: Tally) -> None:
+        """Show what has been kept so far."""
+        if self._bar is None or self._task is None:
+            return
+        outcomes = tally.outcomes
+        self._bar.update(
+            self._task,
+            completed=tally.read,
+            description=f"{outcomes[Outcome.DIVERGENT]:,} divergent",
+        )
