@@ -1,0 +1,323 @@
+"""HAR 1.2 files, as browsers and proxies export them.
+
+A HAR tells what a browser made of an answer, not what was on the wire: bodies are decoded and
+some are missing, HTTP/2 headers come with pseudo-headers. A body that is known to be missing or
+cut is marked truncated. Source: http://www.softwareishard.com/blog/har-12-spec/
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.streams import Chunks, Damage
+from shadow.captures.syntax import (
+    MalformedError,
+    check_headers,
+    check_start,
+    check_status,
+    has_no_body,
+    unreplayable,
+)
+from shadow.errors import CaptureError
+from shadow.model import Exchange, Headers, NoAnswer, Request, Response, header, isomorphic
+
+MAX_BYTES = 512 * 1024 * 1024
+"""A HAR is one JSON document and read as a whole, so its size is bounded, decompressed."""
+
+_START = re.compile(rb'\s*\{\s*"log"\s*:')
+_URL = re.compile(r"(https?|wss?)://(?:[^/?#]*@)?([^/?#]*)([^#]*)", re.IGNORECASE | re.DOTALL)
+# Charsets in which text gives back the bytes it was decoded from; others are taken for UTF-8.
+_CHARSET = re.compile(
+    r";\s*charset\s*=\s*\"?(us-ascii|iso-8859-\d+|windows-125\d|koi8-[ru]|shift_jis|euc-jp|euc-kr"
+    r"|gb2312|gbk|gb18030|big5)\b",
+    re.IGNORECASE,
+)
+_BYTE_ORDER_MARK_BYTES = 3
+_MAX_REASON_CHARS = 200
+
+
+# Everything may be missing or null but what makes a request: exporters differ.
+class _Header(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    value: str | None = None
+
+
+class _PostData(msgspec.Struct, frozen=True, rename={"mime_type": "mimeType"}):
+    mime_type: str | None = None
+    text: str | None = None
+    encoding: str | None = None
+    params: list[_Header] | None = None
+
+
+class _Content(msgspec.Struct, frozen=True):
+    size: int | float | None = None
+    text: str | None = None
+    encoding: str | None = None
+
+
+class _Request(
+    msgspec.Struct, frozen=True, rename={"body_size": "bodySize", "post_data": "postData"}
+):
+    method: str
+    url: str
+    headers: list[_Header] | None = None
+    body_size: int | float | None = None
+    post_data: _PostData | None = None
+
+
+class _Response(msgspec.Struct, frozen=True, rename={"error": "_error"}):
+    status: int | None = None
+    headers: list[_Header] | None = None
+    content: _Content | None = None
+    error: Any = None
+
+
+class _Entry(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "started": "startedDateTime",
+        "resource_type": "_resourceType",
+        "messages": "_webSocketMessages",
+    },
+):
+    request: _Request
+    response: _Response | None = None
+    started: str | None = None
+    time: float | None = None
+    resource_type: Any = None
+    messages: Any = None
+
+
+class _Log(msgspec.Struct, frozen=True):
+    entries: list[msgspec.Raw]
+
+
+class _Document(msgspec.Struct, frozen=True):
+    log: _Log
+
+
+class HarFormat:
+    """HTTP Archive 1.2."""
+
+    name = "HAR"
+    fidelity = Fidelity(response=True, whole_body=False, header_order=False, timing=True)
+
+    def sniff(self, head: bytes) -> bool:
+        """Look for an object whose first key is `log`: every known exporter writes it so."""
+        return _START.match(head) is not None
+
+    def read(self, stream: Chunks, path: str) -> Iterator[Record]:
+        """Yield one record an entry, with the ids `har-000001` and on.
+
+        Raises CaptureError where the document is damaged, not a HAR, without entries, or
+        longer than `MAX_BYTES`.
+        """
+        entries = _entries(_document(stream, path), path)
+        if not entries:
+            raise CaptureError(f"{path}: holds no exchanges", "export it again, with its requests")
+        for position, entry in enumerate(entries, 1):
+            try:
+                yield _record(_entry(entry), position, path)
+            except (ValueError, RecursionError) as error:
+                reason = str(error)[:_MAX_REASON_CHARS]
+                yield Broken(path=path, line=position, reason=reason)
+
+
+def _document(stream: Chunks, path: str) -> bytes:
+    document = bytearray()
+    for chunk in stream:
+        if isinstance(chunk, Damage):
+            raise CaptureError(f"{path}: {chunk.reason}", "copy the file again from its source")
+        document += chunk
+        if len(document) > MAX_BYTES:
+            raise CaptureError(
+                f"{path}: a HAR file of more than {MAX_BYTES} bytes",
+                "export it in parts, or record in a format that is read line by line",
+            )
+    return bytes(document)
+
+
+def _entries(document: bytes, path: str) -> Sequence[Any]:
+    """List every entry, as JSON text still, or decoded where the text holds lone surrogates."""
+    try:
+        return msgspec.json.decode(document, type=_Document).log.entries
+    except (ValueError, RecursionError) as error:
+        reason = error
+    try:
+        entries = json.loads(document)["log"]["entries"]
+    except (ValueError, RecursionError, TypeError, LookupError):
+        entries = None
+    if isinstance(entries, list):
+        return entries
+    raise CaptureError(
+        f"{path}: is no HAR file: {str(reason)[:_MAX_REASON_CHARS]}", "export it again"
+    )
+
+
+def _entry(entry: Any) -> _Entry:
+    if isinstance(entry, msgspec.Raw):
+        return msgspec.json.decode(entry, type=_Entry)
+    return msgspec.convert(entry, _Entry)
+
+
+def _record(entry: _Entry, position: int, path: str) -> Record:
+    scheme, authority, target = _split_url(entry.request.url)
+    check_start(entry.request.method, target or "/")
+    reason = _unsupported(entry, scheme)
+    if reason is None:
+        request = _request(entry.request, authority, target)
+        response = _response(entry.response, request.method)
+        reason = unreplayable(request, response)
+        if reason is None:
+            return Exchange(
+                id=f"har-{position:06}",
+                request=request,
+                response=response,
+                error=_error(entry.response),
+                latency_ms=None if response is None else _latency_ms(entry.time),
+                ts=_time(entry.started),
+            )
+    return Unsupported(
+        id=f"har-{position:06}",
+        path=path,
+        line=position,
+        reason=reason,
+        method=entry.request.method,
+        target=target,
+    )
+
+
+def _split_url(url: str) -> tuple[str, str, str]:
+    """Return scheme, authority without user, and target as spelled; empty if not of the web."""
+    match = _URL.match(url)
+    if not match:
+        return "", "", ""
+    rest = match[3]
+    return match[1].lower(), match[2], isomorphic(rest if rest.startswith("/") else f"/{rest}")
+
+
+def _unsupported(entry: _Entry, scheme: str) -> str | None:
+    if scheme in ("ws", "wss") or entry.messages is not None or entry.resource_type == "websocket":
+        return "a websocket"
+    return None if scheme else "the URL is not http or https"
+
+
+def _request(part: _Request, authority: str, target: str) -> Request:
+    headers = _headers(part.headers)
+    if header(headers, "host") is None:
+        pseudo = [field.value for field in part.headers or () if field.name == ":authority"]
+        headers = (("Host", isomorphic(pseudo[0] or authority if pseudo else authority)), *headers)
+    check_headers(headers, "request")
+    body = _posted(part.post_data, headers)
+    expected = (part.body_size or 0) > 0 or header(headers, "content-length") not in (None, "0")
+    return Request(
+        method=part.method,
+        target=target,
+        headers=headers,
+        body=body or b"",
+        decoded=_is_encoded(headers),
+        truncated=body is None or (expected and not body),
+    )
+
+
+def _response(part: _Response | None, method: str) -> Response | None:
+    if part is None or (part.status or 0) <= 0:
+        return None
+    status = part.status or 0
+    check_status(status)
+    headers = _headers(part.headers)
+    check_headers(headers, "response")
+    content = part.content or _Content()
+    if has_no_body(method, status):  # Chrome gives a 304 the body of its cache
+        return Response(status=status, headers=headers)
+    body = _bytes(content.text or "", content.encoding, header(headers, "content-type"))
+    return Response(
+        status=status,
+        headers=headers,
+        body=body,
+        decoded=_is_encoded(headers),
+        truncated=_is_cut(body, content.size, headers),
+    )
+
+
+def _error(part: _Response | None) -> NoAnswer | None:
+    if part is None or (part.status or 0) > 0:
+        return None
+    return NoAnswer(kind="reset", detail=part.error if isinstance(part.error, str) else "")
+
+
+def _headers(fields: list[_Header] | None) -> Headers:
+    return tuple(
+        (field.name, isomorphic(value))
+        for field in fields or ()
+        if not field.name.startswith(":")
+        for value in (field.value or "").split("\n")  # Chrome joins repeated headers so
+    )
+
+
+def _is_encoded(headers: Headers) -> bool:
+    return header(headers, "content-encoding") not in (None, "", "identity")
+
+
+def _is_cut(body: bytes, size: float | None, headers: Headers) -> bool:
+    if not body:
+        if size is None or size < 0:
+            return header(headers, "content-length") not in (None, "0")
+        return size > 0
+    # mitmproxy's size is the encoded one; browsers leave out a byte order mark.
+    return not _is_encoded(headers) and len(body) + _BYTE_ORDER_MARK_BYTES < (size or 0)
+
+
+def _posted(part: _PostData | None, headers: Headers) -> bytes | None:
+    """Return the request body, or None where the file has only its meaning."""
+    if part is None:
+        return b""
+    content_type = header(headers, "content-type") or part.mime_type or ""
+    if part.text:
+        return _bytes(part.text, part.encoding, content_type)
+    if not part.params:
+        return b""
+    if not content_type.lower().startswith("application/x-www-form-urlencoded"):
+        return None  # the parts of a multipart body are not its bytes
+    return urlencode([(param.name, param.value or "") for param in part.params]).encode()
+
+
+def _bytes(text: str, encoding: str | None, content_type: str | None) -> bytes:
+    if encoding == "base64":
+        try:
+            return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+        except binascii.Error as error:
+            raise MalformedError(f"a body is not base64: {error}") from error
+    charset = _CHARSET.search(content_type or "")
+    if charset:
+        try:
+            return text.encode(charset[1])
+        except (LookupError, UnicodeEncodeError):
+            pass  # there is no such charset, or it is wrong and the recorder did not decode by it
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise MalformedError("a body holds lone surrogates, so its bytes are unknown") from None
+
+
+def _latency_ms(time: float | None) -> float | None:
+    return time if time is not None and 0 <= time < math.inf else None
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,92 @@
+"""Finds out what a file is: by its content, never by its name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from shadow.captures.gor import GorFormat
+from shadow.captures.har import HarFormat
+from shadow.captures.native import NativeFormat
+from shadow.captures.records import Format, Record
+from shadow.captures.streams import (
+    STDIN,
+    Chunks,
+    Damage,
+    decompressed,
+    open_file,
+    split_head,
+)
+from shadow.errors import CaptureError
+
+# The first that recognises the head of a file reads it, so the one that asks for least is last.
+FORMATS: tuple[Format, ...] = (HarFormat(), GorFormat(), NativeFormat())
+
+
+class Capture:
+    """An open capture: iterate over it once for its records, in the order of their requests."""
+
+    def __init__(
+        self, *, path: str, kind: Format, stream: Chunks, file: BinaryIO, reopens: bool
+    ) -> None:
+        self.path = path
+        self.format = kind
+        self.reopens = reopens
+        """Whether the file can be opened again: a pipe cannot."""
+        self._stream = stream
+        self._file = file
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.format.read(self._stream, self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self.path != STDIN:
+            self._file.close()
+
+
+def open_capture(path: str | Path) -> Capture:
+    """Open a capture, plain or compressed with gzip or zstd; `-` is standard input.
+
+    Raises CaptureError where the file is missing, unreadable, empty or of no known format.
+    """
+    path = str(path)
+    file, reopens = open_file(path)
+    try:
+        head, stream = split_head(decompressed(file))
+        kind = _recognise(path, head, stream)
+    except BaseException:
+        if path != STDIN:
+            file.close()
+        raise
+    return Capture(path=path, kind=kind, stream=stream, file=file, reopens=reopens)
+
+
+def _recognise(path: str, head: bytes, stream: Chunks) -> Format:
+    for candidate in FORMATS:
+        if candidate.sniff(head):
+            return candidate
+    if head.strip():
+        known = ", ".join(candidate.name for candidate in FORMATS)
+        raise CaptureError(
+            f"{path}: is no capture of a known format",
+            f"known formats: {known}; plain or compressed with gzip or zstd",
+        )
+    for chunk in itertools.islice(stream, 2):  # the head, and what is wrong with the file
+        if isinstance(chunk, Damage):
+            raise CaptureError(f"{path}: {chunk.reason}", "copy the file again from its source")
+    raise CaptureError(f"{path}: holds no exchanges", "check that the recorder has finished")

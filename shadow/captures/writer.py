@@ -1,0 +1,126 @@
+"""Writes captures in the native format, so that a half-written one never looks finished."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+import zstandard
+
+from shadow.captures.native import encode_line
+from shadow.errors import CaptureError, UnfinishedError
+from shadow.model import Exchange
+
+_BUFFER_BYTES = 256 * 1024
+_GZIP_LEVEL = 6
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+    def close(self) -> None: ...
+
+
+class CaptureWriter:
+    """Takes exchanges one after the other; made by `open_writer`."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file = file
+        self._sink = _compressor(file, path)
+        self._path = path
+        self._pending = bytearray()
+
+    def write(self, exchange: Exchange) -> None:
+        """Add one exchange.
+
+        Raises ValueError for an exchange that could not be read back, and UnfinishedError
+        where the disk is full or fails.
+        """
+        self._pending += encode_line(exchange)
+        if len(self._pending) >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        with _disk_errors(self._path):
+            self._sink.write(bytes(self._pending))
+        self._pending.clear()
+
+    def finish(self) -> None:
+        """Write out what is pending and end the compressed data; `open_writer` calls it."""
+        self._flush()
+        with _disk_errors(self._path):
+            if self._sink is not self._file:
+                self._sink.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Let go of the file; what a full disk did not take was reported before."""
+        for stream in (self._sink, self._file):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+@contextlib.contextmanager
+def open_writer(path: str | Path) -> Iterator[CaptureWriter]:
+    """Write a capture to `path`, compressed where the name ends in `.gz` or `.zst`.
+
+    It is written beside, as `path` + `.part` and readable by its owner only, and takes its
+    name when the block ends. Where the block raises, nothing is left and what stood at `path`
+    before stays. Raises CaptureError where the file cannot be made, UnfinishedError where it
+    cannot be completed.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    file = _create(path, part)
+    writer = CaptureWriter(file, path)
+    try:
+        yield writer
+        writer.finish()
+        with _disk_errors(path):
+            part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    finally:
+        writer.close()
+
+
+def _create(path: Path, part: Path) -> IO[bytes]:
+    if path.is_dir():
+        raise CaptureError(f"{path}: is a directory", "name a file to write the capture to")
+    # A capture holds what users sent, so nobody else may read it; not even through a link laid
+    # at the temporary name.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(part, flags, 0o600)
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise CaptureError(
+            f"{path}: cannot be written: {error.strerror}", "check the folder and its permissions"
+        ) from error
+    return os.fdopen(descriptor, "wb")
+
+
+def _compressor(file: IO[bytes], path: Path) -> _Sink:
+    if path.suffix == ".gz":
+        return gzip.GzipFile(
+            filename="", mode="wb", fileobj=file, compresslevel=_GZIP_LEVEL, mtime=0
+        )
+    if path.suffix == ".zst":
+        stream = zstandard.ZstdCompressor().stream_writer(file, closefd=False)
+        return cast("_Sink", stream)
+    return file
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnfinishedError(
+            f"{path}: cannot be written: {error.strerror}", "make room on the disk"
+        ) from error
