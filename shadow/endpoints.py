@@ -20,6 +20,7 @@ _VARIABLE: Final = re.compile(
     r"|(?=[0-9a-zA-Z_-]*[0-9])[0-9a-zA-Z]{16,}"  # a long token with a digit: hex, ULID, Mongo id
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"  # a date
     r"|(?=.*[0-9])[0-9a-zA-Z]+(?:[-_.:][0-9a-zA-Z]+)*[-_][0-9]+"  # sku-17, user_42
+    r"|[a-zA-Z]+[-_](?=[0-9a-f]*[0-9])[0-9a-f]{6,}"  # usr_9f8e7d
     r"|.*%.*|.*@.*|.{64,}"  # escaped, an e-mail address, or long
 )
 _VERSION: Final = re.compile(r"v[0-9]+(?:\.[0-9]+)*")

@@ -14,7 +14,7 @@ import structlog
 
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.model import Divergence, Verdict
-from shadow.results.record import Record
+from shadow.results.record import Record, Revision
 
 _LEVELS: dict[Verdict, str] = {
     "divergent": "warning",
@@ -101,6 +101,25 @@ class Events:
     def run_finished(self, fields: Mapping[str, Any]) -> None:
         """The run has ended: the settled counts and the exit code."""
         self._emit("info", "shadow.run.finished", fields)
+
+    def revised(self, record: Record, revision: Revision) -> None:
+        """What the end of the run makes of an exchange: an event a changed divergence."""
+        for change in revision.changes:
+            divergence = record.divergences[change.position]
+            self._emit(
+                _LEVELS[change.verdict],
+                "shadow.divergence.revised",
+                {
+                    "exchange_id": record.exchange_id,
+                    "where": divergence.where,
+                    "path": divergence.path,
+                    "signature": divergence.signature,
+                    "class": change.class_id,
+                    "severity": change.severity,
+                    "verdict": change.verdict,
+                    "rule": change.rule,
+                },
+            )
 
     def exchange(self, record: Record) -> None:
         """What is to be said of one judged exchange: nothing for a match."""

@@ -16,11 +16,13 @@ from typing import Any, Final
 import msgspec
 
 from shadow.compare import DEFAULTS, CompareOptions, compare
+from shadow.compare.accept import AcceptRule
 from shadow.compare.classes import classify
-from shadow.compare.classes.base import DivergenceClass, Pair
+from shadow.compare.classes.base import DivergenceClass, Pair, PolicyName
 from shadow.compare.difference import ABSENT, Difference
 from shadow.compare.json_text import to_text
-from shadow.compare.paths import normalized, pattern
+from shadow.compare.noise import NoiseProfile
+from shadow.compare.paths import Path, normalized, pattern
 from shadow.model import (
     Answer,
     Divergence,
@@ -29,6 +31,7 @@ from shadow.model import (
     NoAnswer,
     Observation,
     Outcome,
+    Severity,
     Verdict,
 )
 
@@ -56,8 +59,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the judge goes by."""
 
     compare: CompareOptions = DEFAULTS
+    classes: dict[tuple[str, str], PolicyName] = {}
+    """Policies that differ from a class's own, by (class id, endpoint or `*`)."""
+    accept: tuple[AcceptRule, ...] = ()
+    """Rules that have not expired, in the order of the file."""
     all_events: bool = False
     """Header spellings become divergences of their own instead of tallies."""
+
+    def of_class(self, cls: DivergenceClass, endpoint: str) -> PolicyName:
+        """Whether a class is allowed at an endpoint."""
+        own = self.classes.get((cls.id, endpoint)) or self.classes.get((cls.id, "*"))
+        return own or cls.policy
 
 
 def judge(
@@ -66,23 +78,46 @@ def judge(
     baseline: Observation,
     candidate: Observation,
     policy: Policy,
+    *,
+    noise: NoiseProfile | None = None,
 ) -> Judgement:
     """Judge what both services did with one request."""
     hollow = is_hollow(exchange, baseline)
     reason = incomparable(baseline, candidate)
     if reason:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
-    differences = compare(baseline, candidate, endpoint, policy.compare)
+    options = with_unordered(policy.compare, endpoint, noise)
+    differences = compare(baseline, candidate, endpoint, options)
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
     classes = classify(Pair(baseline, candidate, loud, exchange.request)) if loud else ()
     divergences = tuple(
-        verdict_on(difference, cls, endpoint) for difference, cls in zip(loud, classes, strict=True)
+        verdict_on(difference, cls, endpoint, policy, noise)
+        for difference, cls in zip(loud, classes, strict=True)
     )
     outcome = outcome_of(divergences, differs=bool(differences))
     if outcome != Outcome.DIVERGENT and (is_cut(baseline) or is_cut(candidate)):
         return Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated", hollow=hollow)
     return Judgement(outcome=outcome, divergences=divergences, spellings=spellings, hollow=hollow)
+
+
+def learn(
+    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
+) -> None:
+    """Learn from what the baseline answered twice to one request."""
+    if not isinstance(first, Answer) or not isinstance(second, Answer):
+        return
+    options = with_unordered(policy.compare, endpoint, noise)
+    differences = compare(first, second, endpoint, options)
+    noise.learn(endpoint, [divergence_of(difference, endpoint) for difference in differences])
+
+
+def with_unordered(
+    options: CompareOptions, endpoint: str, noise: NoiseProfile | None
+) -> CompareOptions:
+    """The options with the lists whose order the baseline does not keep as multisets."""
+    lists = noise.unordered(endpoint) if noise else ()
+    return options.with_unordered(endpoint, lists) if lists else options
 
 
 def incomparable(baseline: Observation, candidate: Observation) -> str:
@@ -122,16 +157,71 @@ def outcome_of(divergences: Sequence[Divergence], *, differs: bool) -> Outcome:
     return Outcome.EQUIVALENT if differs else Outcome.MATCH
 
 
-def verdict_on(difference: Difference, cls: DivergenceClass | None, endpoint: str) -> Divergence:
+def verdict_on(
+    difference: Difference,
+    cls: DivergenceClass | None,
+    endpoint: str,
+    policy: Policy,
+    noise: NoiseProfile | None,
+) -> Divergence:
     """Judge one difference."""
-    verdict: Verdict = "divergent"
-    rule = None
+    divergence = divergence_of(difference, endpoint, cls)
+    verdict, rule = excuse(divergence, endpoint, policy, noise, path=difference.path, cls=cls)
     if difference.rule is not None:
         verdict, rule = "equivalent", difference.rule
-    elif difference.kind == "spelling" or (cls is not None and cls.policy == "allow"):
-        verdict, rule = "equivalent", f"class:{cls.id}" if cls else "spelling"
+    if noise is not None and verdict == "noise":
+        noise.observe(endpoint, divergence)
+    return msgspec.structs.replace(
+        divergence,
+        verdict=verdict,
+        rule=rule,
+        severity=severity_of(verdict, cls),
+        wrong_side="baseline" if rule and rule.endswith(GO_IS_WRONG) else None,
+    )
+
+
+def excuse(
+    divergence: Divergence,
+    endpoint: str,
+    policy: Policy,
+    noise: NoiseProfile | None,
+    *,
+    path: Path | None,
+    cls: DivergenceClass | None,
+) -> tuple[Verdict, str | None]:
+    """The first that applies: an allowed class, noise, an acceptance rule; else divergent."""
+    if cls is not None and policy.of_class(cls, endpoint) == "allow":
+        return "equivalent", f"class:{cls.id}"
+    if divergence.kind == "spelling" and (
+        cls is None
+        or ((cls.id, endpoint) not in policy.classes and (cls.id, "*") not in policy.classes)
+    ):
+        return "equivalent", "spelling"
+    rule = noise.verdict(endpoint, divergence) if noise is not None else None
+    if rule is not None:
+        return "noise", rule
+    for accepted in policy.accept:
+        if accepted.covers(endpoint, divergence, path):
+            wrong = GO_IS_WRONG if accepted.verdict == "go-is-wrong" else ""
+            return "accepted", f"{accepted.by.name}{wrong}"
+    return "divergent", None
+
+
+GO_IS_WRONG: Final = " (go is wrong)"
+
+
+def severity_of(verdict: Verdict, cls: DivergenceClass | None) -> Severity:
+    """A class's own severity; without one, what fails is breaking."""
+    if cls is not None:
+        return cls.severity
+    return "breaking" if verdict == "divergent" else "benign"
+
+
+def divergence_of(
+    difference: Difference, endpoint: str, cls: DivergenceClass | None = None
+) -> Divergence:
+    """A difference with its path, signature and values as text, not judged yet."""
     path, path_pattern = place_of(difference)
-    severity = cls.severity if cls else "benign" if verdict == "equivalent" else "breaking"
     return Divergence(
         where=difference.where,
         kind=difference.kind,
@@ -141,9 +231,6 @@ def verdict_on(difference: Difference, cls: DivergenceClass | None, endpoint: st
         baseline=value_text(difference, difference.baseline),
         candidate=value_text(difference, difference.candidate),
         class_id=cls.id if cls else None,
-        severity=severity,
-        verdict=verdict,
-        rule=rule,
     )
 
 

@@ -64,7 +64,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An observation: the service answered. `timing` is None for a recorded answer."""
+    """An observation: the service answered. A recorded answer may have no timing."""
 
     response: Response
     timing: Timing | None = None
@@ -98,10 +98,13 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def recorded(self) -> Observation | None:
-        """What the recorder saw, as an observation."""
-        if self.response is not None:
-            return Answer(response=self.response)
-        return self.error
+        """What the recorder saw, as an observation, with its latency where that is known."""
+        if self.response is None:
+            return self.error
+        timing = None
+        if self.latency_ms is not None:
+            timing = Timing(due=0.0, sent=0.0, done=self.latency_ms / 1000)
+        return Answer(response=self.response, timing=timing)
 
 
 class Outcome(StrEnum):

@@ -14,6 +14,8 @@ from shadow.errors import ConfigError
         ("/v1/items", "/v1/items"),
         ("/v1/items/17", "/v1/items/{id}"),
         ("/v1/items/sku-17", "/v1/items/{id}"),
+        ("/v1/items/drf-af1cd12cdc5d", "/v1/items/{id}"),
+        ("/v1/items/sold-out", "/v1/items/sold-out"),
         ("/v1/items/17/badge.png", "/v1/items/{id}/badge.png"),
         ("/v1/items/17.json", "/v1/items/{id}.json"),
         ("/u/6ba7b810-9dad-11d1-80b4-00c04fd430c8/x", "/u/{id}/x"),

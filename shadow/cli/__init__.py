@@ -16,6 +16,9 @@ COMMANDS: Final = {
     "replay": "Send a capture to both services and compare their answers.",
     "diff": "Compare the recorded answers of two captures.",
     "report": "Show what a run found.",
+    "explain": "Explain a class of divergence, or a finding.",
+    "accept": "Accept a finding until a date, in shadow.toml.",
+    "noise": "Learn where the Go service differs from itself.",
     "runs": "List the runs in the store.",
     "demo": "Compare two recorded captures that come with shadow.",
 }

@@ -27,7 +27,7 @@ def command(**given: Any) -> int:
 
     \b
     shadow diff go.jsonl.gz rust.jsonl.gz
-    """
+    """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.diff import diff  # noqa: PLC0415 - as above
 

@@ -15,10 +15,10 @@ def store(function: Function) -> Function:
     """`--store`: where runs are kept."""
     return click.option(
         "--store",
-        default=".shadow",
+        default=".shadow/shadow.sqlite",
         show_default=True,
-        metavar="PATH",
-        help="Folder or SQLite file that keeps the runs.",
+        metavar="URL",
+        help="SQLite file (or sqlite:/// URL) that keeps the runs.",
     )(function)
 
 
@@ -65,6 +65,9 @@ _RUN_OPTIONS = (
         default="fail",
         show_default=True,
         help="Whether an inconclusive run exits with 3 or 0.",
+    ),
+    click.option(
+        "--noise-profile", metavar="FILE", help="Noise learned before, by `shadow noise learn`."
     ),
     click.option("--strict", is_flag=True, help="End the run at the first broken line."),
 )

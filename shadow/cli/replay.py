@@ -19,6 +19,21 @@ from shadow.cli import options
     help="The service trusted today; `recorded` takes the capture's own responses.",
 )
 @click.option("--rust", "--candidate", "candidate", metavar="URL", help="The service under test.")
+@click.option("--secondary", metavar="URL", help="A second Go instance: learn noise from it.")
+@click.option(
+    "--noise",
+    type=click.Choice(["off", "twice"]),
+    default="off",
+    show_default=True,
+    help="`twice` asks the Go service twice, for a share of the safe requests.",
+)
+@click.option(
+    "--noise-sample",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="That share, beside the first 20 of each endpoint.",
+)
 @click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing.")
 @click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1, 10_000))
@@ -60,7 +75,7 @@ def command(**given: Any) -> int:
     \b
     shadow replay capture.jsonl.gz --go http://127.0.0.1:8080 --rust http://127.0.0.1:8081
     shadow replay traffic.har --go recorded --rust http://127.0.0.1:8081
-    """
+    """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.replay import replay  # noqa: PLC0415 - as above
 

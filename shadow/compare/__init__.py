@@ -7,7 +7,7 @@ import msgspec
 from shadow.compare.bodies import compare_bodies
 from shadow.compare.difference import Difference
 from shadow.compare.headers import compare_headers
-from shadow.compare.rules import Rules
+from shadow.compare.rules import ListRule, Rules, parse_pattern
 from shadow.compare.walk import NO_RULES, Budget
 from shadow.model import Answer, NoAnswer, Observation, Response
 
@@ -23,6 +23,13 @@ class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
     def rules_at(self, endpoint: str) -> Rules:
         """The rules of an endpoint."""
         return self.rules.get(endpoint) or self.rules.get("*", NO_RULES)
+
+    def with_unordered(self, endpoint: str, lists: tuple[str, ...]) -> CompareOptions:
+        """The options with the lists at these path patterns matched as multisets there."""
+        rules = self.rules_at(endpoint)
+        unordered = tuple(ListRule(path=parse_pattern(path), unordered=True) for path in lists)
+        changed = msgspec.structs.replace(rules, lists=(*rules.lists, *unordered))
+        return msgspec.structs.replace(self, rules={**self.rules, endpoint: changed})
 
 
 DEFAULTS = CompareOptions()

@@ -9,7 +9,7 @@ import msgspec
 
 from shadow.compare import encodings
 from shadow.compare.difference import Difference
-from shadow.compare.json_text import Document, NotJsonError, read
+from shadow.compare.json_text import Document, NotJsonError, escapes, read
 from shadow.compare.rules import Rules
 from shadow.compare.walk import Budget, walk
 from shadow.model import Response, header, header_values
@@ -51,11 +51,12 @@ def compare_bodies(
     """Every difference of two bodies; none when the decoded bytes are equal."""
     ours, theirs = decoded(baseline, bound), decoded(candidate, bound)
     if isinstance(ours, str) or isinstance(theirs, str):
-        if ours == theirs and baseline.body == candidate.body:
-            return []
-        return [_undecodable(ours, theirs)]
+        same = ours == theirs and baseline.body == candidate.body
+        return [] if same else [_undecodable(ours, theirs)]
     if ours == theirs:
         return []
+    if ours.startswith(BOM) != theirs.startswith(BOM):
+        return [_one_has_a_bom(ours, theirs)]
     if ours.rstrip(b" \t\r\n") == theirs.rstrip(b" \t\r\n"):
         return [_trailing(ours, theirs, baseline, candidate)]
     left, right = recognise(baseline, ours), recognise(candidate, theirs)
@@ -63,6 +64,26 @@ def compare_bodies(
         # An error page against a result is one difference, not one for every field.
         return [_whole(left, right)]
     return _structured(left, right, rules, budget)
+
+
+BOM: Final = b"\xef\xbb\xbf"
+
+
+def _one_has_a_bom(ours: bytes, theirs: bytes) -> Difference:
+    """Parsers may refuse a byte order mark (RFC 8259 8.1), so it is no spelling."""
+    return Difference(
+        where="body",
+        kind="value_changed",
+        name="",
+        baseline="byte order mark, then " + _show(ours[3:])
+        if ours.startswith(BOM)
+        else _show(ours),
+        candidate=(
+            "byte order mark, then " + _show(theirs[3:])
+            if theirs.startswith(BOM)
+            else _show(theirs)
+        ),
+    )
 
 
 def decoded(response: Response, bound: int) -> bytes | str:
@@ -86,7 +107,7 @@ def _undecodable(ours: bytes | str, theirs: bytes | str) -> Difference:
 def _trailing(ours: bytes, theirs: bytes, baseline: Response, candidate: Response) -> Difference:
     """Equal but for white space at the end."""
     if _looks_json(baseline, ours) and _looks_json(candidate, theirs):
-        newline = ours.rstrip(b"\n") == theirs.rstrip(b"\n")
+        newline = ours == theirs + b"\n" or theirs == ours + b"\n"
         spelling = "json-trailing-newline" if newline else "json-whitespace"
         return Difference(
             where="body",
@@ -171,16 +192,17 @@ def _documents(left: Document, right: Document, rules: Rules, budget: Budget) ->
             )
         )
     if _spaced(left.text) != _spaced(right.text) or not found:
-        found.append(
-            Difference(
-                where="body",
-                kind="spelling",
-                baseline="white space between tokens",
-                candidate="other white space between tokens",
-                spelling="json-whitespace",
-            )
-        )
+        found.append(_white_space_or_escapes(left.text, right.text))
     return found
+
+
+def _white_space_or_escapes(left: str, right: str) -> Difference:
+    """What is left when all values are equal: white space, or escapes in names of members."""
+    spelling = "json-whitespace" if escapes(left) == escapes(right) else "escape"
+    what = "white space between tokens" if spelling == "json-whitespace" else "escapes in names"
+    return Difference(
+        where="body", kind="spelling", baseline=what, candidate=f"other {what}", spelling=spelling
+    )
 
 
 def _spaced(text: str) -> bool:

@@ -6,8 +6,9 @@ import difflib
 import os
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -86,11 +87,62 @@ class ToleranceTable(msgspec.Struct, frozen=True, kw_only=True):
     """Largest difference of two RFC 3339 times."""
 
 
+class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[compare.classes]]`: another policy for a class than its own."""
+
+    id: str
+    """Class id; `shadow explain` lists them."""
+    policy: Literal["fail", "allow"]
+    """Whether a divergence of the class fails the exchange."""
+    endpoint: str = "*"
+    """Endpoint, or `*` for every one."""
+
+
+class AcceptTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[accept]]`: a divergence that somebody takes responsibility for, until a date.
+
+    At least one condition is given, and all that are given must hold.
+    """
+
+    reason: str
+    """Why it does no harm."""
+    owner: str
+    """The team or person who says so."""
+    expires: date
+    """The last day on which the rule holds; afterwards it fails the run."""
+    id: str | None = msgspec.field(default=None, name="class")
+    """Condition: the class."""
+    signature: str | None = None
+    """Condition: the signature of the finding."""
+    endpoint: str | None = None
+    """Condition: the endpoint."""
+    path: str | None = None
+    """Condition: the whole RFC 9535 path in the body, `$.items[*].price`."""
+    header: str | None = None
+    """Condition: the header, in lower case; `set-cookie/NAME` for a cookie."""
+    kind: str | None = None
+    """Condition: the kind of difference, `value_changed`."""
+    baseline: str | None = None
+    """Condition: a shell pattern for the baseline's whole value; `*` is any text."""
+    candidate: str | None = None
+    """Condition: the same for the candidate's value."""
+    verdict: Literal["accepted", "go-is-wrong"] = "accepted"
+    """`go-is-wrong` lists it apart: the baseline has the bug."""
+
+
+class NoiseTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[noise]`: what is known of the baseline's noise."""
+
+    profile: str | None = None
+    """File that `shadow noise learn` wrote."""
+
+
 class CompareTable(msgspec.Struct, frozen=True, kw_only=True):
     """`[compare]`: comparing rules by endpoint and path."""
 
     lists: list[ListTable] = []
     tolerances: list[ToleranceTable] = []
+    classes: list[ClassTable] = []
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +152,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: EndpointsTable = EndpointsTable()
     safety: SafetyTable = SafetyTable()
     compare: CompareTable = CompareTable()
+    accept: list[AcceptTable] = []
+    noise: NoiseTable = NoiseTable()
     source: str = ""
     """The file it was read from, empty for none (not a key of the file)."""
 
@@ -169,14 +223,15 @@ class _Reader:
         if not isinstance(data, dict) or not _is_struct(shape):
             return
         hints = get_type_hints(shape)
-        known = [name for name in hints if name != "source"]
+        fields = {field.encode_name: field.name for field in msgspec.structs.fields(shape)}
+        known = [name for name in fields if name != "source"]
         for key, value in data.items():
             name = f"{place}.{key}" if place else key
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
                 raise ConfigError(f"{self.source}{self.line_of(key)}: unknown key {name}", hint)
-            self.check(value, hints[key], name)
+            self.check(value, hints[fields[key]], name)
 
     def expand(self, value: Any, place: str) -> Any:
         """Replace `${VAR}` in every string by the environment's value."""

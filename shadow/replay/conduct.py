@@ -3,105 +3,114 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Final
 
 import msgspec
 
-from shadow.errors import ConfigError, ShadowError, UnfinishedError
+from shadow.compare.noise import NoiseProfile
+from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events
+from shadow.judge import Policy
 from shadow.masking import Masker
+from shadow.replay.delivery import Output, check_reports, deliver
 from shadow.replay.ledger import Ledger
 from shadow.replay.progress import Progress
-from shadow.reports import FORMATS
-from shadow.results.runs import Run, RunInfo, RunState
+from shadow.results.record import Record
+from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
-from shadow.results.summary import FailOn, Summary, exit_code, summarise, without_values
+from shadow.results.summary import exit_code, summarise
+from shadow.settle import places_to_settle, settle
 
-INTERRUPTED = 130
-
-
-class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the results of a run go, and what its exit code says."""
-
-    store: str
-    events: str | None = None
-    reports: dict[str, str] = {}
-    as_json: bool = False
-    quiet: bool = False
-    no_values: bool = False
-    fail_on: FailOn = "divergence"
-    since: str | None = None
-    on_inconclusive: Literal["fail", "pass"] = "fail"
-    strict: bool = False
-
+INTERRUPTED: Final = 130
+INCONCLUSIVE: Final = 3
+SIGNATURES_AT_ONCE: Final = 200
 
 Work = Callable[[Ledger], None]
 """Does the run. Raises KeyboardInterrupt when stopped, UnfinishedError when it cannot go on."""
 
 
-def conduct(info: RunInfo, output: Output, work: Work, *, total: int | None = None) -> int:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What exchanges are judged by, for the settling at the end."""
+
+    policy: Policy
+    noise: NoiseProfile | None = None
+
+
+def conduct(
+    info: RunInfo, output: Output, work: Work, judged: Judged, *, total: int | None = None
+) -> int:
     """Do the work of one run and return the exit code.
 
     What was kept before an interruption or a failure is committed and reported all the same.
     """
-    _check_reports(output.reports)
+    check_reports(output.reports)
     with Store.open(output.store) as store:
         known = known_signatures(store, info, output)
-        run_id = store.start_run(info)
+        run_id = new_run_id()
         path = output.events or str(store.path.parent / f"{run_id}.events.jsonl")
-        with Events.open(path, run_id) as events:
+        run_id = store.start_run(msgspec.structs.replace(info, id=run_id, events=path))
+        with Events.open(path, run_id) as events, Progress(total, shown=not output.quiet) as bar:
             started = time.monotonic()
             events.run_started(_started_fields(info))
-            ended = _do(work, store, run_id, events, output, total)
-            run = store.load(run_id)
-            code = _code(ended, run, output, known)
-            duration = time.monotonic() - started
-            run = store.finish_run(
-                run_id, state=ended.state, exit_code=code, duration_s=round(duration, 3)
+            ledger = Ledger(
+                store=store,
+                run_id=run_id,
+                events=events,
+                masker=Masker(withhold=output.no_values),
+                strict=output.strict,
+                told=bar.tell,
+                progress=bar.show,
             )
-            summary = summarise(run, exit_code=code, store=str(store.path), events=path)
-            events.run_finished(_finished_fields(summary))
-    _deliver(summary, output)
-    if ended.error is not None:
-        raise ended.error
+            state, error = _do(work, ledger)
+            _settle(store, run_id, ledger, judged, events)
+            run = store.load(run_id)
+            code = _code(state, error, run, output, known)
+            duration = round(time.monotonic() - started, 3)
+            run = store.finish_run(run_id, state=state, exit_code=code, duration_s=duration)
+            summary = summarise(run, code=code, store=str(store.path))
+            events.run_finished({name: getattr(summary, name) for name in _COUNTS})
+    deliver(summary, output)
+    if error is not None:
+        raise error
     return code
 
 
-class _Ended(msgspec.Struct, frozen=True):
-    state: RunState
-    error: ShadowError | None = None
-
-
-def _do(
-    work: Work, store: Store, run_id: str, events: Events, output: Output, total: int | None
-) -> _Ended:
+def _do(work: Work, ledger: Ledger) -> tuple[RunState, ShadowError | None]:
     """Do the work; whatever ends it, commit what was kept."""
-    with Progress(total, shown=not output.quiet) as bar:
-        ledger = Ledger(
-            store=store,
-            run_id=run_id,
-            events=events,
-            masker=Masker(withhold=output.no_values),
-            strict=output.strict,
-            told=bar.tell,
-            progress=bar.show,
-        )
-        try:
-            work(ledger)
+    try:
+        work(ledger)
+        ledger.flush()
+    except KeyboardInterrupt:
+        ledger.flush()
+        return "interrupted", None
+    except ShadowError as error:
+        with contextlib.suppress(UnfinishedError):
             ledger.flush()
-        except KeyboardInterrupt:
-            ledger.flush()
-            return _Ended("interrupted")
-        except ShadowError as error:
-            with contextlib.suppress(UnfinishedError):
-                ledger.flush()
-            return _Ended("failed", error)
-    return _Ended("finished")
+        return "failed", error
+    return "finished", None
+
+
+def _settle(store: Store, run_id: str, ledger: Ledger, judged: Judged, events: Events) -> None:
+    """Revise what is known only now: in the store, and an event for each revision."""
+    classes = ledger.corpus.classes()
+    signatures = sorted(places_to_settle(ledger.tally.findings, classes, judged.noise))
+    seen: set[int] = set()
+    for start in range(0, len(signatures), SIGNATURES_AT_ONCE):
+        batch = signatures[start : start + SIGNATURES_AT_ONCE]
+        records = [
+            record for record in store.records(run_id, signatures=batch) if record.seq not in seen
+        ]
+        seen.update(record.seq for record in records)
+        revisions = list(settle(records, ledger.raw, classes, judged.noise, judged.policy))
+        if not revisions:
+            continue
+        store.revise(run_id, revisions)
+        by_seq: dict[int, Record] = {record.seq: record for record in records}
+        for revision in revisions:
+            events.revised(by_seq[revision.seq], revision)
 
 
 def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[str]:
@@ -112,20 +121,29 @@ def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[s
         before: Run | None = store.load(output.since)
     else:
         finished = [run for run in store.runs(digest=info.digest) if run.state == "finished"]
-        before = store.load(finished[0].id) if finished else None
+        before = store.load(finished[0].id) if finished and info.digest else None
     if before is None:
         return frozenset()
     found = before.tally.findings
     return frozenset(finding.signature for finding in found if finding.verdict == "divergent")
 
 
-def _code(ended: _Ended, run: Run, output: Output, known: frozenset[str]) -> int:
-    if ended.state == "interrupted":
+def _code(
+    state: RunState, error: ShadowError | None, run: Run, output: Output, known: frozenset[str]
+) -> int:
+    if state == "interrupted":
         return INTERRUPTED
-    if ended.error is not None:
-        return ended.error.exit_code
+    if error is not None:
+        return error.exit_code
     code = exit_code(run.tally, output.fail_on, known=known)
-    return 0 if code == 3 and output.on_inconclusive == "pass" else code
+    if code != 1 and any(rule.expired(today()) for rule in run.info.accept):
+        return 1
+    return 0 if code == INCONCLUSIVE and output.on_inconclusive == "pass" else code
+
+
+def today() -> date:
+    """The day on which acceptance rules are checked, in UTC."""
+    return datetime.now(UTC).date()
 
 
 def _started_fields(info: RunInfo) -> dict[str, object]:
@@ -140,7 +158,7 @@ def _started_fields(info: RunInfo) -> dict[str, object]:
     }
 
 
-_COUNTS = (
+_COUNTS: Final = (
     "read",
     "match",
     "equivalent",
@@ -154,66 +172,3 @@ _COUNTS = (
     "duration_s",
     "exit_code",
 )
-
-
-def _finished_fields(summary: Summary) -> dict[str, object]:
-    return {name: getattr(summary, name) for name in _COUNTS}
-
-
-def _check_reports(reports: dict[str, str]) -> None:
-    """Refuse a report that cannot be written before any work is done."""
-    for form, path in reports.items():
-        if form not in FORMATS:
-            raise ConfigError(
-                f"--report {form}={path}: unknown format {form}", f"known are {', '.join(FORMATS)}"
-            )
-        folder = Path(path).resolve().parent
-        if not folder.is_dir():
-            raise ConfigError(f"--report {form}={path}: {folder} is no directory", "make it first")
-        if not os.access(folder, os.W_OK):
-            raise ConfigError(f"--report {form}={path}: {folder} cannot be written to", "")
-
-
-def _deliver(summary: Summary, output: Output) -> None:
-    """Reports to their files, human text to stderr, data to stdout."""
-    if output.no_values:
-        summary = without_values(summary)
-    for form, path in output.reports.items():
-        write_report(FORMATS[form](summary), path)
-    if output.as_json:
-        sys.stdout.write(FORMATS["json"](summary))
-        sys.stdout.flush()
-    if not output.quiet:
-        from shadow.reports import terminal
-
-        sys.stderr.write(terminal.render(summary, width=_width(), color=sys.stderr.isatty()))
-
-
-def _width() -> int:
-    try:
-        return max(60, min(140, os.get_terminal_size(sys.stderr.fileno()).columns))
-    except (OSError, ValueError):
-        return 100
-
-
-def write_report(text: str, path: str) -> None:
-    """Write a report whole or not at all, mode 0600. Raises UnfinishedError."""
-    part = Path(f"{path}.part")
-    try:
-        with _opened(part) as file:
-            file.write(text)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UnfinishedError(
-            f"cannot write report {path}: {error.strerror}",
-            "the run is in the store: shadow report writes it again",
-        ) from None
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[object]:
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
-        yield file

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from shadow.captures import Broken, Unsupported, read
 from shadow.judge import judge
 from shadow.model import Exchange, Judgement, Outcome, Request
-from shadow.replay.conduct import Output, conduct
+from shadow.replay.conduct import Judged, conduct
+from shadow.replay.delivery import Output
 from shadow.replay.engine import Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import DiffPlan
@@ -22,7 +23,8 @@ def diff(plan: DiffPlan, output: Output) -> int:
     def work(ledger: Ledger) -> None:
         judge_pairs(pair(*sides, plan.join), plan, ledger)
 
-    return conduct(plan.info, output, work, total=plan.selection.limit)
+    judged = Judged(policy=plan.policy, noise=plan.profile)
+    return conduct(plan.info, output, work, judged, total=plan.selection.limit)
 
 
 def judge_pairs(
@@ -61,5 +63,5 @@ def _judge(paired: Paired, plan: DiffPlan, keeper: Keeper) -> None:
     if ours is None or theirs is None:
         judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
     else:
-        judgement = judge(shown, endpoint, ours, theirs, plan.policy)
+        judgement = judge(shown, endpoint, ours, theirs, plan.policy, noise=plan.profile)
     keeper.keep(shown, endpoint, judgement, ours, theirs)

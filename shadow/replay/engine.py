@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -17,11 +18,12 @@ import msgspec
 from asyncio_throttle import Throttler
 
 from shadow.captures import Broken, Record, Unsupported
+from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.errors import ShadowError
-from shadow.judge import Policy, judge
+from shadow.judge import Policy, judge, learn
 from shadow.model import Exchange, Judgement, Observation, Outcome, Request
-from shadow.replay.options import ReplayOptions, Selection
+from shadow.replay.options import NoisePlan, ReplayOptions, Selection
 from shadow.replay.schedule import Pace, Sequencer
 from shadow.replay.selection import left_out
 from shadow.sending.rewrite import Unsendable
@@ -79,6 +81,27 @@ def ceiling(rate: float) -> Throttler:
     return Throttler(rate_limit=max(1, int(rate * period)), period=period, retry_interval=0.001)
 
 
+class Control:
+    """Go against Go: which exchanges the baseline is asked again, and what came of it.
+
+    Only safe exchanges are: the first ones of each endpoint, and a seeded share of the rest.
+    """
+
+    def __init__(self, service: Service, plan: NoisePlan, seed: int) -> None:
+        self.service = service
+        self.profile = plan.profile or NoiseProfile()
+        self._plan = plan
+        self._asked: Counter[str] = Counter()
+        self._random = random.Random(seed)  # noqa: S311 - a sample, not a secret
+
+    def wants(self, endpoint: str) -> bool:
+        """Whether the next exchange of the endpoint is asked again."""
+        if self._asked[endpoint] < self._plan.first or self._random.random() < self._plan.sample:
+            self._asked[endpoint] += 1
+            return True
+        return False
+
+
 class Engine:
     """Replays one stream of exchanges. `baseline` None means the recorded responses."""
 
@@ -87,6 +110,7 @@ class Engine:
         *,
         baseline: Service | None,
         candidate: Service,
+        control: Control | None = None,
         endpoints: Endpoints,
         safety: Safety,
         policy: Policy,
@@ -97,6 +121,7 @@ class Engine:
     ) -> None:
         self._baseline = baseline
         self._candidate = candidate
+        self._control = control
         self._endpoints = endpoints
         self._safety = safety
         self._policy = policy
@@ -228,7 +253,10 @@ class Engine:
         if baseline is None:
             judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
         else:
-            judgement = judge(job.exchange, job.endpoint, baseline, candidate, self._policy)
+            noise = await self._noise(job, baseline)
+            judgement = judge(
+                job.exchange, job.endpoint, baseline, candidate, self._policy, noise=noise
+            )
         self._keeper.keep(job.exchange, job.endpoint, judgement, baseline, candidate)
 
     async def _observe(self, job: _Job) -> tuple[Observation | None, Observation]:
@@ -244,6 +272,19 @@ class Engine:
         else:
             first, second = await asks[0], await asks[1]
         return (second, first) if swapped else (first, second)
+
+    async def _noise(self, job: _Job, baseline: Observation) -> NoiseProfile | None:
+        """What is known of the baseline's noise, after asking once more where that is due."""
+        control = self._control
+        if control is None:
+            return None
+        if job.safe and control.wants(job.endpoint):
+            message = control.service.render(job.exchange.request)
+            again = await control.service.send(
+                message, method=job.exchange.request.method, safe=True, due=None
+            )
+            learn(job.endpoint, baseline, again, control.profile, self._policy)
+        return control.profile
 
     async def _ask(self, service: Service, job: _Job, index: int) -> Observation:
         message = job.messages[index]

@@ -10,15 +10,17 @@ from shadow.captures import Broken
 from shadow.errors import CaptureError
 from shadow.events import Events
 from shadow.masking import Masker
-from shadow.model import Exchange, Judgement, Observation
+from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.results.record import Record
 from shadow.results.store import Store
 from shadow.results.tally import Tally
+from shadow.settle import Corpus
 
 BATCH: Final = 500
 """Records a transaction."""
 BATCH_S: Final = 0.5
 """Seconds after which a smaller batch is committed, so that a killed run loses little."""
+RAW_BYTES: Final = 32 * 1024 * 1024
 BROKEN_TOLD: Final = 5
 """Broken lines that are told one by one; the rest are counted."""
 
@@ -37,8 +39,9 @@ class Ledger:
         told: Callable[[str], None] = lambda _: None,
         progress: Callable[[Tally], None] = lambda _: None,
     ) -> None:
-        """`strict` ends the run at a broken line; `told` takes a line for the operator,
-        `progress` the counts after each batch.
+        """Keep into `store` and `events`; `strict` ends the run at a broken line.
+
+        `told` takes a line for the operator, `progress` the counts after each batch.
         """
         self._store = store
         self._run_id = run_id
@@ -53,6 +56,11 @@ class Ledger:
         self._seq = 0
         self._broken_told = 0
         self.tally = Tally()
+        self.corpus = Corpus()
+        """Values of unexplained differences, for what is known only at the end."""
+        self.raw: dict[int, tuple[Divergence, ...]] = {}
+        """Divergences before masking, by `seq`, for the same; at most `RAW_BYTES` of them."""
+        self._raw_bytes = 0
 
     @property
     def read(self) -> int:
@@ -77,12 +85,23 @@ class Ledger:
             baseline=baseline,
             candidate=candidate,
         )
+        self._remember(judgement.divergences)
         self._seq += 1
         self._records.append(record)
         self._batch.add(record)
         self._events.exchange(record)
         if len(self._records) >= BATCH or time.monotonic() - self._committed > BATCH_S:
             self.flush()
+
+    def _remember(self, divergences: tuple[Divergence, ...]) -> None:
+        if all(divergence.verdict in ("equivalent", "accepted") for divergence in divergences):
+            return
+        for divergence in divergences:
+            self.corpus.add(divergence)
+        size = sum(len(d.baseline or "") + len(d.candidate or "") + 500 for d in divergences)
+        if self._raw_bytes + size <= RAW_BYTES:
+            self.raw[self._seq] = divergences
+            self._raw_bytes += size
 
     def broken(self, record: Broken) -> None:
         """Count a line that could not be read. Raises CaptureError when `strict`."""

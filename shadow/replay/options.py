@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.judge import Policy
 from shadow.results.runs import RunInfo
@@ -50,6 +51,19 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     window_bytes: int = 64 * 1024 * 1024
 
 
+class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How noise is learned while replaying."""
+
+    twice: bool = False
+    """Ask the baseline twice; else the secondary is asked, where there is one."""
+    sample: float = 0.2
+    """Share of the safe exchanges that are asked again."""
+    first: int = 20
+    """Exchanges of each endpoint that are asked again in any case."""
+    profile: NoiseProfile | None = None
+    """What was learned before."""
+
+
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a replay goes by."""
 
@@ -64,6 +78,10 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     options: ReplayOptions
     limits: Limits
     info: RunInfo
+    secondary: Target | None = None
+    """A second instance of the baseline, for noise."""
+    noise: NoisePlan = NoisePlan()
+    dry_run: bool = False
 
 
 class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,3 +94,5 @@ class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     selection: Selection
     info: RunInfo
+    profile: NoiseProfile | None = None
+    """Noise that was learned before."""

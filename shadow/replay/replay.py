@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 
+import msgspec
+
 from shadow.captures import Record, read
+from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.model import Observation, Request
-from shadow.replay.conduct import Output, conduct
-from shadow.replay.engine import Engine, Keeper
+from shadow.replay.conduct import Judged, conduct
+from shadow.replay.delivery import Output
+from shadow.replay.dry_run import DryRun
+from shadow.replay.engine import Control, Engine, Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayPlan
 from shadow.sending.limits import Limits
@@ -44,27 +50,42 @@ def replay(plan: ReplayPlan, output: Output) -> int:
 
     Raises UnfinishedError where a target is unreachable.
     """
+    if plan.dry_run:
+        sys.stdout.write(DryRun(plan).run())
+        return 0
     records = read(plan.captures)
     check_reachable(plan)
+    noise = plan.noise.profile or NoiseProfile()
+    plan = msgspec.structs.replace(plan, noise=msgspec.structs.replace(plan.noise, profile=noise))
 
     def work(ledger: Ledger) -> None:
-        with asyncio.Runner(loop_factory=_loop) as runner:
+        with asyncio.Runner(loop_factory=event_loop) as runner:
             runner.run(drive(plan, records, ledger))
 
-    return conduct(plan.info, output, work, total=plan.selection.limit)
+    judged = Judged(policy=plan.policy, noise=noise)
+    return conduct(plan.info, output, work, judged, total=plan.selection.limit)
 
 
 async def drive(plan: ReplayPlan, records: Iterator[Record], keeper: Keeper) -> None:
-    """Send all records to both sides. Raises KeyboardInterrupt when stopped by a signal."""
+    """Send all records to both sides. Raises KeyboardInterrupt when stopped by a signal.
+
+    What is learned of the baseline's noise goes into `plan.noise.profile`.
+    """
     async with contextlib.AsyncExitStack() as stack:
         candidate = WireService(plan.candidate, plan.limits)
         await stack.enter_async_context(candidate.wire)
         baseline = WireService(plan.baseline, plan.limits) if plan.baseline else None
         if baseline is not None:
             await stack.enter_async_context(baseline.wire)
+        again = baseline if plan.noise.twice else None
+        if plan.secondary is not None:
+            again = WireService(plan.secondary, plan.limits)
+            await stack.enter_async_context(again.wire)
+        asks = plan.noise if again else msgspec.structs.replace(plan.noise, sample=0.0, first=0)
         engine = Engine(
             baseline=baseline,
             candidate=candidate,
+            control=Control(again or candidate, asks, plan.options.seed),
             endpoints=plan.endpoints,
             safety=plan.safety,
             policy=plan.policy,
@@ -78,7 +99,8 @@ async def drive(plan: ReplayPlan, records: Iterator[Record], keeper: Keeper) -> 
         raise KeyboardInterrupt
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def event_loop() -> asyncio.AbstractEventLoop:
+    """A new loop: uvloop's where there is one."""
     try:
         import uvloop  # noqa: PLC0415 - not there on Windows
     except ImportError:
@@ -88,7 +110,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def check_reachable(plan: ReplayPlan) -> None:
     """Notice a dead target before the first request. Raises UnfinishedError naming it."""
-    for target in (plan.baseline, plan.candidate):
+    for target in (plan.baseline, plan.candidate, plan.secondary):
         failure = asyncio.run(probe(target, plan.limits)) if target is not None else None
         if target is not None and failure is not None:
             raise UnfinishedError(

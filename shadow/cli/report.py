@@ -1,0 +1,28 @@
+"""`shadow report`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shadow.cli import options
+
+
+@click.command(name="report", short_help="Show what a run found.")
+@click.argument("run", default="latest", metavar="[RUN]")
+@click.option("--format", "form", default="terminal", show_default=True, help="terminal or json.")
+@click.option("--all", "show_all", is_flag=True, help="Show every finding.")
+@click.option("--no-values", is_flag=True, help="Withhold compared values.")
+@options.store
+def command(**given: Any) -> int:
+    """Show what a run found. RUN is an id, the beginning of one, or `latest`.
+
+    \b
+    shadow report
+    shadow report 20261122 --format json > summary.json
+    """  # noqa: D301 - click takes the backspace as "do not wrap"
+    from shadow.reports.show import show  # noqa: PLC0415 - loaded when the command runs
+
+    click.echo(show(**given), nl=False)
+    return 0

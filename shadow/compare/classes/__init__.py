@@ -1,0 +1,45 @@
+"""The catalogue: every named Go→Rust cause of divergence, specific before general."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+
+FAMILIES: Final[tuple[str, ...]] = ()
+"""One module a family; a place takes the first class that recognises it, in this order."""
+
+
+def _catalogue() -> dict[str, DivergenceClass]:
+    found: dict[str, DivergenceClass] = {}
+    for family in FAMILIES:
+        for cls in import_module(f"{__name__}.{family}").CLASSES:
+            assert cls.id not in found, cls.id
+            found[cls.id] = cls
+    return found
+
+
+CLASSES: Final[dict[str, DivergenceClass]] = _catalogue()
+"""Every class by id, in the order in which they are tried."""
+
+_WHOLE: Final = tuple(cls for cls in CLASSES.values() if cls.whole)
+_AT: Final = tuple(cls for cls in CLASSES.values() if cls.at)
+OVER: Final = tuple(cls for cls in CLASSES.values() if cls.over)
+"""The classes that are decided at the end of a run, over all samples of a place."""
+
+
+def classify(pair: Pair) -> Sequence[DivergenceClass | None]:
+    """The class of each difference of a pair, or None where no known cause explains it."""
+    explaining = [cls for cls in _WHOLE if cls.whole is not None and cls.whole(pair)]
+    return [_class_of(Place(difference, pair), explaining) for difference in pair.differences]
+
+
+def _class_of(place: Place, explaining: list[DivergenceClass]) -> DivergenceClass | None:
+    if place.difference.spelling in CLASSES:
+        return CLASSES[place.difference.spelling or ""]
+    for cls in explaining:
+        if cls.covers_place(place):
+            return cls
+    return next((cls for cls in _AT if cls.at is not None and cls.at(place)), None)

@@ -1,0 +1,193 @@
+"""What a divergence class is: a named cause, how to recognise it, and how to mend it.
+
+A class excuses a *spelling*, never a value: its predicate must prove that both sides mean the
+same (the same instant, the same bytes, the same decimal, the same set).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import msgspec
+
+from shadow.compare.bodies import decoded
+from shadow.compare.difference import ABSENT, Difference
+from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Severity
+
+Needs = Literal["pair", "request", "corpus", "never"]
+PolicyName = Literal["fail", "allow"]
+Samples = Sequence[tuple[Any, Any]]
+"""(baseline value, candidate value) of every difference seen at one place over a run."""
+
+
+class Pair:
+    """One request and what both services did with it, with every difference found."""
+
+    def __init__(
+        self,
+        baseline: Observation,
+        candidate: Observation,
+        differences: Sequence[Difference],
+        request: Request | None = None,
+    ) -> None:
+        self.baseline = baseline
+        self.candidate = candidate
+        self.differences = differences
+        self.request = request
+
+    @cached_property
+    def go(self) -> Side:
+        """What the baseline did."""
+        return Side(self.baseline)
+
+    @cached_property
+    def rust(self) -> Side:
+        """What the candidate did."""
+        return Side(self.candidate)
+
+
+class Side:
+    """One observation as predicates read it; every accessor is empty for no answer."""
+
+    def __init__(self, observation: Observation) -> None:
+        self.observation = observation
+        self.response = observation.response if isinstance(observation, Answer) else None
+        self.failure = observation.kind if isinstance(observation, NoAnswer) else None
+
+    @property
+    def status(self) -> int:
+        """The status, 0 for no answer."""
+        return self.response.status if self.response else 0
+
+    @cached_property
+    def text(self) -> str:
+        """The decoded body as text, at most its first 64 KiB; bad bytes replaced."""
+        if self.response is None:
+            return ""
+        body = decoded(self.response, 1 << 26)
+        return "" if isinstance(body, str) else body[:65536].decode("utf-8", "replace")
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """The last value of each header by lower-case name."""
+        if self.response is None:
+            return {}
+        return {name.lower(): value for name, value in self.response.headers}
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class Place:
+    """One difference with the pair it belongs to: what a predicate looks at."""
+
+    def __init__(self, difference: Difference, pair: Pair) -> None:
+        self.difference = difference
+        self.pair = pair
+        self.where = difference.where
+        self.kind = difference.kind
+        self.go: Any = difference.baseline
+        """JSON value (see json_text), header text, status text, or ABSENT."""
+        self.rust: Any = difference.candidate
+
+    @property
+    def name(self) -> str:
+        """The lower-case header name (`set-cookie/NAME[/ATTRIBUTE]` for cookies), else empty."""
+        return self.difference.name or ""
+
+    @property
+    def key(self) -> str | int | None:
+        """The last step of the JSON path."""
+        return self.difference.path[-1] if self.difference.path else None
+
+    @property
+    def in_json(self) -> bool:
+        """The place is in a JSON body, so `go` and `rust` are JSON values."""
+        return self.where == "body" and self.difference.name is None
+
+    @property
+    def around(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The two objects that hold the place, where it is an object's member."""
+        return self.difference.around
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """Two answers to one request; for a corpus class, the samples of one place."""
+
+    go: Observation | None = None
+    rust: Observation | None = None
+    request: Request | None = None
+    samples: tuple[tuple[str, str], ...] = ()
+    """JSON texts of both sides at one place, for corpus classes."""
+    note: str = ""
+
+
+class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
+    """One named cause of divergence.
+
+    At least one of `at` (is this one place an instance?), `whole` (does this exchange as a
+    whole show it? then it is given to every place that `covers` names) and `over` (do all
+    samples of one place show it?) is given, unless `needs` is `never`.
+    """
+
+    id: str
+    title: str
+    go: str
+    """What Go's default stack emits."""
+    rust: str
+    """What Rust's default stack emits."""
+    impact: str
+    fix_go: str
+    fix_rust: str
+    severity: Severity
+    policy: PolicyName
+    needs: Needs = "pair"
+    at: Callable[[Place], bool] | None = None
+    whole: Callable[[Pair], bool] | None = None
+    covers: frozenset[str] = frozenset({"status", "body", "content-type"})
+    """Places a `whole` class explains: `status`, `body`, `transport`, lower-case header names."""
+    over: Callable[[Samples], bool] | None = None
+    valid: tuple[Example, ...] = ()
+    invalid: tuple[Example, ...] = ()
+
+    def covers_place(self, place: Place) -> bool:
+        """Whether a `whole` class explains this place."""
+        return (place.name if place.where == "header" else place.where) in self.covers
+
+
+def answer(status: int = 200, body: str | bytes = "", **headers: str) -> Answer:
+    """An example answer; header names are given with `_` for `-`; JSON unless told otherwise."""
+    given: Headers = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    if body and not any(name.lower() == "content-type" for name, _ in given):
+        given = (("Content-Type", "application/json"), *given)
+    data = body.encode() if isinstance(body, str) else body
+    return Answer(response=Response(status=status, headers=given, body=data))
+
+
+def json_pair(go: str, rust: str, note: str = "") -> Example:
+    """An example of two JSON bodies with status 200."""
+    return Example(go=answer(body=go), rust=answer(body=rust), note=note)
+
+
+def asked(target: str = "/", method: str = "GET", body: str = "", **headers: str) -> Request:
+    """An example request."""
+    given: Headers = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Request(method=method, target=target, headers=given, body=body.encode())
+
+
+__all__ = [
+    "ABSENT",
+    "DivergenceClass",
+    "Example",
+    "Pair",
+    "Place",
+    "Samples",
+    "Side",
+    "answer",
+    "asked",
+    "json_pair",
+]

@@ -1,0 +1,499 @@
+"""Request bodies that one side refuses, or reads otherwise: encoding/json against serde_json."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from shadow.compare.classes.base import DivergenceClass, Example, Pair, Place, Side, answer
+from shadow.compare.classes.replies import (
+    LONGEST,
+    accepted,
+    http_error,
+    pairs,
+    plain,
+    reasons,
+    says,
+    texts,
+)
+from shadow.model import Answer
+
+_GO_SYNTAX: Final = re.compile(
+    r"EOF|unexpected EOF|unexpected end of JSON input|jsontext: [^\n]{1,300}"
+    r"|(?:Syntax error: offset=[0-9]{1,9}, error=)?"
+    r"invalid character [^\n]{1,12} (?:after|in|looking for|at|within) [ -~]{1,80}"
+)
+_GO_TYPE: Final = re.compile(
+    r"json: cannot unmarshal [^\n]{1,600}"
+    r"|json: invalid (?:use of ,string struct tag|number literal), [^\n]{1,600}"
+    r"|(?:code=400, message=)?Unmarshal type error: expected=[^\n]{1,300}, got=[^\n]{1,600}"
+)
+_GO_ARRAY: Final = re.compile(
+    r"json: cannot unmarshal (?:JSON )?array into Go [^\n]{1,600}"
+    r"|(?:code=400, message=)?Unmarshal type error: expected=[^\n]{1,300}, got=array[^\n]{1,600}"
+)
+_GO_UNKNOWN: Final = re.compile(
+    r'json: unknown field "[^\n]{0,300}"|json: [^\n]{1,300}unknown object member name [^\n]{1,300}'
+)
+_GO_DEPTH: Final = re.compile(r"(?:invalid character '[\[{]' |json: )?exceeded max depth")
+_GO_TIME: Final = re.compile(
+    r'parsing time "[^\n]{1,400}|Time\.UnmarshalJSON: input is not a JSON string'
+)
+_GO_LARGE: Final = re.compile(r"http: request body too large")
+
+_SYNTAX_PREFIX: Final = "Failed to parse the request body as JSON"
+_DATA_PREFIX: Final = "Failed to deserialize the JSON body into the target type"
+_JSON_PREFIXES: Final = (_SYNTAX_PREFIX, _DATA_PREFIX, "Json deserialize error")
+_FORM_PREFIXES: Final = ("Failed to deserialize form body", "Failed to deserialize form")
+_POSITION: Final = re.compile(r" at line [0-9]{1,9} column [0-9]{1,9}\Z")
+
+_RUST_SYNTAX: Final = re.compile(
+    r"EOF while parsing (?:a list|an object|a string|a value)|expected (?:ident|value)"
+    r"|expected `:`|expected `,` or `[\]}]`|expected `\"`|invalid escape|invalid number"
+    r"|number out of range|control character \(\\u0000-\\u001F\) found while parsing a string"
+    r"|key must be a string|trailing comma|trailing characters|invalid unicode code point"
+    r"|lone leading surrogate in hex escape|unexpected end of hex escape"
+)
+_RUST_TYPE: Final = re.compile(
+    r"(?:invalid (?:type|value|length)|unknown variant) ?:? ?[^\n]{1,2000}|number out of range"
+)
+_RUST_UNKNOWN: Final = re.compile(
+    r"unknown field `[^\n]{0,300}`, (?:expected [^\n]{1,4000}|there are no fields)"
+)
+RUST_TIME: Final = re.compile(
+    r"input is out of range|no possible date and time matching input|trailing input"
+    r"|input is not enough for unique date and time|input contains invalid characters"
+    r"|premature end of input|bad or unsupported format string"
+    r"|the '[a-z -]{1,30}' component could not be parsed|a character literal was not valid"
+    r"|failed to parse [^\n]{1,300}"
+)
+GO_TIME: Final = _GO_TIME
+
+_PAIRED: Final = (
+    (_GO_UNKNOWN, _RUST_UNKNOWN),
+    (_GO_DEPTH, re.compile(r"recursion limit exceeded")),
+    (_GO_SYNTAX, _RUST_SYNTAX),
+    (_GO_TYPE, _RUST_TYPE),
+    (_GO_TIME, RUST_TIME),
+)
+"""What each side says of one fault."""
+
+
+def serde_reasons(text: str, prefixes: tuple[str, ...] = _JSON_PREFIXES) -> Iterator[str]:
+    """What serde says in a text that is an extractor's refusal or ends with a JSON position."""
+    bare = _POSITION.sub("", text)
+    if bare != text or text.partition(": ")[0] in prefixes:
+        yield from reasons(bare)
+
+
+def _rust_says(side: Side, pattern: re.Pattern[str], prefixes: tuple[str, ...]) -> bool:
+    return any(
+        pattern.fullmatch(reason)
+        for text in texts(side)
+        for reason in serde_reasons(text, prefixes)
+    )
+
+
+def only_rust_refuses(pattern: str) -> Callable[[Pair], bool]:
+    """Go accepted the request and serde's reason to refuse it is this pattern."""
+    compiled = re.compile(pattern)
+
+    def whole(pair: Pair) -> bool:
+        return (
+            accepted(pair.go)
+            and pair.rust.status in (400, 422)
+            and _rust_says(pair.rust, compiled, _JSON_PREFIXES + _FORM_PREFIXES)
+        )
+
+    return whole
+
+
+def _is_status_422(pair: Pair) -> bool:
+    if pair.go.status != 400 or pair.rust.status != 422:
+        return False
+    told = any(
+        reason.startswith(_DATA_PREFIX) for text in texts(pair.rust) for reason in reasons(text)
+    )
+    return told and any(says(pair.go, go) for go, _ in _PAIRED)
+
+
+def _same_fault(go: str, rust: str) -> bool:
+    """Whether two error texts say the same of a body, each in its decoder's words."""
+    if len(go) > LONGEST or len(rust) > LONGEST:
+        return False
+    ours, theirs = list(reasons(go)), list(serde_reasons(rust))
+    return any(
+        any(map(said.fullmatch, ours)) and any(map(answered.fullmatch, theirs))
+        for said, answered in _PAIRED
+    )
+
+
+def _refused_alike(pair: Pair) -> bool:
+    return pair.go.status == pair.rust.status and 400 <= pair.go.status < 500
+
+
+def _is_error_text(pair: Pair) -> bool:
+    bodies = [place for place in pair.differences if place.where == "body"]
+    if not _refused_alike(pair) or len(bodies) != 1 or bodies[0].name != "":
+        return False
+    return any(_same_fault(go, rust) for go in texts(pair.go) for rust in texts(pair.rust))
+
+
+def _is_error_text_in_json(place: Place) -> bool:
+    if not place.in_json or not _refused_alike(place.pair):
+        return False
+    both_text = isinstance(place.go, str) and isinstance(place.rust, str)
+    return both_text and _same_fault(place.go, place.rust)
+
+
+_UNSUPPORTED: Final = re.compile(
+    r"Expected request with `Content-Type: application/json`|Content type error"
+)
+_ECHO_UNSUPPORTED: Final = '{"message":"Unsupported Media Type"}'
+
+
+def _is_content_type(pair: Pair) -> bool:
+    if accepted(pair.go):
+        return pair.rust.status in (400, 415) and says(pair.rust, _UNSUPPORTED)
+    refused = pair.go.status == 415 and pair.go.text.removesuffix("\n") == _ECHO_UNSUPPORTED
+    return refused and accepted(pair.rust)
+
+
+_NOTHING: Final = "EOF while parsing a value at line 1 column 0"
+
+
+def _is_empty_body(pair: Pair) -> bool:
+    return (
+        accepted(pair.go)
+        and pair.rust.status in (400, 422)
+        and any(text.endswith(_NOTHING) for text in texts(pair.rust))
+    )
+
+
+def _is_unknown_field(pair: Pair) -> bool:
+    if accepted(pair.go):
+        return _UNKNOWN_REFUSED(pair)
+    return pair.go.status in (400, 422) and accepted(pair.rust) and says(pair.go, _GO_UNKNOWN)
+
+
+_UNKNOWN_REFUSED: Final = only_rust_refuses(_RUST_UNKNOWN.pattern)
+
+
+def _is_array_as_struct(pair: Pair) -> bool:
+    return 400 <= pair.go.status < 500 and accepted(pair.rust) and says(pair.go, _GO_ARRAY)
+
+
+def _is_depth(pair: Pair) -> bool:
+    if accepted(pair.go):
+        return _DEPTH_REFUSED(pair)
+    return pair.go.status in (400, 422) and accepted(pair.rust) and says(pair.go, _GO_DEPTH)
+
+
+_DEPTH_REFUSED: Final = only_rust_refuses(r"recursion limit exceeded")
+
+
+def _is_body_limit(pair: Pair) -> bool:
+    if accepted(pair.go):
+        return pair.rust.status == 413
+    refused = pair.go.status in (400, 413) and says(pair.go, _GO_LARGE)
+    other = accepted(pair.rust) or (pair.go.status == 400 and pair.rust.status == 413)
+    return refused and other
+
+
+def _unparsed(reason: str) -> Answer:
+    return plain(400, f"{_SYNTAX_PREFIX}: {reason}")
+
+
+def _untyped(reason: str) -> Answer:
+    return plain(422, f"{_DATA_PREFIX}: {reason} at line 1 column 9")
+
+
+_TAKEN: Final = answer(200, '{"name":"","age":0}')
+_OTHER_REASONS: Final = (
+    Example(go=_TAKEN, rust=_untyped("age: invalid value: integer `-1`, expected u8")),
+    Example(go=_TAKEN, rust=plain(400, "name must not be empty")),
+)
+
+
+def _refusal(
+    pattern: str, *rust_answers: Answer, fix_go: str = "Usually none.", **told: str
+) -> DivergenceClass:
+    """A class of requests that Go takes and Rust refuses with one reason of serde's."""
+    refused_alike = tuple(
+        Example(go=http_error(400, "bad body"), rust=rust, note="Go refuses it too")
+        for rust in rust_answers
+    )
+    return DivergenceClass(
+        id=told["id"],
+        title=told["title"],
+        go=told["go"],
+        rust=told["rust"],
+        impact=told["impact"],
+        fix_go=fix_go,
+        fix_rust=told["fix_rust"],
+        severity="breaking",
+        policy="fail",
+        whole=only_rust_refuses(pattern),
+        valid=tuple(Example(go=_TAKEN, rust=rust) for rust in rust_answers),
+        invalid=_OTHER_REASONS + refused_alike,
+    )
+
+
+_RARE: Final = "Rare: requests that Go served are refused."
+_TYPE_TEXT: Final = "json: cannot unmarshal number into Go struct field P.name of type string"
+_SYNTAX_TEXT: Final = "invalid character 'n' looking for beginning of value"
+_WRONG_TYPE: Final = "name: invalid type: integer `1`, expected a string"
+_ECHO_ARRAY_TEXT: Final = "Unmarshal type error: expected=main.P, got=array, field=, offset=1"
+_ARRAY_TEXT: Final = "json: cannot unmarshal array into Go value of type main.Person"
+
+CLASSES: Final = (
+    DivergenceClass(
+        id="body-limit",
+        title="One side limits the size of a request body",
+        go="No limit, unless `MaxBytesReader`: then 400 `http: request body too large`.",
+        rust="axum takes 2 MiB; actix 2 MiB of JSON, 256 KiB otherwise; beyond it 413.",
+        impact="Uploads that one side served are refused by the other.",
+        fix_go="Bound bodies with `http.MaxBytesReader` at the same size; answer 413.",
+        fix_rust="`DefaultBodyLimit::max(n)`, or `disable()`.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_body_limit,
+        valid=pairs(
+            (_TAKEN, plain(413, "Failed to buffer the request body: length limit exceeded")),
+            (http_error(400, "http: request body too large"), _TAKEN),
+        ),
+        invalid=pairs(
+            (http_error(401, "who are you?"), answer(413)),
+            (http_error(400, "no name"), _TAKEN),
+            (_TAKEN, answer(414)),
+        ),
+    ),
+    DivergenceClass(
+        id="decode-content-type",
+        title="A body is refused for its Content-Type by one side",
+        go="net/http and gin's ShouldBindJSON do not look at it; echo's Bind answers 415.",
+        rust="axum answers 415 unless JSON or `+json`; actix 400 `Content type error`.",
+        impact="Clients that send JSON without saying so are refused.",
+        fix_go="Check the header.",
+        fix_rust="Parse from `Bytes` with serde_json.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_content_type,
+        valid=pairs(
+            (_TAKEN, plain(415, "Expected request with `Content-Type: application/json`")),
+            (_TAKEN, plain(400, "Content type error")),
+            (answer(415, _ECHO_UNSUPPORTED + "\n"), _TAKEN),
+        ),
+        invalid=pairs(
+            (_TAKEN, answer(415, '{"error":"only PNG"}')),
+            (
+                http_error(401, "who are you?"),
+                plain(415, "Expected request with `Content-Type: application/json`"),
+            ),
+        ),
+    ),
+    DivergenceClass(
+        id="decode-empty-body",
+        title="An empty body is taken as a zero value",
+        go="echo's Bind skips an empty body: 200 with a zero struct; others say `EOF`.",
+        rust="400 `EOF while parsing a value at line 1 column 0`.",
+        impact="Clients that post nothing are refused.",
+        fix_go="Refuse an empty body.",
+        fix_rust="`Option<Json<T>>`.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_empty_body,
+        valid=pairs(
+            (_TAKEN, plain(400, f"{_SYNTAX_PREFIX}: {_NOTHING}")),
+            (_TAKEN, plain(400, f"Json deserialize error: {_NOTHING}")),
+        ),
+        invalid=pairs(
+            (http_error(400, "EOF"), plain(400, f"{_SYNTAX_PREFIX}: {_NOTHING}")),
+            (_TAKEN, _unparsed("EOF while parsing a value at line 1 column 8")),
+        ),
+    ),
+    DivergenceClass(
+        id="decode-unknown-field",
+        title="Only one side refuses unknown members",
+        go='Ignored; with `DisallowUnknownFields`: `json: unknown field "zzz"`.',
+        rust="Ignored; with `deny_unknown_fields`: 422 `unknown field … expected one of …`.",
+        impact="Requests with additional members are refused by one side.",
+        fix_go="Be as strict as the other side.",
+        fix_rust="Be as strict as the other side.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_unknown_field,
+        valid=pairs(
+            (http_error(400, 'json: unknown field "zzz"'), _TAKEN),
+            (_TAKEN, _untyped("unknown field `zzz`, expected `name` or `age`")),
+        ),
+        invalid=pairs(*_OTHER_REASONS, (http_error(400, "unknown field zzz"), _TAKEN)),
+    ),
+    DivergenceClass(
+        id="decode-array-as-struct",
+        title="Rust takes an array where an object is wanted",
+        go="400 `json: cannot unmarshal array into Go value of type T`.",
+        rust="serde fills a struct from an array by position, even from `[]`.",
+        impact="Over-acceptance: input that passed no check reaches the handler.",
+        fix_go="None needed.",
+        fix_rust="Deserialize through a wrapper that calls `deserialize_map`.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_array_as_struct,
+        valid=pairs(
+            (http_error(400, _ARRAY_TEXT), _TAKEN),
+            (
+                answer(400, f'{{"message":"{_ECHO_ARRAY_TEXT}"}}'),
+                _TAKEN,
+            ),
+        ),
+        invalid=pairs(
+            (http_error(400, _ARRAY_TEXT), _untyped("invalid type: sequence")),
+            (http_error(400, _ARRAY_TEXT.replace("array", "string")), _TAKEN),
+        ),
+    ),
+    DivergenceClass(
+        id="decode-depth-limit",
+        title="The decoders bound nesting at different depths",
+        go="10,000 levels, then `exceeded max depth`.",
+        rust="128 levels, then `recursion limit exceeded`.",
+        impact="Rare: deeply nested bodies are refused.",
+        fix_go="Usually none.",
+        fix_rust="`unbounded_depth` with `disable_recursion_limit` and a stack that grows.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_depth,
+        valid=pairs(
+            (_TAKEN, _unparsed("[0][0]: recursion limit exceeded at line 1 column 9")),
+            (http_error(400, "invalid character '[' exceeded max depth"), _TAKEN),
+        ),
+        invalid=pairs(*_OTHER_REASONS, (http_error(400, "too deep"), _TAKEN)),
+    ),
+    _refusal(
+        r"invalid type: floating point `-0(?:\.0)?`, expected [ui](?:8|16|32|64|128|size)",
+        _untyped("age: invalid type: floating point `-0.0`, expected i64"),
+        id="decode-negative-zero-int",
+        title="`-0` for an integer",
+        go="`-0` is the integer 0.",
+        rust="serde_json reads `-0` as a float: `floating point -0.0, expected i64`.",
+        impact=_RARE,
+        fix_rust="Accept a float that is zero in a custom deserializer.",
+    ),
+    _refusal(
+        r"invalid type: null, expected [^\n]{1,300}",
+        _untyped("name: invalid type: null, expected a string"),
+        plain(400, "Json deserialize error: invalid type: null, expected u8 at line 1 column 9"),
+        id="decode-null-to-zero",
+        title="`null` for a value that cannot be null",
+        go="`null` leaves a non-pointer as it is: the zero value.",
+        rust="422 `invalid type: null, expected …`.",
+        impact="Clients that send null for `nothing` are refused.",
+        fix_rust="`Option<T>` with `unwrap_or_default()`, in containers too.",
+    ),
+    _refusal(
+        r"missing field `[^`\n]{1,200}`",
+        _untyped("missing field `name`"),
+        plain(400, "Json deserialize error: missing field `name` at line 1 column 2"),
+        id="decode-missing-field",
+        title="A missing member is refused by serde",
+        go="A missing member is the zero value.",
+        rust="422 (actix 400) ``missing field `name` ``.",
+        impact="Clients that leave a member out are refused.",
+        fix_go="Check for required members.",
+        fix_rust="`#[serde(default)]`.",
+    ),
+    _refusal(
+        r"duplicate field `[^`\n]{1,200}`",
+        _untyped("duplicate field `name`"),
+        id="decode-duplicate-field",
+        title="A member given twice",
+        go="The last one wins (encoding/json/v2: an error).",
+        rust="A derived struct refuses it: ``duplicate field `name` ``.",
+        impact="Rare; two readers of one body may see different values.",
+        fix_go="Refuse duplicates, as encoding/json/v2 does.",
+        fix_rust="Decode into `Value` first, where the last wins.",
+    ),
+    _refusal(
+        r"trailing characters",
+        _unparsed("trailing characters at line 1 column 20"),
+        plain(400, "Json deserialize error: trailing characters at line 1 column 20"),
+        id="decode-trailing-data",
+        title="Something follows the JSON value",
+        go="`json.Decoder.Decode` reads one value and leaves the rest.",
+        rust="400 `trailing characters`.",
+        impact=_RARE,
+        fix_go="Refuse what follows: a second `Decode` must say `io.EOF`.",
+        fix_rust="`StreamDeserializer`, taking the first value.",
+    ),
+    _refusal(
+        r"invalid unicode code point|unexpected end of hex escape"
+        r"|lone leading surrogate in hex escape",
+        _unparsed("name: invalid unicode code point at line 1 column 12"),
+        _unparsed("name: unexpected end of hex escape at line 1 column 17"),
+        id="decode-invalid-utf8",
+        title="Bad UTF-8 or a lone surrogate in a body",
+        go="Replaced by U+FFFD and taken (encoding/json/v2 refuses).",
+        rust="400 `invalid unicode code point` and its like.",
+        impact="Rare, but such clients are refused.",
+        fix_go="Check with `utf8.Valid`.",
+        fix_rust="`String::from_utf8_lossy` before decoding.",
+    ),
+    DivergenceClass(
+        id="decode-status-422",
+        title="A body of the wrong type: 400 against 422",
+        go="The handler's choice for a decoder error, normally 400.",
+        rust="axum's `Json`: 400 for bad syntax, 422 for a wrong type, 415 for the media type.",
+        impact="Clients and dashboards that act on the status see another one.",
+        fix_go="None needed.",
+        fix_rust="An own extractor, or `WithRejection`, that answers 400.",
+        severity="breaking",
+        policy="fail",
+        whole=_is_status_422,
+        valid=pairs(
+            (http_error(400, _TYPE_TEXT), _untyped(_WRONG_TYPE)),
+            (answer(400, f'{{"error":"{_TYPE_TEXT}"}}'), _untyped(_WRONG_TYPE)),
+        ),
+        invalid=pairs(
+            (http_error(400, "name is required"), _untyped(_WRONG_TYPE)),
+            (http_error(400, _TYPE_TEXT), plain(422, "name is taken")),
+            (http_error(403, _TYPE_TEXT), _untyped(_WRONG_TYPE)),
+        ),
+    ),
+    DivergenceClass(
+        id="decode-error-text",
+        title="Both refuse a body, in their decoder's words",
+        go="`unexpected EOF`, `invalid character …`, `json: cannot unmarshal …`.",
+        rust="`Failed to parse the request body as JSON: … at line 1 column 8` and its like.",
+        impact="None, unless the text is shown or compared.",
+        fix_go="Answer with an error code of your own.",
+        fix_rust="Answer with an error code of your own.",
+        severity="risky",
+        policy="fail",
+        whole=_is_error_text,
+        covers=frozenset({"body", "content-type"}),
+        at=_is_error_text_in_json,
+        valid=pairs(
+            (
+                http_error(400, "unexpected EOF"),
+                _unparsed("name: EOF while parsing a value at line 1 column 8"),
+            ),
+            (
+                answer(400, f'{{"error":"{_TYPE_TEXT}"}}'),
+                answer(
+                    400, f'{{"error":"Json deserialize error: {_WRONG_TYPE} at line 1 column 9"}}'
+                ),
+            ),
+            (
+                answer(400, '{"message":"Syntax error: offset=1, error=' + _SYNTAX_TEXT + '"}'),
+                _unparsed("expected ident at line 1 column 2"),
+            ),
+        ),
+        invalid=pairs(
+            (http_error(400, "unexpected EOF"), plain(400, "bad request")),
+            (http_error(400, "unexpected EOF"), _untyped(_WRONG_TYPE)),
+            (http_error(400, _TYPE_TEXT), _unparsed("expected value at line 1 column 1")),
+        ),
+    ),
+)
+"""Requests that the decoders read apart, the most specific first."""

@@ -1,0 +1,303 @@
+"""Noise: where the baseline differs from itself, and what its values look like there.
+
+A noisy place is still checked. A candidate's difference there is noise only when its value
+is of a kind that the baseline was seen to give, and for numbers and times no further from
+the baseline's value than the baseline was seen to be from itself, with a margin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+
+from shadow.compare.kinds import Value, value_of
+from shadow.model import Divergence
+
+TIME_MARGIN: Final = 10.0
+TIME_FLOOR_S: Final = 2.0
+"""A time may be 10 times as far off as two baselines were, and always 2 s."""
+NUMBER_MARGIN: Final = 3.0
+"""A number may be 3 times as far off, in absolute and in relative terms, as two baselines."""
+TEXT_MARGIN: Final = 2
+"""A free text may be twice as long, or half as long, as those seen."""
+REMEMBERED: Final = 512
+"""Digests of values that are kept a place, to tell a token from a constant."""
+CONSTANT_AFTER: Final = 3
+"""Values of a candidate, mostly equal, from which a token is called a constant."""
+MAX_PLACES: Final = 5_000
+
+
+class KindSeen(msgspec.Struct, kw_only=True):
+    """One kind of value that the baseline gave at a place."""
+
+    count: int = 0
+    shortest: int = 0
+    longest: int = 0
+    gap: float = 0.0
+    """Largest distance of two baselines' values, in the value's unit or seconds."""
+    relative_gap: float = 0.0
+    """The same as a share of the larger one."""
+    highest: float = 0.0
+    rises: int = 0
+    falls: int = 0
+    last: float | None = None
+
+    def see(self, value: Value) -> None:
+        """Count one value."""
+        self.shortest = min(self.shortest, value.size) if self.count else value.size
+        self.longest = max(self.longest, value.size)
+        self.count += 1
+        if value.number is not None:
+            self.highest = max(self.highest, value.number)
+            if self.last is not None and value.number != self.last:
+                self.rises += value.number > self.last
+                self.falls += value.number < self.last
+            self.last = value.number
+
+    def see_gap(self, left: float, right: float) -> None:
+        """Count how far two baselines' values were apart."""
+        gap, relative = _gaps(left, right)
+        self.gap = max(self.gap, gap)
+        self.relative_gap = max(self.relative_gap, relative)
+
+    @property
+    def counts_up(self) -> bool:
+        """The values grow as the run goes: a request counter."""
+        return self.rises >= 5 and self.falls * 10 <= self.rises
+
+    def merge(self, other: KindSeen) -> None:
+        """Add what another part of the run saw."""
+        both = self.count and other.count
+        self.shortest = (
+            min(self.shortest, other.shortest) if both else (self.shortest or other.shortest)
+        )
+        self.longest = max(self.longest, other.longest)
+        self.count += other.count
+        self.gap = max(self.gap, other.gap)
+        self.relative_gap = max(self.relative_gap, other.relative_gap)
+        self.highest = max(self.highest, other.highest)
+        self.rises += other.rises
+        self.falls += other.falls
+
+
+def _gaps(left: float, right: float) -> tuple[float, float]:
+    gap = abs(left - right)
+    return gap, gap / (max(abs(left), abs(right)) or 1.0)
+
+
+class Repeats(msgspec.Struct, kw_only=True):
+    """How often values repeat: a token never does, a constant always."""
+
+    seen: int = 0
+    distinct: int = 0
+
+    def merge(self, other: Repeats) -> None:
+        """Add what another part of the run saw."""
+        self.seen += other.seen
+        self.distinct += other.distinct
+
+
+class Place(msgspec.Struct, kw_only=True):
+    """What was seen at one noisy place."""
+
+    differed: int = 0
+    """Baseline pairs that differed here."""
+    order: bool = False
+    """A list whose order the baseline does not keep."""
+    kinds: dict[str, KindSeen] = {}
+    statuses: list[str] = []
+    """Statuses that the baseline gave in turn, where the place is the status."""
+    baseline: Repeats = msgspec.field(default_factory=Repeats)
+    candidate: Repeats = msgspec.field(default_factory=Repeats)
+    """Of the candidate's values that were called noise in this run."""
+
+
+class Endpoint(msgspec.Struct, kw_only=True):
+    """The noise of one endpoint."""
+
+    pairs: int = 0
+    """Baseline pairs compared; a place that never differed in them is not noisy."""
+    places: dict[str, Place] = {}
+    """By `where path_pattern`."""
+
+
+class NoiseProfile:
+    """Where the baseline is unstable, by endpoint. Grows as pairs of baselines are compared."""
+
+    def __init__(self, endpoints: dict[str, Endpoint] | None = None) -> None:
+        self.endpoints = endpoints or {}
+        self._digests: dict[tuple[str, str, str], set[bytes]] = {}
+
+    def to_json(self) -> bytes:
+        """The profile as a file that a person can review."""
+        for endpoint in self.endpoints.values():
+            for place in endpoint.places.values():
+                place.candidate = Repeats()
+        encoded = msgspec.json.encode(_File(endpoints=self.endpoints), order="sorted")
+        return msgspec.json.format(encoded, indent=2) + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> NoiseProfile:
+        """Read `to_json`. Raises ValueError (msgspec's are) for anything else."""
+        return cls(msgspec.json.decode(data, type=_File).endpoints)
+
+    def learn(self, endpoint: str, differences: Iterable[Divergence]) -> None:
+        """Take in what two baselines answered differently to one request."""
+        known = self.endpoints.setdefault(endpoint, Endpoint())
+        known.pairs += 1
+        seen: set[str] = set()
+        for difference in differences:
+            if difference.kind in ("spelling", "over_budget", "undecodable"):
+                continue
+            name = place_name(difference)
+            if name not in known.places and len(known.places) >= MAX_PLACES:
+                continue
+            place = known.places.setdefault(name, Place())
+            place.differed += name not in seen
+            seen.add(name)
+            _learn(place, difference)
+            for text in (difference.baseline, difference.candidate):
+                if text is not None:
+                    self._remember(endpoint, name, "baseline", text, place.baseline)
+
+    def verdict(self, endpoint: str, divergence: Divergence) -> str | None:
+        """The rule that calls a divergence noise, like `noise:string:uuid-lower`, or None."""
+        place = self._place(endpoint, divergence)
+        if place is None or divergence.where == "transport":
+            return None
+        if divergence.kind == "reordered":
+            return "noise:order" if place.order else None
+        if divergence.where == "status":
+            given = divergence.candidate
+            return f"noise:status {given}" if given in place.statuses else None
+        is_json = divergence.where == "body" and divergence.path.startswith("$")
+        baseline = value_of(divergence.baseline, is_json=is_json)
+        candidate = value_of(divergence.candidate, is_json=is_json)
+        seen = place.kinds.get(candidate.kind)
+        if seen is None or not _near(seen, baseline, candidate):
+            return None
+        return f"noise:{candidate.kind}"
+
+    def observe(self, endpoint: str, divergence: Divergence) -> None:
+        """Remember a candidate's value that was called noise: it may turn out a constant."""
+        place = self._place(endpoint, divergence)
+        if place is not None and divergence.candidate is not None:
+            name = place_name(divergence)
+            self._remember(endpoint, name, "candidate", divergence.candidate, place.candidate)
+
+    def _remember(self, endpoint: str, name: str, side: str, text: str, repeats: Repeats) -> None:
+        """Count a value, and whether it is new; beyond `REMEMBERED` values it is not counted."""
+        digests = self._digests.setdefault((endpoint, name, side), set())
+        if len(digests) >= REMEMBERED:
+            return
+        digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
+        repeats.seen += 1
+        repeats.distinct += digest not in digests
+        digests.add(digest)
+
+    def is_constant(self, endpoint: str, divergence: Divergence) -> bool:
+        """A place where the baseline's tokens never repeat and the candidate's mostly do."""
+        place = self._place(endpoint, divergence)
+        if place is None or divergence.candidate is None:
+            return False
+        is_json = divergence.where == "body" and divergence.path.startswith("$")
+        if not value_of(divergence.candidate, is_json=is_json).is_token:
+            return False
+        ours, theirs = place.baseline, place.candidate
+        fresh = ours.seen == ours.distinct
+        return fresh and theirs.seen >= CONSTANT_AFTER and theirs.distinct * 2 <= theirs.seen
+
+    def is_noisy(self, endpoint: str, where: str, path_pattern: str) -> bool:
+        """Whether the baseline was seen to differ from itself at the place."""
+        return self._known(endpoint, f"{where} {path_pattern}") is not None
+
+    def unordered(self, endpoint: str) -> tuple[str, ...]:
+        """Path patterns of the lists whose order the baseline does not keep."""
+        known = self.endpoints.get(endpoint)
+        if known is None:
+            return ()
+        return tuple(name.partition(" ")[2] for name, place in known.places.items() if place.order)
+
+    def merge(self, other: NoiseProfile) -> None:
+        """Add what another part of the run learned."""
+        for name, theirs in other.endpoints.items():
+            mine = self.endpoints.setdefault(name, Endpoint())
+            mine.pairs += theirs.pairs
+            for where, place in theirs.places.items():
+                known = mine.places.setdefault(where, Place())
+                known.differed += place.differed
+                known.order = known.order or place.order
+                for kind, seen in place.kinds.items():
+                    known.kinds.setdefault(kind, KindSeen()).merge(seen)
+                known.statuses = sorted({*known.statuses, *place.statuses})
+                known.baseline.merge(place.baseline)
+                known.candidate.merge(place.candidate)
+
+    def _place(self, endpoint: str, divergence: Divergence) -> Place | None:
+        return self._known(endpoint, place_name(divergence))
+
+    def _known(self, endpoint: str, name: str) -> Place | None:
+        """A place of the endpoint; a header's, of an endpoint that was never asked twice.
+
+        Writes are never sent twice, so what a request id looks like there is taken from the
+        endpoint that shows it best.
+        """
+        known = self.endpoints.get(endpoint)
+        if known is not None and known.pairs:
+            return known.places.get(name)
+        if not name.startswith("header "):
+            return None
+        others = (other.places.get(name) for other in self.endpoints.values())
+        places = [place for place in others if place is not None]
+        return max(places, key=lambda place: place.differed, default=None)
+
+
+class _File(msgspec.Struct, kw_only=True):
+    v: Literal[1] = 1
+    endpoints: dict[str, Endpoint]
+
+
+def place_name(divergence: Divergence) -> str:
+    """How a profile names a place: `body $['items'][*]['at']`, `header x-request-id`."""
+    return f"{divergence.where} {divergence.path_pattern}"
+
+
+def _learn(place: Place, difference: Divergence) -> None:
+    if difference.kind == "reordered":
+        place.order = True
+        return
+    if difference.where == "status":
+        given = {*place.statuses, difference.baseline or "", difference.candidate or ""}
+        place.statuses = sorted(given)
+        return
+    is_json = difference.where == "body" and difference.path.startswith("$")
+    values = []
+    for text in (difference.baseline, difference.candidate):
+        value = value_of(text, is_json=is_json)
+        values.append(value)
+        seen = place.kinds.setdefault(value.kind, KindSeen())
+        seen.see(value)
+    left, right = values
+    if left.kind == right.kind and left.number is not None and right.number is not None:
+        place.kinds[left.kind].see_gap(left.number, right.number)
+
+
+def _near(seen: KindSeen, baseline: Value, candidate: Value) -> bool:
+    """Whether a candidate's value is where the baseline's values were."""
+    if candidate.number is None:
+        if candidate.is_token:
+            return seen.shortest <= candidate.size <= seen.longest
+        return seen.shortest <= candidate.size * TEXT_MARGIN and (
+            candidate.size <= seen.longest * TEXT_MARGIN
+        )
+    if baseline.number is None or baseline.kind != candidate.kind:
+        return candidate.number <= seen.highest * NUMBER_MARGIN
+    gap, relative = _gaps(baseline.number, candidate.number)
+    if candidate.is_time:
+        return gap <= max(seen.gap * TIME_MARGIN, TIME_FLOOR_S)
+    if seen.counts_up:
+        return 0 <= candidate.number <= seen.highest * NUMBER_MARGIN
+    return gap <= seen.gap * NUMBER_MARGIN and relative <= seen.relative_gap * NUMBER_MARGIN

@@ -1,0 +1,332 @@
+"""What must never leave memory: credentials in headers, targets, bodies and values.
+
+A masked value reads `[masked:3f2a]`. The four digits are a hash under a key that lives only
+as long as the process: two different secrets still read as different, and nobody can test a
+guess against a report. JSON is masked as text and never re-serialised, so what is left of
+it keeps its spelling.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from shadow.model import Divergence, readable
+
+VALUE_BYTES: Final = 1000
+"""Where a compared value is cut (the event contract says 1 kB)."""
+WITHHELD: Final = "[withheld]"
+"""Stands for a compared value when values are withheld (`--no-values`)."""
+
+_SCAN_CHARACTERS: Final = 8 * VALUE_BYTES  # what lies behind this is cut off later anyway
+_NESTING: Final = (
+    3  # JSON in a string in JSON: as deep as real logs and webhooks go; deeper, all is masked
+)
+
+_SECRET_NAME: Final = re.compile(
+    r".*(?:password|passphrase|secret|(?:api|private|secret|access)key"
+    r"|(?:access|refresh|id|auth|session|csrf|xsrf|bearer)token)s?"
+    r"|(?:token|pass|passwd|pwd|(?:proxy)?authorization|(?:set)?cookie|credential|jwt"
+    r"|sessionid|clientassertion)s?"
+)
+_SECRET_QUERY_NAME: Final = re.compile(r"key|auth|signature|sig|code|xamzsignature")
+_SECRET_HEADER_WORD: Final = re.compile(
+    r"(?:^|-)(?:token|secret|password|apikey|jwt|auth|signature|session)s?(?:-|$)"
+)
+_COOKIE_ATTRIBUTE: Final = re.compile(
+    r"expires|max-age|domain|path|secure|httponly|samesite|partitioned|priority"
+)
+# A text with none of these has nothing to mask: each name and pattern here holds one of
+# them. Looked up in lower case.
+_HINTS: Final = (
+    "=",
+    "eyj",
+    "\\u",
+    "bearer",
+    "basic",
+    "token",
+    "pass",
+    "pwd",
+    "secret",
+    "key",
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "session",
+    "assertion",
+    "signature",
+)
+_MARK: Final = re.compile(r"\[masked:[0-9a-f]{4}\]")
+_JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*", re.ASCII)
+_BEARER: Final = re.compile(
+    r"\b(bearer\s+)(?!(?:realm|error|scope|charset)\b)([A-Za-z0-9._~+/=-]+)", re.IGNORECASE
+)
+_BASIC: Final = re.compile(r"\b(basic\s+)([A-Za-z0-9+/]{4,}={0,2})", re.IGNORECASE)
+_USERINFO: Final = re.compile(r"(?<=://)([^/?#@\s\"'<>\\]+)(?=@)")
+# Go's encoding/json writes & as \u0026, so a URL in a JSON string is cut there too.
+_PAIR_VALUE: Final = r"""((?:[^&;#\s"'<>\\]|\\(?!u0026).?)+)"""
+_QUERY_PAIR: Final = re.compile(rf"((?<=[?&;#])|(?<=\\u0026))([^=&;#?\s\\]+)={_PAIR_VALUE}")
+_TEXT_PAIR: Final = re.compile(
+    rf"(?<![^\s,;&?(\[{{\"'])([\w.\[\]%-]{{2,64}})={_PAIR_VALUE}", re.ASCII
+)
+_ELEMENT: Final = re.compile(r"(<([\w:.-]{2,64})(?:\s[^<>]*)?>)([^<>]+)(?=</|$)", re.ASCII)
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+'
+_JSON_TOKEN: Final = re.compile(
+    rf'(?P<key>{_STRING}"\s*+:)|(?P<string>{_STRING}"?)|(?P<open>[{{\[])|(?P<close>[}}\]])'
+    r'|(?P<comma>,)|(?P<scalar>[^\s"{}\[\],:]+)|(?P<other>[\s:]+)',
+    re.DOTALL,
+)
+_CLOSED: Final = re.compile(rf'{_STRING}"', re.DOTALL)
+_CUT_ESCAPE: Final = re.compile(r"\\u[0-9a-fA-F]{0,3}\Z")
+_PATH_NAME: Final = re.compile(r"\['((?:[^'\\]|\\.)*+)'\]", re.DOTALL)
+
+
+def cut(text: str, limit: int = VALUE_BYTES) -> str:
+    """Return the text, or its first `limit` bytes of UTF-8 and an ellipsis; always encodable."""
+    if len(text) <= limit and text.isascii():
+        return text
+    data = text[: limit + 1].encode("utf-8", "backslashreplace")
+    if len(data) <= limit and len(text) <= limit:
+        return data.decode()
+    return data[:limit].decode("utf-8", "ignore") + "…"
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    """Return a name in lower case and without separators, as the lists above spell names."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether values under this JSON key, form field or cookie-like name are credentials."""
+    return _SECRET_NAME.fullmatch(_plain(name[-100:])) is not None
+
+
+def _is_secret_query(name: str) -> bool:
+    name = unquote_plus(name)
+    inner = name.rpartition("[")[2].rstrip("]") or name.partition("[")[0]
+    return is_secret_name(inner) or _SECRET_QUERY_NAME.fullmatch(_plain(inner[-100:])) is not None
+
+
+def _is_secret_header(name: str) -> bool:
+    return is_secret_name(name) or _SECRET_HEADER_WORD.search(name) is not None
+
+
+def _may_hold_secret(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
+
+
+def path_names(path: str) -> tuple[str, ...]:
+    """Return the member names in an RFC 9535 normalized path; any other path is one name."""
+    if not path.startswith("$"):
+        return (path,) if path else ()
+    names = _PATH_NAME.findall(path)
+    return tuple(re.sub(r"\\(.)", r"\1", name) for name in names) if "\\" in path else tuple(names)
+
+
+class Masker:
+    """Masks under one key. Safe to share between threads.
+
+    `key` is for tests and for processes that must agree on the marks of one run; without it
+    the marks of two runs cannot be matched. With `withhold`, compared values are dropped
+    altogether (`--no-values`).
+    """
+
+    def __init__(self, key: bytes | None = None, *, withhold: bool = False) -> None:
+        self._key = blake2b(os.urandom(32) if key is None else key).digest()
+        self._withhold = withhold
+
+    def mark(self, secret: str) -> str:
+        """Return what stands for a secret; an empty text and a mark stay as they are."""
+        if not secret or _MARK.fullmatch(secret):
+            return secret
+        data = secret.encode("utf-8", "backslashreplace")
+        return f"[masked:{blake2b(data, key=self._key, digest_size=2).hexdigest()}]"
+
+    def mask_header(self, name: str, value: str) -> str:
+        """Return a header value without its credentials; scheme and cookie names stay."""
+        name, _, cookie = name.lower().partition("/")
+        if name == "set-cookie":
+            return self._mask_set_cookie(value, cookie)
+        if name == "cookie":
+            return "; ".join(self._mask_pair(pair.strip()) for pair in value.split(";"))
+        if name in {"authorization", "proxy-authorization"}:
+            scheme, space, rest = value.partition(" ")
+            return scheme + space + self.mark(rest) if space else self.mark(value)
+        if _is_secret_header(name):
+            return self.mark(value)
+        return self.mask_text(value)
+
+    def _mask_pair(self, pair: str) -> str:
+        name, equals, value = pair.partition("=")
+        return name + equals + self.mark(value) if equals else self.mark(pair)
+
+    def _mask_set_cookie(self, value: str, cookie: str) -> str:
+        parts = []
+        for number, part in enumerate(value.split(";")):
+            name = part.partition("=")[0].strip().lower()
+            is_cookie = number == 0 and cookie != "" and name == cookie
+            is_attribute = not is_cookie and _COOKIE_ATTRIBUTE.fullmatch(name) is not None
+            parts.append(part.strip() if is_attribute else self._mask_pair(part.strip()))
+        return "; ".join(parts)
+
+    def mask_target(self, target: str) -> str:
+        """Return a request target or URL without credentials in its user part, path or query."""
+        return self.mask_text(target)
+
+    def mask_text(self, text: str) -> str:
+        """Return any text without the credentials it shows: tokens, URLs, forms, elements."""
+        if "@" in text:
+            text = _USERINFO.sub(lambda found: self.mark(found[1]), text)
+        if not _may_hold_secret(text):
+            return text
+        text = _QUERY_PAIR.sub(self._query_pair, text)
+        text = _TEXT_PAIR.sub(self._text_pair, text)
+        if "<" in text:
+            text = _ELEMENT.sub(self._element, text)
+        text = _JWT.sub(lambda found: self.mark(found[0]), text)
+        text = _BEARER.sub(lambda found: found[1] + self.mark(found[2]), text)
+        return _BASIC.sub(self._basic, text)
+
+    def _query_pair(self, found: re.Match[str]) -> str:
+        return f"{found[2]}={self.mark(found[3])}" if _is_secret_query(found[2]) else found[0]
+
+    def _text_pair(self, found: re.Match[str]) -> str:
+        return f"{found[1]}={self.mark(found[2])}" if is_secret_name(found[1]) else found[0]
+
+    def _element(self, found: re.Match[str]) -> str:
+        secret = is_secret_name(found[2].rpartition(":")[2])
+        return found[1] + self.mark(found[3]) if secret else found[0]
+
+    def _basic(self, found: re.Match[str]) -> str:
+        try:
+            decoded = base64.b64decode(found[2])
+        except (binascii.Error, ValueError):
+            return found[0]
+        return found[1] + self.mark(found[2]) if b":" in decoded else found[0]
+
+    def mask_json_value(self, path: Sequence[str | int], text: str) -> str:
+        """Return the JSON text of the value at `path` (names and positions), masked.
+
+        The text may be whole or cut short. All of it is masked where a name on the path is a
+        secret one; a list or an object is masked inside, where its own keys say so.
+        """
+        if any(isinstance(name, str) and is_secret_name(name) for name in path):
+            return self._mask_secret(text)
+        if "@" not in text and not _may_hold_secret(text):
+            return text
+        return self.mask_text(self._mask_members(text, _NESTING) if '"' in text else text)
+
+    def _mask_secret(self, text: str) -> str:
+        """Mask every leaf of a secret value; text that is not JSON as a whole."""
+        if not text.startswith(("{", "[")):
+            return self._secret_leaf(text)
+        leaves = {"string", "scalar"}
+        return "".join(
+            self._secret_member(found[0]) if found.lastgroup in leaves else found[0]
+            for found in _JSON_TOKEN.finditer(text)
+        )
+
+    def _mask_members(self, text: str, nesting: int) -> str:
+        """Mask the values of secret keys; `depth` counts brackets inside such a value."""
+        parts: list[str] = []
+        armed, depth = False, 0
+        for found in _JSON_TOKEN.finditer(text):
+            kind, token = found.lastgroup, found[0]
+            if kind in {"string", "scalar"}:
+                token = self._secret_member(token) if armed else self._leaf(token, nesting)
+            elif kind == "key":
+                armed = depth > 0 or is_secret_name(_key_name(token))
+            elif kind == "open":
+                depth += armed
+            elif kind in {"close", "comma"}:
+                depth -= depth > 0 and kind == "close"
+                armed = depth > 0
+            parts.append(token)
+        return "".join(parts)
+
+    def _secret_leaf(self, token: str) -> str:
+        if token in {"null", "true", "false", '""'}:
+            return token
+        if token.startswith('"'):
+            return '"' + self.mark(token[1:].removesuffix('"')) + '"'
+        return self.mark(token)
+
+    def _secret_member(self, token: str) -> str:
+        """Mask a leaf inside JSON, which stays JSON: a number becomes a string."""
+        masked = self._secret_leaf(token)
+        return f'"{masked}"' if masked.startswith("[") else masked
+
+    def _leaf(self, token: str, nesting: int) -> str:
+        """Mask JSON inside a JSON string; other leaves are left to `mask_text`."""
+        if "\\" not in token or not _may_hold_secret(token):
+            return token
+        if nesting == 0:
+            return self._secret_leaf(token)
+        inner = _unescaped(token)
+        masked = self._mask_members(inner, nesting - 1)
+        return token if masked == inner else json.dumps(masked, ensure_ascii=False)
+
+    def mask_divergence(self, divergence: Divergence) -> Divergence:
+        """Return the divergence as it may be logged and stored: masked, readable, values cut."""
+        if not self._withhold and _is_plain(divergence):
+            return divergence
+        path, pattern = divergence.path, divergence.path_pattern
+        if divergence.where == "header":
+            path, pattern = readable(path), readable(pattern)
+        return msgspec.structs.replace(
+            divergence,
+            path=cut(self.mask_text(path[:_SCAN_CHARACTERS])),
+            path_pattern=cut(self.mask_text(pattern[:_SCAN_CHARACTERS])),
+            baseline=self._value(divergence, divergence.baseline),
+            candidate=self._value(divergence, divergence.candidate),
+        )
+
+    def _value(self, divergence: Divergence, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if self._withhold:
+            return WITHHELD
+        if divergence.where == "header":
+            return cut(self.mask_header(divergence.path, readable(value[:_SCAN_CHARACTERS])))
+        return cut(self.mask_json_value(path_names(divergence.path), value[:_SCAN_CHARACTERS]))
+
+
+def _is_plain(divergence: Divergence) -> bool:
+    """Whether a divergence, as most do, has nothing to mask, to cut or to decode."""
+    text = f"{divergence.path} {divergence.baseline} {divergence.candidate}"
+    return (
+        len(text) <= VALUE_BYTES
+        and text.isascii()
+        and "@" not in text
+        and not _may_hold_secret(text)
+        and divergence.path_pattern.isascii()
+    )
+
+
+def _key_name(token: str) -> str:
+    """Return the name in a `"name":` token, its escapes undone."""
+    quoted = token[: token.rindex('"') + 1]
+    return _unescaped(quoted) if "\\" in quoted else quoted[1:-1]
+
+
+def _unescaped(token: str) -> str:
+    """Return the text of a JSON string that may be cut short or wrongly escaped."""
+    whole = _CLOSED.fullmatch(token) is not None
+    try:
+        text = json.loads(token if whole else _CUT_ESCAPE.sub("", token) + '"', strict=False)
+    except ValueError:
+        return re.sub(r"\\(.)", r"\1", token.strip('"'), flags=re.DOTALL)
+    return str(text)

@@ -1,0 +1,65 @@
+"""Reads runs back from the store and renders them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import msgspec
+
+from shadow.errors import ConfigError
+from shadow.model import Outcome
+from shadow.reports import FORMATS, terminal
+from shadow.results.runs import RunInfo
+from shadow.results.store import Store
+from shadow.results.summary import summarise, without_values
+
+
+def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) -> str:
+    """One run in one format. Raises ShadowError where there is no such run or format."""
+    if form not in FORMATS:
+        raise ConfigError(f"unknown format {form}", f"known are {', '.join(FORMATS)}")
+    with Store.open(store, create=False) as opened:
+        summary = summarise(opened.load(run), store=str(opened.path))
+    if no_values:
+        summary = without_values(summary)
+    if form != "terminal":
+        return FORMATS[form](summary)
+    limit = None if show_all else terminal.SHOWN
+    return terminal.render(summary, width=_width(), color=sys.stdout.isatty(), limit=limit)
+
+
+def list_runs(store: str, *, as_json: bool, limit: int) -> str:
+    """The runs of a store, newest first, a line each."""
+    with Store.open(store, create=False) as opened:
+        infos = opened.runs(limit=limit)
+        if as_json:
+            return "".join(msgspec.json.encode(info).decode() + "\n" for info in infos)
+        tallies = [opened.load(info.id).tally for info in infos]
+    if not infos:
+        return "no runs yet\n"
+    head = (
+        f"{'RUN':<22} {'COMMAND':<8} {'STATE':<12} {'EXIT':>4} {'READ':>9} {'DIVERGENT':>9}  OF\n"
+    )
+    rows = [
+        f"{info.id:<22} {info.command:<8} {info.state:<12} {_code(info):>4} {tally.read:>9,} "
+        f"{tally.outcomes[Outcome.DIVERGENT]:>9,}  {_of(info)}\n"
+        for info, tally in zip(infos, tallies, strict=True)
+    ]
+    return head + "".join(rows)
+
+
+def _code(info: RunInfo) -> str:
+    return "-" if info.exit_code is None else str(info.exit_code)
+
+
+def _of(info: RunInfo) -> str:
+    captures = " ".join(info.captures)
+    return "".join(c if c.isprintable() else " " for c in captures)[:200]
+
+
+def _width() -> int:
+    try:
+        return max(60, min(140, os.get_terminal_size(sys.stdout.fileno()).columns))
+    except (OSError, ValueError):
+        return 100

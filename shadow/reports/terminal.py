@@ -1,0 +1,258 @@
+"""The summary for a person at a terminal: the verdict first, what to do last."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from shadow.model import Severity, Verdict
+from shadow.reports.text import (
+    DASH,
+    cut_end,
+    cut_path,
+    flow,
+    milliseconds,
+    pair,
+    percent,
+    plain,
+    plural,
+)
+from shadow.results.summary import FindingSummary, SideLatency, Summary
+
+SHOWN: Final = 20
+"""Divergent findings, unless all are asked for."""
+
+_SHOWN_ENDPOINTS: Final = 10
+_SHOWN_NAMES: Final = 6
+_WITH_SIGNATURE: Final = 96  # columns from which a finding's signature has room
+_STYLES: Final[Mapping[Severity, str]] = {"breaking": "red", "risky": "yellow", "benign": "cyan"}
+_VERDICT_STYLES: Final = {"match": "bold green", "divergent": "bold red"}
+
+
+def render(
+    summary: Summary, *, width: int = 100, color: bool = False, limit: int | None = SHOWN
+) -> str:
+    """Render the summary in `width` columns; `limit` bounds the findings, None shows all.
+
+    Nothing of it is interpreted: neither control characters nor markup of rich.
+    """
+    console = Console(
+        file=io.StringIO(),
+        width=max(width, 60),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    with console.capture() as captured:
+        for block in _blocks(summary, console.width, limit):
+            console.print(block, soft_wrap=False)
+    lines = captured.get().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[RenderableType]:
+    yield _verdict(summary)
+    yield _origin(summary)
+    yield Text()
+    yield _accounting(summary, width)
+    divergent = [each for each in summary.findings if each.verdict == "divergent"]
+    if divergent:
+        yield Text()
+        yield _findings(divergent[:limit], summary, width)
+        if limit is not None and len(divergent) > limit:
+            more = f"… and {len(divergent) - limit:,} more (shadow report {summary.run_id} --all)"
+            yield Padding(Text(more), (0, 0, 0, 2))
+    yield from _section(_others(summary))
+    yield from _section(_latency(summary, width))
+    yield from _section(_warnings(summary))
+    yield Text()
+    yield _where(summary)
+
+
+def _section(block: RenderableType | None) -> Iterator[RenderableType]:
+    if block is not None:
+        yield Text()
+        yield block
+
+
+def _verdict(summary: Summary) -> Text:
+    """Say the one thing a reader must not miss."""
+    names = f"{plain(summary.baseline.name)} vs {plain(summary.candidate.name)}"
+    compared = summary.match + summary.equivalent + summary.divergent
+    if summary.conclusion == "divergent":
+        count = sum(1 for each in summary.findings if each.verdict == "divergent")
+        said = f"{plural(count, 'finding')} in {plural(compared, 'exchange')}"
+    elif summary.conclusion == "match":
+        said = f"no divergence in {plural(compared, 'exchange')}"
+    else:
+        said = f"{compared:,} of {plural(summary.read, 'exchange')} compared"
+    style = _VERDICT_STYLES.get(summary.conclusion, "bold yellow")
+    return Text.assemble((summary.conclusion.upper(), style), f"  {said} {DASH} {names}")
+
+
+def _origin(summary: Summary) -> Text:
+    captures = ", ".join(map(plain, summary.captures[:3]))
+    more = f" and {len(summary.captures) - 3} more" if len(summary.captures) > 3 else ""
+    parts = [f"run {plain(summary.run_id)}", f"{plain(summary.command)} {captures}{more}"]
+    if summary.duration_s is not None:
+        parts.append(f"{summary.duration_s:,.1f} s")
+    return Text(" · ".join(parts), style="dim")
+
+
+def _accounting(summary: Summary, width: int) -> Text:
+    """Show the sum: nothing was lost."""
+    first, *rest = (
+        f"{term} {getattr(summary, term):,}"
+        for term in ("match", "equivalent", "divergent", "incomparable", "skipped")
+    )
+    pieces = [f"read {summary.read:,} = {first}", *(f"+ {term}" for term in rest)]
+    pieces.append(f"· hollow {summary.hollow:,} · broken {summary.broken:,}")
+    return Text("\n".join(flow(pieces, width)))
+
+
+def _findings(findings: Iterable[FindingSummary], summary: Summary, width: int) -> Table:
+    """Lay the findings out, two lines each: what it is, and one example of both sides."""
+    signature = width >= _WITH_SIGNATURE
+    names = (plain(summary.baseline.name), plain(summary.candidate.name))
+    label = min(max(map(len, names)), 8)
+    free = width - 2 - (7 + 6 + (16 if signature else 8)) - 4 * 2
+    example = max(16, free * 2 // 5)
+    what = free - example
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name, columns in (("seen in", 7), ("share", 6)):
+        table.add_column(name, width=columns, justify="right", no_wrap=True)
+    table.add_column("severity", width=16 if signature else 8, no_wrap=True)
+    table.add_column("finding", width=what, no_wrap=True, overflow="ellipsis")
+    table.add_column("example", width=example, no_wrap=True, overflow="ellipsis")
+    for finding in findings:
+        severity = Text(finding.severity, style=_STYLES[finding.severity])
+        if signature:
+            severity.append(f"\n{plain(finding.signature)}", style="dim")
+        table.add_row(
+            f"{finding.exchanges:,}",
+            percent(finding.share),
+            severity,
+            _what(finding, what),
+            _example(finding, names, label, example),
+        )
+    return table
+
+
+def _what(finding: FindingSummary, width: int) -> Text:
+    """Endpoint; then the cause, or the kind where none is known, and the place."""
+    name = finding.class_id or finding.kind
+    notes = [note for note, holds in _notes(finding) if holds]
+    head = " · ".join(map(plain, [name, *notes])) + " · "
+    path = plain(finding.path_pattern)
+    place = path if finding.where == "body" and path else f"{finding.where} {path}".rstrip()
+    text = Text().append(cut_end(plain(finding.endpoint), width), "bold")
+    return text.append("\n" + cut_end(head + cut_path(place, max(8, width - len(head))), width))
+
+
+def _notes(finding: FindingSummary) -> Iterator[tuple[str, bool]]:
+    yield "baseline is wrong", finding.wrong_side == "baseline"
+    yield "unstable", finding.unstable
+
+
+def _example(finding: FindingSummary, names: tuple[str, str], label: int, width: int) -> Text:
+    if not finding.examples:
+        return Text()
+    first = finding.examples[0]
+    values = pair(first.baseline, first.candidate, width - label - 1)
+    lines = (f"{cut_end(n, label):<{label}} {v}" for n, v in zip(names, values, strict=True))
+    return Text("\n".join(lines))
+
+
+def _others(summary: Summary) -> Table | None:
+    """One line for each thing that is counted and no divergence."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    verdicts: tuple[tuple[Verdict, Callable[[FindingSummary], str | None]], ...] = (
+        ("equivalent", lambda finding: finding.class_id),
+        ("noise", lambda finding: finding.rule),
+        ("accepted", lambda finding: finding.rule),
+    )
+    for verdict, name_of in verdicts:
+        counts: dict[str, int] = {}
+        found = [each for each in summary.findings if each.verdict == verdict]
+        for finding in found:
+            name = name_of(finding) or finding.kind
+            counts[name] = counts.get(name, 0) + finding.divergences
+        if found:
+            what = f"in {plural(len(found), 'finding')}: {_listed(counts)}"
+            table.add_row(verdict, f"{sum(counts.values()):,}", Text(what))
+    if summary.spellings:
+        table.add_row("headers", "", Text(_listed(summary.spellings)))
+    for outcome in ("skipped", "incomparable"):
+        reasons = summary.reasons.get(outcome, {})
+        if reasons:
+            table.add_row(outcome, f"{getattr(summary, outcome):,}", Text(_listed(reasons)))
+    return table if table.row_count else None
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{cut_end(plain(name), 40)} {count:,}" for name, count in ordered[:_SHOWN_NAMES]]
+    rest = len(ordered) - _SHOWN_NAMES
+    return " · ".join(shown) + (f" · {rest:,} more" if rest > 0 else "")
+
+
+def _latency(summary: Summary, width: int) -> Table | None:
+    """Service times of both sides; no verdict, which takes statistics."""
+    if not summary.latency_baseline.service.count and not summary.latency_candidate.service.count:
+        return None
+    names = [cut_end(plain(side.name), 8) for side in (summary.baseline, summary.candidate)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("service time", width=max(20, width - 64), no_wrap=True, overflow="ellipsis")
+    for heading in ["pairs", *(f"{p} {name}" for p in ("p50", "p99") for name in names)]:
+        table.add_column(heading, justify="right", no_wrap=True, min_width=9)
+    timed = [each for each in summary.endpoints if each.candidate.service.count]
+    if len(timed) != 1:
+        table.add_row(*_times("all endpoints", summary.latency_baseline, summary.latency_candidate))
+    for each in timed[:_SHOWN_ENDPOINTS]:
+        table.add_row(*_times(plain(each.endpoint), each.baseline, each.candidate))
+    if len(timed) > _SHOWN_ENDPOINTS:
+        table.add_row(f"… and {plural(len(timed) - _SHOWN_ENDPOINTS, 'endpoint')} more")
+    return table
+
+
+def _times(name: str, baseline: SideLatency, candidate: SideLatency) -> list[Text]:
+    sides = (baseline.service, candidate.service)
+    cells = [
+        name,
+        f"{candidate.service.count:,}",
+        *(milliseconds(side.p50) for side in sides),
+        *(milliseconds(side.p99) for side in sides),
+    ]
+    return [Text(cell) for cell in cells]
+
+
+def _warnings(summary: Summary) -> Table | None:
+    if not summary.warnings:
+        return None
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for warning in summary.warnings:
+        table.add_row(Text("!", style="bold yellow"), Text(plain(warning.text)))
+        table.add_row("", Text(f"→ {plain(warning.advice)}"))
+    return table
+
+
+def _where(summary: Summary) -> Text:
+    """Say where everything is, and how to see more."""
+    places = (("store", summary.store), ("events", summary.events))
+    lines = [" · ".join(f"{name} {plain(path)}" for name, path in places if path)]
+    more = f"shadow report {plain(summary.run_id)}"
+    lines.append(f"more: {more} · shadow explain SIGNATURE")
+    return Text("\n".join(line for line in lines if line), style="dim")

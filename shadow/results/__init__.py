@@ -1,0 +1,1 @@
+"""What a run observed: records, tallies, latencies, the store, the summary."""

@@ -1,0 +1,86 @@
+"""What weakens the evidence of a run, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from shadow.model import Outcome
+from shadow.results.runs import Run
+from shadow.results.tally import MAX_ENDPOINTS, MAX_FINDINGS, OTHER, Tally
+
+MAX_INCOMPARABLE: Final = 0.05
+MAX_HOLLOW: Final = 0.05
+"""Shares of the exchanges that were not skipped; above, a run is inconclusive."""
+
+
+class Caution(msgspec.Struct, frozen=True, kw_only=True):
+    """One warning. `code` names it for programs and stays the same."""
+
+    code: str
+    text: str
+    advice: str
+
+
+def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
+    """Yield the warnings of a run, the gravest first."""
+    tally = run.tally
+    if run.info.state != "finished":
+        yield Caution(
+            code=run.info.state,
+            text=f"the run is {run.info.state}: these are its results so far",
+            advice="resume it, or replay again, before you rely on them",
+        )
+    yield from _evidence(tally, max_incomparable, max_hollow)
+    yield from _bounds(tally)
+
+
+def _evidence(tally: Tally, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
+    sent = tally.read - tally.outcomes[Outcome.SKIPPED]
+    incomparable, hollow = tally.outcomes[Outcome.INCOMPARABLE], tally.hollow
+    if not tally.compared:
+        yield Caution(
+            code="nothing-judged",
+            text="no exchange could be judged, so this run says nothing",
+            advice="see why exchanges were skipped or incomparable",
+        )
+    if incomparable > max_incomparable * sent:
+        yield Caution(
+            code="incomparable",
+            text=f"{incomparable:,} exchanges ({incomparable / sent:.1%}) are incomparable,"
+            f" more than {max_incomparable:.0%}",
+            advice="check that the baseline is up and not overloaded, then replay again",
+        )
+    if hollow:
+        over = hollow > max_hollow * sent
+        limit = f", more than {max_hollow:.0%}" if over else ""
+        yield Caution(
+            code="hollow",
+            text=f"{hollow:,} exchanges ({hollow / sent:.1%}) are hollow{limit}: recorded as a"
+            " success, but the baseline now answers 401, 403, 404, 409 or 5xx",
+            advice="give the baseline the recording's data and credentials; hollow is no evidence",
+        )
+    if tally.broken:
+        yield Caution(
+            code="broken",
+            text=f"{tally.broken:,} lines of the capture could not be read",
+            advice="shadow inspect names them; --strict stops at the first",
+        )
+
+
+def _bounds(tally: Tally) -> Iterator[Caution]:
+    if tally.findings_dropped:
+        yield Caution(
+            code="findings-dropped",
+            text=f"more than {MAX_FINDINGS:,} distinct findings: {tally.findings_dropped:,}"
+            " divergences are counted but not listed",
+            advice="fix or accept the most frequent ones first; the events have them all",
+        )
+    if OTHER in tally.endpoints:
+        yield Caution(
+            code="endpoints-folded",
+            text=f"more than {MAX_ENDPOINTS:,} endpoints: the rest are counted as {OTHER}",
+            advice="name the path templates under [endpoints] in shadow.toml",
+        )

@@ -1,0 +1,193 @@
+"""Opening a SQLite file as a store: private, crash-safe, and with errors a person can act on.
+
+Write-ahead logging lets a report read while a run writes, and a killed process leaves the
+last committed transaction (https://www.sqlite.org/wal.html). With `synchronous=NORMAL` only
+a power cut can lose the newest transactions, never the file's consistency.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from shadow.errors import ShadowError, UnfinishedError
+from shadow.results.tables import APPLICATION_ID, SCHEMA_VERSION, metadata
+
+BUSY_MS: Final = 30_000
+"""How long a writer waits for another one."""
+
+
+def store_path(where: str | Path) -> Path:
+    """Return the file that a path or a `sqlite:///` URL names.
+
+    Raise ShadowError for another kind of database.
+    """
+    text = str(where)
+    if "://" not in text:
+        return Path(text)
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ShadowError(f"--store {text}: not a URL", _STORE_HINT) from None
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        shown = url.render_as_string(hide_password=True)
+        raise ShadowError(f"--store {shown}: only SQLite files are supported", _STORE_HINT)
+    return Path(url.database)
+
+
+_STORE_HINT: Final = "give a file: --store .shadow/shadow.sqlite or --store sqlite:///PATH"
+
+
+def open_database(path: Path, *, create: bool) -> Engine:
+    """Open the store file, made (and its folder) for its owner only where it is new.
+
+    Raise ShadowError where it is missing (unless `create`), unreadable, no store, or of a
+    newer version.
+    """
+    if path.is_dir():
+        raise ShadowError(f"store {path}: is a directory", _STORE_HINT)
+    if create:
+        _make_private(path)
+    elif not path.exists():
+        raise ShadowError(f"store {path}: does not exist", "record a run first: shadow replay")
+    engine = _engine(path)
+    try:
+        with translated(path), engine.connect() as connection:
+            _check_schema(connection, path, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """Create the file with mode 0600, in a folder of mode 0700, whatever the umask."""
+    try:
+        missing = [folder for folder in path.parents if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)
+            if folder.name == ".shadow":  # recorded traffic does not belong in a commit
+                (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise ShadowError(
+            f"store {path}: {error.strerror}", "choose a place you may write to with --store"
+        ) from None
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin below, not behind our back
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes the lock at once: a reader that turns writer midway can only fail.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine, path: Path) -> Iterator[Connection]:
+    """Run one write transaction: all of it is kept, or nothing."""
+    with (
+        translated(path),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine, path: Path) -> Iterator[Connection]:
+    """Run one read transaction: what it sees does not change meanwhile."""
+    with translated(path), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def _check_schema(connection: Connection, path: Path, *, create: bool) -> None:
+    with connection.execution_options(writes=create).begin():
+        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        if create and application == 0 and tables == 0:
+            metadata.create_all(connection, checkfirst=False)
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            return
+    if application != APPLICATION_ID:
+        raise ShadowError(f"store {path}: a SQLite file, but not one of shadow's", _STORE_HINT)
+    if version > SCHEMA_VERSION:
+        raise ShadowError(
+            f"store {path}: written by a newer shadow (store version {version},"
+            f" this one reads {SCHEMA_VERSION})",
+            "upgrade shadow, or name another file with --store",
+        )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ShadowError, or UnfinishedError where a run cannot go on."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = error.orig
+        if not isinstance(cause, sqlite3.Error):
+            raise
+        raise _meaning(path, cause) from None
+    except sqlite3.Error as error:
+        raise _meaning(path, error) from None
+
+
+def _meaning(path: Path, error: sqlite3.Error) -> ShadowError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
+        return UnfinishedError(
+            f"store {path}: cannot be written: {error}",
+            "free some space; what was stored before is kept and can be resumed",
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return UnfinishedError(
+            f"store {path}: held by another process for {BUSY_MS // 1000} s",
+            "end the other process, or name another file with --store",
+        )
+    if name.startswith("SQLITE_CONSTRAINT"):
+        return ShadowError(
+            f"store {path}: an exchange of this run is already stored",
+            "end any other process that writes the same run, then resume it",
+        )
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return ShadowError(
+            f"store {path}: no SQLite database, or a damaged one",
+            "move the file away, or name another one with --store",
+        )
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return ShadowError(
+            f"store {path}: cannot be opened for writing: {error}",
+            "choose a place you may write to with --store",
+        )
+    return ShadowError(f"store {path}: {error}", "name another file with --store")

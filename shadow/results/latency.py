@@ -1,0 +1,140 @@
+"""Latency distributions that merge exactly and travel as HdrHistograms.
+
+While a run goes, only the buckets that are in use are kept: a dense histogram of this range
+is 188 kB, and there are four of them for every endpoint. The buckets are HdrHistogram's own
+(1 µs to 1 h, 3 significant digits), so nothing is lost between the two forms.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+from hdrh.codec import (
+    HdrCookieException,
+    HdrHistogramSettingsException,
+    HdrLengthException,
+)
+from hdrh.histogram import HdrHistogram
+
+HIGHEST_US: Final = 3_600_000_000
+DIGITS: Final = 3
+
+_EXACT_BITS: Final = 11  # HdrHistogram: 3 digits make 2,048 sub-buckets; below, unit width
+_ENVELOPE_BYTES: Final = 8
+_PAYLOAD_BYTES: Final = 300_000  # more than the longest honest payload: 23,552 of 9 bytes
+_DECODING_ERRORS: Final = (
+    HdrCookieException,
+    HdrHistogramSettingsException,
+    HdrLengthException,
+    AssertionError,  # how the package refuses an empty payload
+    IndexError,
+    zlib.error,
+)
+
+
+def minimum_count(percentile: float, confidence: float = 0.95) -> int:
+    """How many values it takes for a percentile to have a two-sided confidence interval.
+
+    The interval between two order statistics covers the quantile p with a probability that
+    follows from the binomial distribution; with equal tails both ends exist only where
+    max(p, 1 - p)^n <= (1 - confidence) / 2. That gives 6 for p50, 36 for p90, 368 for p99 and
+    3,688 for p99.9. Source: Hahn and Meeker, Statistical Intervals, section 5.2
+    (distribution-free intervals for a percentile).
+    """
+    quantile = percentile / 100
+    tail = (1 - confidence) / 2
+    return math.ceil(math.log(tail) / math.log(max(quantile, 1 - quantile)))
+
+
+class Latency:
+    """Durations in whole microseconds, by bucket. Merging is exact, in any order."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+        """Lowest value of a bucket → how many."""
+        self.total = 0
+
+    def record(self, microseconds: int) -> None:
+        """Count one duration; beyond an hour it counts as an hour."""
+        value = min(max(microseconds, 0), HIGHEST_US)
+        shift = value.bit_length() - _EXACT_BITS
+        if shift > 0:
+            value = value >> shift << shift
+        self.counts[value] = self.counts.get(value, 0) + 1
+        self.total += 1
+
+    def merge(self, other: Latency) -> None:
+        """Add the durations of another one."""
+        counts = self.counts
+        for value, count in other.counts.items():
+            counts[value] = counts.get(value, 0) + count
+        self.total += other.total
+
+    def percentiles(self, wanted: Sequence[float]) -> list[int | None]:
+        """Return nearest-rank percentiles in µs, None where `minimum_count` is not met.
+
+        `wanted` is ascending. As in HdrHistogram, the highest value of a bucket stands for it.
+        """
+        found: list[int | None] = []
+        values = iter(sorted(self.counts.items()))
+        value, seen = 0, 0
+        for percentile in wanted:
+            if self.total < minimum_count(percentile):
+                found.append(None)
+                continue
+            rank = max(1, math.ceil(round(self.total * percentile / 100, 6)))
+            while seen < rank:
+                value, count = next(values)
+                seen += count
+            found.append(value + (1 << max(0, value.bit_length() - _EXACT_BITS)) - 1)
+        return found
+
+    def to_v2(self) -> str:
+        """Encode as an HdrHistogram V2 text (base64 of the compressed form)."""
+        histogram = HdrHistogram(1, HIGHEST_US, DIGITS)
+        for value, count in self.counts.items():
+            histogram.record_value(value, count)
+        return str(histogram.encode(), "ascii")
+
+    @classmethod
+    def from_v2(cls, text: str) -> Latency:
+        """Decode `to_v2`. Raise ValueError for a text that is none or is not of this range."""
+        try:
+            _check_size(text)
+            histogram = HdrHistogram.decode(text.encode("ascii"))
+        except _DECODING_ERRORS as error:
+            raise ValueError(f"no HdrHistogram: {error}") from error
+        if (histogram.highest_trackable_value, histogram.significant_figures) != (
+            HIGHEST_US,
+            DIGITS,
+        ):
+            raise ValueError("an HdrHistogram of another range")
+        return cls.from_counts(
+            {
+                histogram.get_value_from_index(index): count
+                for index, count in enumerate(memoryview(histogram.counts).cast("B").cast("Q"))
+                if count
+            }
+        )
+
+    @classmethod
+    def from_counts(cls, counts: dict[int, int]) -> Latency:
+        """Take bucket counts as they are."""
+        latency = cls()
+        latency.counts = counts
+        latency.total = sum(counts.values())
+        return latency
+
+
+def _check_size(text: str) -> None:
+    """Refuse a text that would unpack to more than any honest histogram."""
+    unpacker = zlib.decompressobj()
+    unpacker.decompress(base64.b64decode(text, validate=True)[_ENVELOPE_BYTES:], _PAYLOAD_BYTES)
+    if unpacker.unconsumed_tail:
+        raise ValueError("no HdrHistogram: too large")

@@ -1,0 +1,167 @@
+"""What the store asks of the database, inside one transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from shadow.results.record import COMPARED, Record, Revision
+from shadow.results.tables import divergences, exchanges, records_of, segments
+from shadow.results.tally import Tally
+
+CHUNK: Final = 2_000
+"""Exchanges read or changed at a time."""
+MAX_SIGNATURES: Final = 10_000
+"""SQLite takes at most 32,766 parameters in a statement."""
+
+_E, _D = exchanges.c, divergences.c
+_MOVE: Final = (
+    update(exchanges)
+    .where(_E.run == bindparam("run_"), _E.seq == bindparam("seq_"))
+    .values(outcome=bindparam("outcome_"))
+)
+_CHANGE: Final = (
+    update(divergences)
+    .where(
+        _D.run == bindparam("run_"),
+        _D.seq == bindparam("seq_"),
+        _D.position == bindparam("position_"),
+    )
+    .values({name: bindparam(f"{name}_") for name in ("class_id", "severity", "verdict", "rule")})
+)
+
+
+def cursors(connection: Connection, run: int) -> dict[int, str]:
+    """Return the newest cursor of each shard."""
+    s = segments.c
+    newest = select(func.max(s.segment)).where(s.run == run).group_by(s.shard)
+    rows = connection.execute(select(s.shard, s.cursor).where(s.segment.in_(newest)))
+    return {row.shard: row.cursor for row in rows}
+
+
+def merged_tally(connection: Connection, run: int) -> Tally:
+    """Return the counts of all segments. Raise ValueError where one cannot be read."""
+    s, total = segments.c, Tally()
+    for text in connection.scalars(select(s.tally).where(s.run == run).order_by(s.segment)):
+        total.merge(Tally.from_json(text))
+    return total
+
+
+def replace_segments(connection: Connection, run: int, tally: Tally) -> None:
+    """Let one segment hold all counts; those of the other shards keep their cursors."""
+    text, empty = tally.to_json(compact=True).decode(), Tally().to_json().decode()
+    rows = [
+        {"run": run, "shard": shard, "cursor": cursor, "tally": empty if number else text}
+        for number, (shard, cursor) in enumerate(sorted(cursors(connection, run).items()))
+    ]
+    connection.execute(delete(segments).where(segments.c.run == run))
+    if rows:
+        connection.execute(insert(segments), rows)
+
+
+def next_records(
+    connection: Connection, run: int, after: int, signatures: Collection[str] | None
+) -> list[Record]:
+    """Return up to `CHUNK` records behind `after`; with `signatures`, that hold one of them."""
+    condition = (_E.run == run) & (_E.seq > after)
+    if signatures is not None:
+        condition &= exists().where(
+            _D.run == _E.run, _D.seq == _E.seq, _D.signature.in_(signatures)
+        )
+    return _records(connection, condition)
+
+
+def all_records(
+    connection: Connection, run: int, signatures: Collection[str] | None
+) -> Iterator[Record]:
+    """Yield every record, or those that hold one of the signatures, in order."""
+    after = -1
+    while batch := next_records(connection, run, after, signatures):
+        yield from batch
+        after = batch[-1].seq
+
+
+def _records(connection: Connection, condition: ColumnElement[bool]) -> list[Record]:
+    rows = connection.execute(select(exchanges).where(condition).order_by(_E.seq).limit(CHUNK))
+    kept = rows.mappings().all()
+    if not kept:
+        return []
+    seqs = [row["seq"] for row in kept]
+    query = select(divergences).where(_D.run == kept[0]["run"], _D.seq.in_(seqs))
+    found = connection.execute(query.order_by(_D.seq, _D.position)).mappings()
+    return records_of(kept, found)
+
+
+def occurrence_rows(
+    connection: Connection, run: int, signature: str | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return the first divergences of a run, in order, with their exchanges."""
+    columns = [column for column in _E if column.name not in {"run", "seq"}]
+    joined = divergences.join(exchanges, (_D.run == _E.run) & (_D.seq == _E.seq))
+    query = select(*_D, *columns).select_from(joined).where(_D.run == run)
+    if signature is not None:
+        query = query.where(_D.signature == signature)
+    query = query.order_by(_D.seq, _D.position).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def revise(connection: Connection, run: int, revisions: Sequence[Revision], tally: Tally) -> None:
+    """Change rows and counts together.
+
+    Raise ValueError for an exchange that is not there or an outcome that is not compared.
+    """
+    by_seq = {revision.seq: revision for revision in revisions}
+    seqs, signatures = sorted(by_seq), set[str]()
+    for start in range(0, len(seqs), CHUNK):
+        wanted = seqs[start : start + CHUNK]
+        records = _records(connection, (_E.run == run) & _E.seq.in_(wanted))
+        if len(records) < len(wanted):
+            missing = set(wanted).difference(record.seq for record in records)
+            raise ValueError(f"exchange {min(missing)} is not in the run")
+        pairs = [(record, by_seq[record.seq]) for record in records]
+        signatures |= _change_rows(connection, run, pairs)
+        for record, revision in pairs:
+            if record.outcome != revision.outcome:
+                tally.move(record, revision.outcome)
+    everything = tally.findings_dropped > 0 or len(signatures) > MAX_SIGNATURES
+    counted = None if everything else signatures
+    if counted is None or counted:
+        tally.recount(all_records(connection, run, counted), counted)
+
+
+def _change_rows(
+    connection: Connection, run: int, pairs: Sequence[tuple[Record, Revision]]
+) -> set[str]:
+    """Change rows; return the signatures whose findings have to be counted anew."""
+    moves: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    signatures: set[str] = set()
+    for record, revision in pairs:
+        place = {"run_": run, "seq_": record.seq}
+        if not COMPARED.issuperset({record.outcome, revision.outcome}):
+            raise ValueError(f"exchange {record.seq}: {record.outcome} → {revision.outcome}")
+        if record.outcome != revision.outcome:
+            moves.append({**place, "outcome_": revision.outcome.value})
+        for change in revision.changes:
+            fields = msgspec.structs.asdict(change).items()
+            changes.append({**place, **{f"{name}_": value for name, value in fields}})
+            signatures.add(record.divergences[change.position].signature)
+    if moves:
+        connection.execute(_MOVE, moves)
+    if changes:
+        connection.execute(_CHANGE, changes)
+    return signatures

@@ -1,0 +1,82 @@
+"""A run: what it was, and everything it counted."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from shadow.compare.accept import Responsibility
+from shadow.masking import Masker, is_secret_name
+from shadow.results.tally import Tally
+
+RunState = Literal["running", "finished", "interrupted", "failed"]
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two services. `url` is empty where a capture stands for the service."""
+
+    name: str
+    url: str = ""
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was. The store fills in `id`, `started` and what is known at the end."""
+
+    id: str = ""
+    command: str
+    """The command that made it: `replay`, `diff`."""
+    started: datetime | None = None
+    finished: datetime | None = None
+    state: RunState = "running"
+    captures: tuple[str, ...] = ()
+    digest: str = ""
+    """Of the captures' content: runs of the same capture share it."""
+    baseline: Side
+    candidate: Side
+    options: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    accept: tuple[Responsibility, ...] = ()
+    """Who accepted what while it ran, whether or not it was seen."""
+    events: str = ""
+    """Where the event log is."""
+    exit_code: int | None = None
+    duration_s: float | None = None
+
+    def masked(self, masker: Masker) -> RunInfo:
+        """Return it without the credentials in URLs and options."""
+        return msgspec.structs.replace(
+            self,
+            captures=tuple(map(masker.mask_target, self.captures)),
+            baseline=Side(name=self.baseline.name, url=masker.mask_target(self.baseline.url)),
+            candidate=Side(name=self.candidate.name, url=masker.mask_target(self.candidate.url)),
+            options=_masked_option(self.options, masker),
+        )
+
+
+def _masked_option(value: Any, masker: Masker) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: masker.mark(str(each)) if is_secret_name(name) else _masked_option(each, masker)
+            for name, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_masked_option(each, masker) for each in value]
+    return masker.mask_text(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run and its counts, settled as far as the run got."""
+
+    info: RunInfo
+    tally: Tally
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Make a run id that is short and sorts by time: `20261122-130501-3f2a` (UTC)."""
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

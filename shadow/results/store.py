@@ -1,0 +1,278 @@
+"""The store: every run, its exchanges and divergences, in one SQLite file.
+
+A batch of records, the place the run got to and what the batch adds to the counts are
+committed in one transaction (a *segment*). So whatever ends the process, the counts agree
+with the rows and with the cursor, and a run resumes where its last segment ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+
+from shadow.errors import ShadowError
+from shadow.masking import Masker
+from shadow.model import Divergence
+from shadow.results import queries, tables
+from shadow.results.database import open_database, reading, store_path, writing
+from shadow.results.record import Record, Revision, Seen
+from shadow.results.runs import Run, RunInfo, RunState, new_run_id
+from shadow.results.tally import Tally
+
+DEFAULT_STORE: Final = Path(".shadow/shadow.sqlite")
+
+_RUNS_HINT: Final = "shadow runs lists them"
+_DAMAGED_HINT: Final = "move the file away and replay again"
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One divergence and the exchange it was seen in; `position` is its place there."""
+
+    seq: int
+    position: int
+    exchange_id: str
+    session: str | None
+    endpoint: str
+    method: str
+    target: str
+    baseline: Seen | None
+    candidate: Seen | None
+    divergence: Divergence
+
+
+class Store:
+    """All runs in one file. Methods may be called from any thread.
+
+    Every method raises UnfinishedError where the disk is full or another process holds the
+    file, and ShadowError where the file cannot be used or has no such run.
+    """
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path = path
+        self._engine = engine
+
+    @classmethod
+    def open(cls, where: str | Path = DEFAULT_STORE, *, create: bool = True) -> Self:
+        """Open the store at a path or a `sqlite:///` URL; make it where `create` allows.
+
+        Raise ShadowError where it is missing, no store, or written by a newer version.
+        """
+        path = store_path(where)
+        return cls(path, open_database(path, create=create))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; the store cannot be used afterwards."""
+        self._engine.dispose()
+
+    def start_run(self, info: RunInfo) -> str:
+        """Enter a new run and return its id: the one it brings, where that is free.
+
+        Credentials in URLs and options are masked.
+        """
+        with writing(self._engine, self.path) as connection:
+            run_id = info.id or new_run_id()
+            while _number(connection, run_id) is not None:
+                run_id = new_run_id()
+            started = info.started or datetime.now(UTC)
+            info = msgspec.structs.replace(info, id=run_id, started=started).masked(Masker())
+            values = {"id": run_id, "digest": info.digest, "info": _encoded(info)}
+            connection.execute(insert(tables.runs), values)
+        return run_id
+
+    def commit_segment(
+        self,
+        run_id: str,
+        *,
+        cursor: str,
+        records: Sequence[Record],
+        tally: Tally,
+        shard: int = 0,
+    ) -> None:
+        """Store a batch of a run in one transaction: all of it, or nothing.
+
+        `cursor` says, in the caller's own terms, how far the shard has got with this batch.
+        `tally` counts this batch alone: its records, and what it skipped or could not read
+        without a record.
+        """
+        with writing(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            exchanges = [tables.exchange_row(run, record) for record in records]
+            found = [row for record in records for row in tables.divergence_rows(run, record)]
+            if exchanges:
+                connection.exec_driver_sql(tables.INSERT_EXCHANGE, exchanges)
+            if found:
+                connection.exec_driver_sql(tables.INSERT_DIVERGENCE, found)
+            text = tally.to_json().decode()
+            values = {"run": run, "shard": shard, "cursor": cursor, "tally": text}
+            connection.execute(insert(tables.segments), values)
+
+    def revise(self, run_id: str, revisions: Sequence[Revision]) -> Run:
+        """Settle a run: change rows and counts together, and return the run as settled.
+
+        Raise ValueError, and change nothing, for a revision of an exchange that is not there
+        or to an outcome that is not a compared one.
+        """
+        with writing(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            tally = self._tally(connection, run)
+            queries.revise(connection, run, revisions, tally)
+            queries.replace_segments(connection, run, tally)
+            return Run(info=self._info(connection, run), tally=tally)
+
+    def finish_run(
+        self, run_id: str, *, state: RunState, exit_code: int | None, duration_s: float | None
+    ) -> Run:
+        """Enter how a run ended and fold its segments into one; a later segment may follow."""
+        with writing(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            tally = self._tally(connection, run)
+            queries.replace_segments(connection, run, tally)
+            info = msgspec.structs.replace(
+                self._info(connection, run),
+                state=state,
+                finished=datetime.now(UTC),
+                exit_code=exit_code,
+                duration_s=duration_s,
+            )
+            row = update(tables.runs).where(tables.runs.c.run == run)
+            connection.execute(row.values(info=_encoded(info)))
+            return Run(info=info, tally=tally)
+
+    def cursors(self, run_id: str) -> dict[int, str]:
+        """Return how far each shard of a run has got."""
+        with reading(self._engine, self.path) as connection:
+            return queries.cursors(connection, self._run(connection, run_id))
+
+    def runs(self, *, digest: str | None = None, limit: int | None = None) -> list[RunInfo]:
+        """Return the runs, newest first; with `digest`, those of the same capture."""
+        table = tables.runs
+        query = select(table.c.info).order_by(table.c.run.desc()).limit(limit)
+        if digest is not None:
+            query = query.where(table.c.digest == digest)
+        with reading(self._engine, self.path) as connection:
+            return [self._decoded(text) for text in connection.scalars(query)]
+
+    def load(self, run: str = "latest") -> Run:
+        """Return a run by id, by a unique beginning of one, or the latest.
+
+        Raise ShadowError where there is none, or more than one.
+        """
+        with reading(self._engine, self.path) as connection:
+            number = self._resolve(connection, run)
+            info = self._info(connection, number)
+            return Run(info=info, tally=self._tally(connection, number))
+
+    def records(
+        self, run_id: str, *, signatures: Collection[str] | None = None
+    ) -> Iterator[Record]:
+        """Yield the records of a run in order; with `signatures`, those that hold one of them.
+
+        Reads in short transactions, so that a long reader does not hold up a writer. Raise
+        ValueError for more than `queries.MAX_SIGNATURES` signatures.
+        """
+        if signatures is not None and len(signatures) > queries.MAX_SIGNATURES:
+            raise ValueError(f"{len(signatures)} signatures are too many to look for")
+        after = -1
+        while True:
+            with reading(self._engine, self.path) as connection:
+                run = self._run(connection, run_id)
+                batch = queries.next_records(connection, run, after, signatures)
+            yield from batch
+            if len(batch) < queries.CHUNK:
+                return
+            after = batch[-1].seq
+
+    def divergences(
+        self, run_id: str, *, signature: str | None = None, limit: int = 100
+    ) -> list[Occurrence]:
+        """Return the first divergences of a run, in order; with `signature`, only those."""
+        with reading(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            rows = queries.occurrence_rows(connection, run, signature, limit)
+            return [_occurrence(row) for row in rows]
+
+    def _run(self, connection: Connection, run_id: str) -> int:
+        number = _number(connection, run_id)
+        if number is None:
+            raise ShadowError(f"store {self.path}: no run {run_id}", _RUNS_HINT)
+        return number
+
+    def _resolve(self, connection: Connection, wanted: str) -> int:
+        table = tables.runs
+        query = select(table.c.run, table.c.id).order_by(table.c.run.desc())
+        if wanted == "latest":
+            query = query.limit(1)
+        else:
+            query = query.where(table.c.id.startswith(wanted, autoescape=True)).limit(3)
+        found = connection.execute(query).all()
+        if not found:
+            missing = "no runs yet" if wanted == "latest" else f"no run {wanted}"
+            raise ShadowError(f"store {self.path}: {missing}", _RUNS_HINT)
+        if len(found) > 1:
+            names = ", ".join(row.id for row in found)
+            raise ShadowError(f"run {wanted}: more than one begins so: {names}", _RUNS_HINT)
+        return int(found[0].run)
+
+    def _info(self, connection: Connection, run: int) -> RunInfo:
+        table = tables.runs
+        query = select(table.c.info).where(table.c.run == run)
+        return self._decoded(connection.scalars(query).one())
+
+    def _decoded(self, text: str) -> RunInfo:
+        try:
+            return msgspec.json.decode(text, type=RunInfo)
+        except ValueError as error:
+            raise ShadowError(f"store {self.path}: damaged run: {error}", _DAMAGED_HINT) from None
+
+    def _tally(self, connection: Connection, run: int) -> Tally:
+        try:
+            tally = queries.merged_tally(connection, run)
+        except ValueError as error:
+            raise ShadowError(f"store {self.path}: damaged run: {error}", _DAMAGED_HINT) from None
+        if not tally.accounted:
+            raise ShadowError(
+                f"store {self.path}: damaged run: its outcomes do not add up", _DAMAGED_HINT
+            )
+        return tally
+
+
+def _number(connection: Connection, run_id: str) -> int | None:
+    table = tables.runs
+    query = select(table.c.run).where(table.c.id == run_id)
+    return connection.scalars(query).one_or_none()
+
+
+def _encoded(info: RunInfo) -> str:
+    return msgspec.json.encode(info).decode()
+
+
+def _occurrence(row: RowMapping) -> Occurrence:
+    return Occurrence(
+        seq=row["seq"],
+        position=row["position"],
+        exchange_id=row["exchange_id"],
+        session=row["session"],
+        endpoint=row["endpoint"],
+        method=row["method"],
+        target=row["target"],
+        baseline=tables.seen_of(row, "baseline"),
+        candidate=tables.seen_of(row, "candidate"),
+        divergence=tables.divergence_of(row),
+    )

@@ -1,0 +1,283 @@
+"""What a run comes to: the numbers, findings, warnings and exit code that reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from shadow.masking import WITHHELD
+from shadow.model import Kind, Outcome, Severity, Verdict, Where
+from shadow.results.cautions import MAX_HOLLOW, MAX_INCOMPARABLE, Caution, cautions
+from shadow.results.finding import Example, Finding, gravity
+from shadow.results.latency import Latency
+from shadow.results.runs import Run, RunState, Side
+from shadow.results.tally import EndpointTally, Measure, Tally
+
+_BASELINE: Final[tuple[Measure, Measure]] = ("baseline_service", "baseline_response")
+_CANDIDATE: Final[tuple[Measure, Measure]] = ("candidate_service", "candidate_response")
+FailOn = Literal["divergence", "new", "never"]
+Conclusion = Literal["match", "divergent", "inconclusive"]
+
+
+class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
+    """A latency distribution in µs; None where there are too few values to say."""
+
+    count: int = 0
+    p50: int | None = None
+    p90: int | None = None
+    p99: int | None = None
+
+
+class SideLatency(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one side took: from sending, and from the moment a request was due."""
+
+    service: Percentiles
+    response: Percentiles
+
+
+class EndpointSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts and latencies of one endpoint."""
+
+    endpoint: str
+    exchanges: int
+    compared: int
+    match: int
+    equivalent: int
+    divergent: int
+    incomparable: int
+    skipped: int
+    hollow: int
+    baseline: SideLatency
+    candidate: SideLatency
+
+
+class FindingSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as a report shows it."""
+
+    signature: str
+    endpoint: str
+    where: Where
+    kind: Kind
+    path_pattern: str
+    class_id: str | None = msgspec.field(name="class")
+    severity: Severity
+    verdict: Verdict
+    rule: str | None
+    wrong_side: Literal["baseline"] | None
+    unstable: bool
+    exchanges: int
+    divergences: int
+    share: float | None
+    """Of the endpoint's compared exchanges; None where those were not counted apart."""
+    examples: tuple[Example, ...]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a report needs, and nothing it would have to compute."""
+
+    run_id: str
+    command: str
+    state: RunState
+    started: datetime | None
+    duration_s: float | None
+    captures: tuple[str, ...]
+    baseline: Side
+    candidate: Side
+    conclusion: Conclusion
+    exit_code: int
+    read: int
+    match: int
+    equivalent: int
+    divergent: int
+    incomparable: int
+    skipped: int
+    hollow: int
+    broken: int
+    divergences: int
+    """All of them, whatever their verdict."""
+    signatures: int
+    """Distinct ones, whatever their verdict."""
+    findings: tuple[FindingSummary, ...]
+    findings_dropped: int
+    reasons: dict[str, dict[str, int]]
+    spellings: dict[str, int]
+    latency_baseline: SideLatency
+    latency_candidate: SideLatency
+    endpoints: tuple[EndpointSummary, ...]
+    warnings: tuple[Caution, ...]
+    store: str
+    events: str
+
+
+def exit_code(
+    tally: Tally,
+    fail_on: FailOn = "divergence",
+    *,
+    known: AbstractSet[str] = frozenset(),
+    max_incomparable: float = MAX_INCOMPARABLE,
+    max_hollow: float = MAX_HOLLOW,
+) -> int:
+    """Return the exit code of a completed run: 1 before 3 before 0.
+
+    With `fail_on="new"`, a divergent finding fails unless its signature is `known` (those of
+    an earlier run). Shares are of the exchanges that were not skipped.
+    """
+    if _fails(tally, fail_on, known):
+        return 1
+    sent = tally.read - tally.outcomes[Outcome.SKIPPED]
+    if (
+        not tally.compared
+        or tally.outcomes[Outcome.INCOMPARABLE] > max_incomparable * sent
+        or tally.hollow > max_hollow * sent
+    ):
+        return 3
+    return 0
+
+
+def _fails(tally: Tally, fail_on: FailOn, known: AbstractSet[str]) -> bool:
+    if fail_on == "never" or not tally.outcomes[Outcome.DIVERGENT]:
+        return False
+    if fail_on == "divergence":
+        return True
+    findings = tally.findings
+    divergent = [finding for finding in findings if finding.verdict == "divergent"]
+    if tally.findings_dropped and len(divergent) == len(findings):
+        return True  # divergent ones are dropped last: some may be among the dropped
+    return any(finding.signature not in known for finding in divergent)
+
+
+def summarise(
+    run: Run,
+    *,
+    code: int | None = None,
+    store: str = "",
+    max_incomparable: float = MAX_INCOMPARABLE,
+    max_hollow: float = MAX_HOLLOW,
+) -> Summary:
+    """Sum a run up. `code` is the exit code of the command; by default the run's own."""
+    info, tally = run.info, run.tally
+    outcomes, findings = tally.outcomes, sorted(tally.findings, key=gravity)
+    if code is None:
+        code = info.exit_code
+    if code is None:
+        code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
+    endpoints = sorted(tally.endpoints.items(), key=lambda item: (-_exchanges(item[1]), item[0]))
+    every = tally.endpoints.values()
+    return Summary(
+        run_id=info.id,
+        command=info.command,
+        state=info.state,
+        started=info.started,
+        duration_s=info.duration_s,
+        captures=info.captures,
+        baseline=info.baseline,
+        candidate=info.candidate,
+        conclusion=_conclusion(tally, max_incomparable, max_hollow),
+        exit_code=code,
+        read=tally.read,
+        match=outcomes[Outcome.MATCH],
+        equivalent=outcomes[Outcome.EQUIVALENT],
+        divergent=outcomes[Outcome.DIVERGENT],
+        incomparable=outcomes[Outcome.INCOMPARABLE],
+        skipped=outcomes[Outcome.SKIPPED],
+        hollow=tally.hollow,
+        broken=tally.broken,
+        divergences=sum(each.divergences for each in findings) + tally.findings_dropped,
+        signatures=len({finding.signature for finding in findings}),
+        findings=tuple(_finding(finding, tally) for finding in findings),
+        findings_dropped=tally.findings_dropped,
+        reasons={outcome.value: dict(counts) for outcome, counts in tally.reasons.items()},
+        spellings=dict(tally.spellings),
+        latency_baseline=_side(every, *_BASELINE),
+        latency_candidate=_side(every, *_CANDIDATE),
+        endpoints=tuple(_endpoint(name, each) for name, each in endpoints),
+        warnings=tuple(cautions(run, max_incomparable, max_hollow)),
+        store=store,
+        events=info.events,
+    )
+
+
+def _conclusion(tally: Tally, max_incomparable: float, max_hollow: float) -> Conclusion:
+    if tally.outcomes[Outcome.DIVERGENT]:
+        return "divergent"
+    code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
+    return "inconclusive" if code else "match"
+
+
+def _exchanges(endpoint: EndpointTally) -> int:
+    return sum(endpoint.outcomes.values())
+
+
+def _finding(finding: Finding, tally: Tally) -> FindingSummary:
+    endpoint = tally.endpoints.get(finding.endpoint)
+    compared = endpoint.compared if endpoint else 0
+    return FindingSummary(
+        signature=finding.signature,
+        endpoint=finding.endpoint,
+        where=finding.where,
+        kind=finding.kind,
+        path_pattern=finding.path_pattern,
+        class_id=finding.class_id,
+        severity=finding.severity,
+        verdict=finding.verdict,
+        rule=finding.rule,
+        wrong_side=finding.wrong_side,
+        unstable=finding.unstable,
+        exchanges=finding.exchanges,
+        divergences=finding.divergences,
+        share=finding.exchanges / compared if compared else None,
+        examples=finding.examples,
+    )
+
+
+def _endpoint(name: str, endpoint: EndpointTally) -> EndpointSummary:
+    return EndpointSummary(
+        endpoint=name,
+        exchanges=_exchanges(endpoint),
+        compared=endpoint.compared,
+        **{outcome.value: endpoint.outcomes.get(outcome, 0) for outcome in Outcome},
+        hollow=sum(endpoint.hollow.values()),
+        baseline=_side([endpoint], *_BASELINE),
+        candidate=_side([endpoint], *_CANDIDATE),
+    )
+
+
+def _side(endpoints: Iterable[EndpointTally], service: Measure, response: Measure) -> SideLatency:
+    totals = {service: Latency(), response: Latency()}
+    for endpoint in endpoints:
+        for measure, total in totals.items():
+            if measure in endpoint.latency:
+                total.merge(endpoint.latency[measure])
+    return SideLatency(
+        service=_percentiles(totals[service]), response=_percentiles(totals[response])
+    )
+
+
+def _percentiles(latency: Latency) -> Percentiles:
+    p50, p90, p99 = latency.percentiles((50, 90, 99))
+    return Percentiles(count=latency.total, p50=p50, p90=p90, p99=p99)
+
+
+def without_values(summary: Summary) -> Summary:
+    """Return the summary with no compared value in it (`--no-values`)."""
+    return msgspec.structs.replace(
+        summary,
+        findings=tuple(
+            msgspec.structs.replace(
+                finding, examples=tuple(_withheld(example) for example in finding.examples)
+            )
+            for finding in summary.findings
+        ),
+    )
+
+
+def _withheld(example: Example) -> Example:
+    return msgspec.structs.replace(
+        example,
+        baseline=None if example.baseline is None else WITHHELD,
+        candidate=None if example.candidate is None else WITHHELD,
+    )

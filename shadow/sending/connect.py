@@ -1,0 +1,84 @@
+"""Opening a connection: resolve, connect, TLS handshake; each failure as the value it is."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+
+from shadow.errors import UnfinishedError
+from shadow.model import NoAnswer
+from shadow.sending.connection import Connection
+from shadow.sending.limits import Limits
+from shadow.sending.target import Target
+
+TIMED_OUT = "connect: "
+"""How the detail of a connect timeout begins."""
+
+
+def tls_context(target: Target) -> ssl.SSLContext | None:
+    """Return the TLS settings for a target, None for plain HTTP.
+
+    Certificates are verified against the system's store, or the file that `SSL_CERT_FILE`
+    names (as for curl and Go), and the host name with them, unless the target says otherwise.
+    """
+    if target.scheme == "http":
+        return None
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if not target.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def connect(
+    target: Target, *, limits: Limits, tls: ssl.SSLContext | None, timeout_s: float
+) -> Connection | NoAnswer:
+    """Open one connection; a failure is a `NoAnswer` without timing.
+
+    Raises `UnfinishedError` when it is this machine that is out of file descriptors.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, connection = await loop.create_connection(
+                lambda: Connection(limits),
+                target.host,
+                target.port,
+                ssl=tls,
+                server_hostname=target.host if tls else None,
+                ssl_handshake_timeout=timeout_s + 1 if tls else None,
+            )
+    except TimeoutError:
+        return NoAnswer(kind="timeout", detail=f"{TIMED_OUT}no connection within {timeout_s:g} s")
+    except OSError as error:
+        return connect_failure(error, target)
+    return connection
+
+
+def connect_failure(error: OSError, target: Target) -> NoAnswer:
+    """Say what kept a connection from opening.
+
+    Raises `UnfinishedError` when it is this machine that is out of file descriptors.
+    """
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise UnfinishedError(
+            f"{target.url}: out of file descriptors",
+            "raise `ulimit -n` or use fewer connections",
+        ) from error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NoAnswer(kind="tls", detail=f"certificate refused: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return NoAnswer(kind="tls", detail=f"handshake failed: {error.reason or error}")
+    if target.scheme == "https" and isinstance(
+        error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError
+    ):
+        return NoAnswer(kind="tls", detail="connection closed during the handshake")
+    if isinstance(error, socket.gaierror):
+        reason = str(error.strerror)
+    else:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+    return NoAnswer(kind="connect", detail=f"{target.authority}: {reason}")

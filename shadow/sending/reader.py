@@ -1,0 +1,196 @@
+"""Bytes of a connection become answers (RFC 9112). No sockets here: bytes in, a response out."""
+
+from __future__ import annotations
+
+import time
+
+import httptools
+
+from shadow.model import Headers, Response, header, header_values
+from shadow.sending.limits import Limits
+
+_MAX_FIELDS = 2_000
+"""Header fields of one answer; a field of four bytes costs some 200 in memory."""
+
+
+class MalformedAnswer(Exception):  # noqa: N818  it becomes a NoAnswer, it is not our fault
+    """What arrived is not an HTTP/1 answer, or is beyond a bound."""
+
+
+class AnswerReader:
+    """Reads the answers on one connection, one after the other.
+
+    `begin` once per request, then `feed` until `complete`; `end` when the service closes.
+    Interim answers (100, 103) and trailers are read and dropped. After completion, `reusable`
+    says whether the connection may carry another request: false when the service is going to
+    close it, and when bytes came that nobody asked for.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._max_body = limits.max_body
+        self._max_header = limits.max_header
+        self._parser = httptools.HttpResponseParser(self)
+        self._stale_parser = False
+        self.begin("GET")
+
+    def begin(self, method: str) -> None:
+        """Expect the answer to a request with this method."""
+        if self._stale_parser:
+            self._parser = httptools.HttpResponseParser(self)
+            self._stale_parser = False
+        self._method = method
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._body = bytearray()
+        self._status = 0
+        self._final = False
+        self._until_close = False
+        self._persistent = False
+        self._surplus = False
+        self._without_body = 0
+        self._refusal = ""
+        self.received = 0
+        self.complete = False
+        self.truncated = False
+        self.done = 0.0
+
+    def feed(self, data: bytes) -> None:
+        """Read on. Raises `MalformedAnswer` unless the answer is already complete."""
+        self.received += len(data)
+        self._without_body += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self.complete:
+                self._surplus = True
+            elif not self._refusal:
+                self._refusal = str(error)
+        if self._without_body > self._max_header and not (self.complete or self._refusal):
+            self._refusal = f"more than {self._max_header} bytes that are no body"
+        if self._refusal:
+            raise MalformedAnswer(self._refusal)
+
+    def end(self) -> None:
+        """Take note that the service closed: this completes an answer that lasts until then."""
+        if self._until_close and not self.complete:
+            self._finish()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection is at the start of a next answer."""
+        return self._persistent and not self._surplus and not self.truncated
+
+    def response(self) -> Response:
+        """Return the complete answer."""
+        return Response(
+            status=self._status,
+            headers=self._headers(),
+            body=bytes(self._body),
+            truncated=self.truncated,
+        )
+
+    def progress(self) -> str:
+        """Say how far the answer came, for a failure's detail."""
+        if not self.received:
+            return "before the first byte of an answer"
+        if not self._final:
+            return f"inside the head of the answer, after {self.received} bytes"
+        length = header(self._headers(), "content-length")
+        of = f" of {length}" if length is not None else ""
+        return f"after {len(self._body)}{of} bytes of body"
+
+    # What the parser calls; it chose the names.
+
+    def on_message_begin(self) -> None:
+        """Notice a second answer to one request."""
+        if self.complete:
+            self._surplus = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field of the head; trailers are dropped."""
+        if self._final:
+            return
+        if len(self._fields) < _MAX_FIELDS:
+            self._fields.append((name, value))
+        else:
+            self._refusal = f"more than {_MAX_FIELDS} header fields"
+
+    def on_headers_complete(self) -> None:
+        """Decide whether a body follows, where it ends, and what becomes of the connection."""
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._fields.clear()
+            if status < 100 or status == 101:
+                self._refusal = f"status {status:03d}, which answers no request of ours"
+            return
+        self._final = True
+        self._status = status
+        self._persistent = self._parser.should_keep_alive()
+        if self._method == "HEAD" or status in (204, 304):
+            self._end_at_head()
+        elif not self._persistent:
+            self._refuse_version()
+            self._until_close = not self._is_framed()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep the body, up to the bound."""
+        if self.complete:
+            self._surplus = True
+            return
+        if not self._final:
+            return
+        self._without_body = 0
+        room = self._max_body - len(self._body)
+        self._body += data if len(data) <= room else data[:room]
+        if len(data) > room:
+            self.truncated = True
+            self._finish()
+
+    def on_message_complete(self) -> None:
+        """Take the time of the last byte."""
+        if self._final and not self.complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.done = time.perf_counter()
+        self.complete = True
+
+    def _end_at_head(self) -> None:
+        """Complete an answer that has no body, whatever its head announces (RFC 9112 6.3)."""
+        if self._method == "HEAD":
+            # The parser does not know it was a HEAD: it waits for a body and must be replaced,
+            # and it calls an answer without a length one that lasts until the close.
+            self._stale_parser = True
+            self._refuse_version()
+            tokens = self._tokens("connection")
+            if self._parser.get_http_version() == "1.1":
+                self._persistent = "close" not in tokens
+            else:
+                self._persistent = "keep-alive" in tokens
+        announced = self._tokens("transfer-encoding")
+        if self._status == 204:
+            announced += self._tokens("content-length")
+        if announced:
+            # Wrong here; a service that gets this wrong may well send the body too.
+            self._persistent = False
+        self._finish()
+
+    def _is_framed(self) -> bool:
+        codings = self._tokens("transfer-encoding")
+        return codings[-1] == "chunked" if codings else bool(self._tokens("content-length"))
+
+    def _refuse_version(self) -> None:
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            self._refusal = f"HTTP version {version}"
+
+    def _headers(self) -> Headers:
+        # White space after a value is no part of it (RFC 9110 section 5.5).
+        return tuple(
+            [(n.decode("latin-1"), v.rstrip(b" \t").decode("latin-1")) for n, v in self._fields]
+        )
+
+    def _tokens(self, name: str) -> list[str]:
+        values = header_values(self._headers(), name)
+        return [token.strip().lower() for token in ",".join(values).split(",") if token.strip()]

@@ -1,0 +1,160 @@
+"""Where requests go: one service under test, as given on the command line or in shadow.toml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+from urllib.parse import SplitResult, urlsplit
+
+from shadow.errors import ConfigError
+from shadow.model import Headers, SideName, isomorphic
+from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_value
+
+Scheme = Literal["http", "https"]
+DEFAULT_PORTS: dict[Scheme, int] = {"http": 80, "https": 443}
+
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One service under test."""
+
+    side: SideName
+    name: str
+    """The label people see: `go`, `rust`."""
+    scheme: Scheme
+    host: str
+    """A name, an IPv4 address or an IPv6 address without brackets; ASCII."""
+    port: int
+    prefix: str = ""
+    """Put before every path; empty, or `/…` without a slash at its end; isomorphic."""
+    headers: Headers = ()
+    """Fields to set on every request, whatever was recorded; isomorphic."""
+    keep_host: bool = False
+    """Send the recorded Host instead of this target's."""
+    verify_tls: bool = True
+    """Certificates are checked against the system's store, or `SSL_CERT_FILE`."""
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host field wants them: the scheme's own port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Scheme, authority and prefix."""
+        return f"{self.scheme}://{self.authority}{self.prefix}"
+
+
+def parse_target(
+    url: str,
+    *,
+    side: SideName,
+    name: str,
+    option: str,
+    headers: Sequence[tuple[str, str]] = (),
+    keep_host: bool = False,
+    verify_tls: bool = True,
+) -> Target:
+    """Read the URL of a service under test.
+
+    `option` is what the operator wrote it in (`--go`, `targets.baseline.url`) and opens every
+    error message; `headers` are text, as in a config file. Raises `ConfigError`. No message
+    repeats a password or a query.
+    """
+    _refuse_secrets(url, option)
+    parts = _split(url, option)
+    scheme = cast("Scheme", parts.scheme)
+    return Target(
+        side=side,
+        name=name,
+        scheme=scheme,
+        host=_host(parts, option),
+        port=_port(parts, option) or DEFAULT_PORTS[scheme],
+        prefix=isomorphic(parts.path.rstrip("/")),
+        headers=_overrides(headers, option),
+        keep_host=keep_host,
+        verify_tls=verify_tls,
+    )
+
+
+def _refuse_secrets(url: str, option: str) -> None:
+    """First of all checks: the others may repeat parts of the URL."""
+    authority = re.split(r"[/?#]", url.split("://", 1)[-1], maxsplit=1)[0]
+    if "@" in authority:
+        raise ConfigError(
+            f"{option}: the URL holds a user name or a password",
+            "send credentials as a header of the target instead",
+        )
+    if "?" in url or "#" in url:
+        raise ConfigError(
+            f"{option}: a target has no query and no fragment",
+            "end the URL before ? or #; every request brings its own query",
+        )
+
+
+def _split(url: str, option: str) -> SplitResult:
+    if not url or _NOT_IN_A_URL.search(url):
+        raise ConfigError(
+            f"{option}: not a URL: {'it is empty' if not url else ascii(url)}",
+            "write it like http://127.0.0.1:8080, with no spaces",
+        )
+    if "://" not in url:
+        raise ConfigError(f"{option}: no scheme in {url}", f"did you mean http://{url}?")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(
+            f"{option}: not a URL: {url} ({error})", "write it like http://127.0.0.1:8080"
+        ) from error
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ConfigError(
+            f"{option}: scheme {parts.scheme or url.split('://', 1)[0]} is not supported",
+            "use http:// or https://",
+        )
+    return parts
+
+
+def _host(parts: SplitResult, option: str) -> str:
+    host = parts.hostname
+    if not host:
+        raise ConfigError(
+            f"{option}: no host in {parts.geturl()}", "write it like http://127.0.0.1:8080"
+        )
+    try:
+        return host if ":" in host else host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise ConfigError(
+            f"{option}: not a host name: {host}", "a name has labels of 1 to 63 letters"
+        ) from error
+
+
+def _port(parts: SplitResult, option: str) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ConfigError(
+            f"{option}: bad port in {parts.netloc}", "a port is a number from 1 to 65535"
+        )
+    return port
+
+
+def _overrides(headers: Sequence[tuple[str, str]], option: str) -> Headers:
+    for key, value in headers:
+        if key.lower() in FRAMING | HOP_BY_HOP:
+            raise ConfigError(
+                f"{option}: header {key} cannot be set",
+                "framing and connection headers are set for each request",
+            )
+        if not is_name(key) or not key.isascii() or not is_value(value):
+            raise ConfigError(
+                f"{option}: header {key!a} cannot be sent",
+                "a name has no spaces or colons, a value stays on one line",
+            )
+    return tuple((key, isomorphic(value)) for key, value in headers)

@@ -1,0 +1,165 @@
+"""What is known only at the end of a run: corpus classes, and the final noise profile.
+
+Pure: records in, revisions out. A revision names only what changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shadow.compare.classes import CLASSES, OVER
+from shadow.compare.classes.base import DivergenceClass
+from shadow.compare.json_text import NotJsonError, read
+from shadow.compare.noise import NoiseProfile
+from shadow.compare.paths import Path
+from shadow.compare.rules import parse_pattern
+from shadow.judge import Policy, excuse, outcome_of, severity_of
+from shadow.masking import WITHHELD
+from shadow.model import Divergence
+from shadow.results.finding import Finding
+from shadow.results.record import Change, Record, Revision
+
+MAX_PLACES: Final = 2_000
+MAX_SAMPLES: Final = 200
+
+
+class Corpus:
+    """Values of unexplained differences by finding, for classes that need many of them."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, list[tuple[Any, Any]]] = {}
+
+    def add(self, divergence: Divergence) -> None:
+        """Remember the two values of an unexplained difference in a JSON body."""
+        if divergence.class_id is not None or divergence.where != "body":
+            return
+        if divergence.kind == "spelling" or not divergence.path.startswith("$"):
+            return
+        known = self._samples.get(divergence.signature)
+        if known is None:
+            if len(self._samples) >= MAX_PLACES:
+                return
+            known = self._samples[divergence.signature] = []
+        if len(known) < MAX_SAMPLES:
+            values = _value(divergence.baseline), _value(divergence.candidate)
+            if _UNREAD not in values:
+                known.append(values)
+
+    def classes(self) -> dict[str, DivergenceClass]:
+        """The class of each finding whose samples, taken together, show one."""
+        found = {}
+        for signature, samples in self._samples.items():
+            cls = next((cls for cls in OVER if cls.over is not None and cls.over(samples)), None)
+            if cls is not None:
+                found[signature] = cls
+        return found
+
+
+_UNREAD: Final = "\0unread"
+
+
+def _value(text: str | None) -> Any:
+    try:
+        return read(text or "").value
+    except NotJsonError:
+        return _UNREAD
+
+
+def places_to_settle(
+    findings: Iterable[Finding],
+    classes: Mapping[str, DivergenceClass],
+    noise: NoiseProfile | None,
+) -> set[str]:
+    """Signatures of the findings whose verdict the end of the run may change."""
+    return {
+        finding.signature
+        for finding in findings
+        if finding.verdict in ("divergent", "noise")
+        and (
+            finding.signature in classes
+            or (
+                noise is not None
+                and noise.is_noisy(finding.endpoint, finding.where, finding.path_pattern)
+            )
+        )
+    }
+
+
+def settle(
+    records: Iterable[Record],
+    raw: Mapping[int, Sequence[Divergence]],
+    classes: Mapping[str, DivergenceClass],
+    noise: NoiseProfile | None,
+    policy: Policy,
+) -> Iterator[Revision]:
+    """The revisions of the records: classes found late, places found noisy late.
+
+    `raw` has the divergences of a record by `seq` as they were before masking; where it lacks
+    one, masked and cut values keep the verdict they had.
+    """
+    for record in records:
+        before = record.divergences
+        seen = raw.get(record.seq, before)
+        settled = [
+            _settled(known, value, record.endpoint, classes, noise, policy)
+            for known, value in zip(before, seen, strict=True)
+        ]
+        changes = tuple(
+            Change(
+                position=position,
+                class_id=after.class_id,
+                severity=after.severity,
+                verdict=after.verdict,
+                rule=after.rule,
+            )
+            for position, (known, after) in enumerate(zip(before, settled, strict=True))
+            if known != after
+        )
+        if changes:
+            outcome = outcome_of(settled, differs=True)
+            yield Revision(seq=record.seq, outcome=outcome, changes=changes)
+
+
+def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to know it
+    known: Divergence,
+    value: Divergence,
+    endpoint: str,
+    classes: Mapping[str, DivergenceClass],
+    noise: NoiseProfile | None,
+    policy: Policy,
+) -> Divergence:
+    """One divergence as the end of the run sees it; `value` holds its values unmasked."""
+    late = classes.get(known.signature) if known.class_id is None else None
+    noisy = noise is not None and noise.is_noisy(endpoint, value.where, value.path_pattern)
+    if known.verdict not in ("divergent", "noise") or (late is None and not noisy):
+        return known
+    if noisy and _illegible(value):
+        return known
+    cls = late or CLASSES.get(known.class_id or "")
+    verdict, rule = excuse(value, endpoint, policy, noise, path=_path(value), cls=cls)
+    if verdict == "noise" and noise is not None and noise.is_constant(endpoint, value):
+        verdict, rule = "divergent", None
+    return msgspec.structs.replace(
+        known,
+        class_id=cls.id if cls else None,
+        severity=severity_of(verdict, cls),
+        verdict=verdict,
+        rule=rule,
+    )
+
+
+def _illegible(divergence: Divergence) -> bool:
+    """A value was masked, withheld or cut, so that its kind cannot be told any more."""
+    return any(
+        text is not None and ("[masked:" in text or text == WITHHELD or text.endswith("…"))
+        for text in (divergence.baseline, divergence.candidate)
+    )
+
+
+def _path(divergence: Divergence) -> Path | None:
+    if not divergence.path.startswith("$"):
+        return None
+    return tuple(value for _, value in parse_pattern(divergence.path).steps)
