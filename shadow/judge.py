@@ -109,6 +109,9 @@ def learn(
         return
     options = with_unordered(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
+    if first.response.status != second.response.status:
+        # What else differs then is another kind of answer, not another value of this one.
+        differences = [difference for difference in differences if difference.where == "status"]
     noise.learn(endpoint, [divergence_of(difference, endpoint) for difference in differences])
 
 

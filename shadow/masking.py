@@ -29,9 +29,7 @@ WITHHELD: Final = "[withheld]"
 """Stands for a compared value when values are withheld (`--no-values`)."""
 
 _SCAN_CHARACTERS: Final = 8 * VALUE_BYTES  # what lies behind this is cut off later anyway
-_NESTING: Final = (
-    3  # JSON in a string in JSON: as deep as real logs and webhooks go; deeper, all is masked
-)
+_NESTING: Final = 3  # levels of JSON in a string in JSON; what lies deeper is masked whole
 
 _SECRET_NAME: Final = re.compile(
     r".*(?:password|passphrase|secret|(?:api|private|secret|access)key"

@@ -31,6 +31,7 @@ class Corpus:
 
     def __init__(self) -> None:
         self._samples: dict[str, list[tuple[Any, Any]]] = {}
+        self._keys: dict[str, str] = {}
 
     def add(self, divergence: Divergence) -> None:
         """Remember the two values of an unexplained difference in a JSON body."""
@@ -43,6 +44,8 @@ class Corpus:
             if len(self._samples) >= MAX_PLACES:
                 return
             known = self._samples[divergence.signature] = []
+            names = [step for step in _path(divergence) or () if isinstance(step, str)]
+            self._keys[divergence.signature] = names[-1] if names else ""
         if len(known) < MAX_SAMPLES:
             values = _value(divergence.baseline), _value(divergence.candidate)
             if _UNREAD not in values:
@@ -52,10 +55,16 @@ class Corpus:
         """The class of each finding whose samples, taken together, show one."""
         found = {}
         for signature, samples in self._samples.items():
-            cls = next((cls for cls in OVER if cls.over is not None and cls.over(samples)), None)
+            key = self._keys[signature]
+            cls = next((cls for cls in OVER if _shows(cls, samples, key)), None)
             if cls is not None:
                 found[signature] = cls
         return found
+
+
+def _shows(cls: DivergenceClass, samples: list[tuple[Any, Any]], key: str) -> bool:
+    named = cls.keys is None or cls.keys.search(key.lower()) is not None
+    return named and cls.over is not None and cls.over(samples)
 
 
 _UNREAD: Final = "\0unread"

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.masking import VALUE_BYTES, WITHHELD, Masker, cut, is_secret_name, path_names
@@ -152,6 +152,7 @@ def bury(value: Any, secret: str, wraps: list[str]) -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["password", "access_token", "apiKey", "SESSION-TOKEN", "client_secret"]),
     st.text(st.sampled_from('abcXYZ019"\\ é<&'), min_size=1, max_size=20),
@@ -170,6 +171,7 @@ def test_no_secret_survives_wherever_it_is_buried(
     assert "S3CR3T" not in MASKER.mask_json_value(("x", key), json.dumps(secret))
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_json_stays_json_and_masking_twice_changes_nothing(value: Any) -> None:
     text = json.dumps({"token": value, "rest": value})
@@ -178,6 +180,7 @@ def test_json_stays_json_and_masking_twice_changes_nothing(value: Any) -> None:
     assert MASKER.mask_json_value((), masked) == masked
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_masked(text: str) -> None:
     MASKER.mask_json_value((), text)
@@ -211,6 +214,7 @@ def test_no_text_makes_masking_slow(text: str) -> None:
     assert time.process_time() - started < 0.5
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(1, 40))
 def test_cut_text_fits_and_can_be_encoded(text: str, limit: int) -> None:
     short = cut(text + "\ud800", limit)

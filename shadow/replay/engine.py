@@ -84,18 +84,24 @@ def ceiling(rate: float) -> Throttler:
 class Control:
     """Go against Go: which exchanges the baseline is asked again, and what came of it.
 
-    Only safe exchanges are: the first ones of each endpoint, and a seeded share of the rest.
+    Of the safe ones, the first of each endpoint and a seeded share of the rest. A second
+    instance also gets every write that is sent, once: else it would lack what the first one
+    has, and that would pass for noise. The same instance never gets a write twice.
     """
 
-    def __init__(self, service: Service, plan: NoisePlan, seed: int) -> None:
+    def __init__(self, service: Service, plan: NoisePlan, seed: int, *, own: bool) -> None:
+        """Ask `service`; `own` says that it is an instance of its own."""
         self.service = service
+        self._own = own
         self.profile = plan.profile or NoiseProfile()
         self._plan = plan
         self._asked: Counter[str] = Counter()
         self._random = random.Random(seed)  # noqa: S311 - a sample, not a secret
 
-    def wants(self, endpoint: str) -> bool:
+    def wants(self, endpoint: str, *, safe: bool) -> bool:
         """Whether the next exchange of the endpoint is asked again."""
+        if not safe:
+            return self._own
         if self._asked[endpoint] < self._plan.first or self._random.random() < self._plan.sample:
             self._asked[endpoint] += 1
             return True
@@ -278,10 +284,10 @@ class Engine:
         control = self._control
         if control is None:
             return None
-        if job.safe and control.wants(job.endpoint):
+        if control.wants(job.endpoint, safe=job.safe):
             message = control.service.render(job.exchange.request)
             again = await control.service.send(
-                message, method=job.exchange.request.method, safe=True, due=None
+                message, method=job.exchange.request.method, safe=job.safe, due=None
             )
             learn(job.endpoint, baseline, again, control.profile, self._policy)
         return control.profile

@@ -85,7 +85,9 @@ async def drive(plan: ReplayPlan, records: Iterator[Record], keeper: Keeper) -> 
         engine = Engine(
             baseline=baseline,
             candidate=candidate,
-            control=Control(again or candidate, asks, plan.options.seed),
+            control=Control(
+                again or candidate, asks, plan.options.seed, own=plan.secondary is not None
+            ),
             endpoints=plan.endpoints,
             safety=plan.safety,
             policy=plan.policy,

@@ -6,7 +6,8 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,7 @@ from shadow.reports.text import (
     plain,
     plural,
 )
+from shadow.results.latency import minimum_count
 from shadow.results.summary import FindingSummary, SideLatency, Summary
 
 SHOWN: Final = 20
@@ -31,6 +33,7 @@ SHOWN: Final = 20
 _SHOWN_ENDPOINTS: Final = 10
 _SHOWN_NAMES: Final = 6
 _WITH_SIGNATURE: Final = 96  # columns from which a finding's signature has room
+_PATH_ROOM: Final = 8  # below, the start of a path says as little as its end
 _STYLES: Final[Mapping[Severity, str]] = {"breaking": "red", "risky": "yellow", "benign": "cyan"}
 _VERDICT_STYLES: Final = {"match": "bold green", "divergent": "bold red"}
 
@@ -142,26 +145,27 @@ def _findings(findings: Iterable[FindingSummary], summary: Summary, width: int) 
             f"{finding.exchanges:,}",
             percent(finding.share),
             severity,
-            _what(finding, what),
+            _what(finding, names[0], what),
             _example(finding, names, label, example),
         )
     return table
 
 
-def _what(finding: FindingSummary, width: int) -> Text:
-    """Endpoint; then the cause, or the kind where none is known, and the place."""
-    name = finding.class_id or finding.kind
-    notes = [note for note, holds in _notes(finding) if holds]
-    head = " · ".join(map(plain, [name, *notes])) + " · "
+def _what(finding: FindingSummary, baseline: str, width: int) -> Text:
+    """Say where it is and what: the cause, or the kind where none is known, and the place."""
+    head = [plain(finding.class_id or finding.kind)]
+    if finding.wrong_side:
+        head.append(f"{baseline} is wrong")
+    if finding.unstable:
+        head.append("unstable")
+    name = " · ".join(head) + " · "
     path = plain(finding.path_pattern)
     place = path if finding.where == "body" and path else f"{finding.where} {path}".rstrip()
+    room = width - cell_len(name)
+    if place.startswith("$") and room >= _PATH_ROOM:
+        place = cut_path(place, room)
     text = Text().append(cut_end(plain(finding.endpoint), width), "bold")
-    return text.append("\n" + cut_end(head + cut_path(place, max(8, width - len(head))), width))
-
-
-def _notes(finding: FindingSummary) -> Iterator[tuple[str, bool]]:
-    yield "baseline is wrong", finding.wrong_side == "baseline"
-    yield "unstable", finding.unstable
+    return text.append("\n" + cut_end(name + place, width))
 
 
 def _example(finding: FindingSummary, names: tuple[str, str], label: int, width: int) -> Text:
@@ -209,7 +213,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     return " · ".join(shown) + (f" · {rest:,} more" if rest > 0 else "")
 
 
-def _latency(summary: Summary, width: int) -> Table | None:
+def _latency(summary: Summary, width: int) -> Group | None:
     """Service times of both sides; no verdict, which takes statistics."""
     if not summary.latency_baseline.service.count and not summary.latency_candidate.service.count:
         return None
@@ -225,7 +229,9 @@ def _latency(summary: Summary, width: int) -> Table | None:
         table.add_row(*_times(plain(each.endpoint), each.baseline, each.candidate))
     if len(timed) > _SHOWN_ENDPOINTS:
         table.add_row(f"… and {plural(len(timed) - _SHOWN_ENDPOINTS, 'endpoint')} more")
-    return table
+    needed = f"{DASH} too few pairs to say: p99 takes {minimum_count(99)}"
+    short = any(each.candidate.service.p99 is None for each in timed[:_SHOWN_ENDPOINTS])
+    return Group(table, Text(needed, style="dim")) if short else Group(table)
 
 
 def _times(name: str, baseline: SideLatency, candidate: SideLatency) -> list[Text]:

@@ -59,7 +59,7 @@ def _evidence(tally: Tally, max_incomparable: float, max_hollow: float) -> Itera
         yield Caution(
             code="hollow",
             text=f"{hollow:,} exchanges ({hollow / sent:.1%}) are hollow{limit}: recorded as a"
-            " success, but the baseline now answers 401, 403, 404, 409 or 5xx",
+            " success, now 401, 403, 404, 409 or 5xx",
             advice="give the baseline the recording's data and credentials; hollow is no evidence",
         )
     if tally.broken:

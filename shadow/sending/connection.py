@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
     def _answer(self) -> None:
         future = self._release()
         self._served += 1
-        answer = Answer(response=self._reader.response(), timing=self._timing(self._reader.done))
+        answer = Answer(response=self._reader.take(), timing=self._timing(self._reader.done))
         if not future.done():
             future.set_result(answer)
         # An early answer leaves the rest of the request unsent: that connection is spoilt.

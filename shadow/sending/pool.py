@@ -10,11 +10,11 @@ from shadow.sending.connection import Connection
 
 _UNSAFE_IDLE_S = 1.0
 """An unsafe request, which is never sent twice, takes only a connection used this recently.
-Services close idle connections after 2 s (gunicorn), 5 s (Node) and more; hyper and Go later."""
+Services close idle ones after 2 s (gunicorn), 5 s (Node); Go and hyper, by default, never."""
 
 _JUST_USED_S = 0.005
 """A safe request takes a connection used this recently without asking the system whether the
-service has closed it meanwhile: the question costs as much as a tenth of the exchange."""
+service has closed it meanwhile: asking is a system call, a fifth of the whole exchange."""
 
 
 class Pool:

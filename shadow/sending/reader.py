@@ -79,12 +79,13 @@ class AnswerReader:
         """Whether the connection is at the start of a next answer."""
         return self._persistent and not self._surplus and not self.truncated
 
-    def response(self) -> Response:
-        """Return the complete answer."""
+    def take(self) -> Response:
+        """Hand over the complete answer; an idle connection must not hold its memory."""
+        body, self._body = self._body, bytearray()
         return Response(
             status=self._status,
             headers=self._headers(),
-            body=bytes(self._body),
+            body=bytes(body),
             truncated=self.truncated,
         )
 

@@ -225,7 +225,7 @@ def test_noise_is_learned_from_asking_the_baseline_again() -> None:
             return Answer(response=Response(status=200, body=body))
 
     service, notes = Clock(1, 0), Notes()
-    control = Control(service, NoisePlan(first=3, sample=0.0), seed=0)
+    control = Control(service, NoisePlan(first=3, sample=0.0), seed=0, own=False)
     driven = engine(service, service, notes, control=control)
     asyncio.run(driven.run(exchange(number, None) for number in range(10)))
     assert {judgement.outcome for _, judgement in notes.kept} == {Outcome.EQUIVALENT}

@@ -8,7 +8,29 @@ from typing import Final
 
 from shadow.compare.classes.base import DivergenceClass, Pair, Place
 
-FAMILIES: Final[tuple[str, ...]] = ()
+FAMILIES: Final = (
+    "inputs",
+    "decoding",
+    "replies",
+    "routing",
+    "headers",
+    "cookies",
+    "errors",
+    "uuids",
+    "times",
+    "durations",
+    "octets",
+    "numbers",
+    "number_texts",
+    "strings",
+    "protobuf",
+    "urls",
+    "semantics",
+    "enums",
+    "shapes",
+    "presence",
+    "layout",
+)
 """One module a family; a place takes the first class that recognises it, in this order."""
 
 
@@ -26,8 +48,15 @@ CLASSES: Final[dict[str, DivergenceClass]] = _catalogue()
 
 _WHOLE: Final = tuple(cls for cls in CLASSES.values() if cls.whole)
 _AT: Final = tuple(cls for cls in CLASSES.values() if cls.at)
-OVER: Final = tuple(cls for cls in CLASSES.values() if cls.over)
-"""The classes that are decided at the end of a run, over all samples of a place."""
+OVER: Final = tuple(
+    sorted(
+        (cls for cls in CLASSES.values() if cls.over), key=lambda cls: cls.id != "char-vs-number"
+    )
+)
+"""The classes that are decided at the end of a run, over all samples of a place.
+
+A letter beside its code point also looks like a name beside its number: the exact class first.
+"""
 
 
 def classify(pair: Pair) -> Sequence[DivergenceClass | None]:

@@ -6,6 +6,7 @@ same (the same instant, the same bytes, the same decimal, the same set).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -151,6 +152,8 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     covers: frozenset[str] = frozenset({"status", "body", "content-type"})
     """Places a `whole` class explains: `status`, `body`, `transport`, lower-case header names."""
     over: Callable[[Samples], bool] | None = None
+    keys: re.Pattern[str] | None = None
+    """For `over`: the member name of the place must match, case apart."""
     valid: tuple[Example, ...] = ()
     invalid: tuple[Example, ...] = ()
 

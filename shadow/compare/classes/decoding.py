@@ -240,6 +240,7 @@ def _refusal(
     )
 
 
+_NEGATIVE_ZERO: Final = "invalid type: floating point `-0.0`, expected u8"
 _RARE: Final = "Rare: requests that Go served are refused."
 _TYPE_TEXT: Final = "json: cannot unmarshal number into Go struct field P.name of type string"
 _SYNTAX_TEXT: Final = "invalid character 'n' looking for beginning of value"
@@ -373,6 +374,7 @@ CLASSES: Final = (
     _refusal(
         r"invalid type: floating point `-0(?:\.0)?`, expected [ui](?:8|16|32|64|128|size)",
         _untyped("age: invalid type: floating point `-0.0`, expected i64"),
+        plain(400, "Json deserialize error: " + _NEGATIVE_ZERO + " at line 1 column 9"),
         id="decode-negative-zero-int",
         title="`-0` for an integer",
         go="`-0` is the integer 0.",
@@ -406,6 +408,7 @@ CLASSES: Final = (
     _refusal(
         r"duplicate field `[^`\n]{1,200}`",
         _untyped("duplicate field `name`"),
+        plain(400, "Json deserialize error: duplicate field `name` at line 1 column 18"),
         id="decode-duplicate-field",
         title="A member given twice",
         go="The last one wins (encoding/json/v2: an error).",

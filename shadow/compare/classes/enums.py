@@ -48,16 +48,29 @@ def _tags(go: Any, rust: Any) -> bool:
 
 def _tags_beside(go: Any, rust: Any) -> bool:
     """`{"t": "Circle", "c": value}` for the object that names the variant in a field."""
-    if not isinstance(rust, dict) or isinstance(rust, Repeated) or len(rust) != 2:
+    if not isinstance(rust, dict) or isinstance(rust, Repeated):
         return False
+    tagged = _adjacent(rust)
+    return tagged is not None and _alike_but_tag(go, *tagged)
+
+
+def _adjacent(rust: dict[str, Any]) -> tuple[str, Any] | None:
+    """The variant and the value of `{"t": "Circle", "c": value}`; None for any other object."""
     tag = next((key for key in _TAGS if key in rust), None)
     content = next((key for key in _CONTENTS if key in rust), None)
-    if tag is None or content is None:
-        return False
+    if len(rust) != 2 or tag is None or content is None:
+        return None
     variant = rust[tag]
     if not isinstance(variant, str) or not _VARIANT.fullmatch(variant):
-        return False
-    return _alike_but_tag(go, variant, rust[content])
+        return None
+    return variant, rust[content]
+
+
+def looks_tagged(rust: dict[str, Any]) -> bool:
+    """An object in one of serde's forms of a variant, whatever Go has in its place."""
+    if len(rust) == 1:
+        return _VARIANT.fullmatch(next(iter(rust))) is not None
+    return _adjacent(rust) is not None
 
 
 def _alike_but_tag(go: Any, variant: str, inner: Any) -> bool:

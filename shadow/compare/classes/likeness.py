@@ -10,7 +10,7 @@ from shadow.compare.classes.base import ABSENT, Place
 from shadow.compare.json_text import Number, Repeated, decimal_key
 
 MAX_VALUES: Final = 10_000
-MAX_OBJECT: Final = 2_000
+MAX_OBJECT: Final = 1_000
 """Values, or keys, of an object that is examined anew for each difference in it."""
 MAX_TEXT: Final = 10_000
 Both = tuple[Any, Any]

@@ -143,7 +143,7 @@ def _is_panic(pair: Pair) -> bool:
 
 _GO_TIMEOUT: Final = "<html><head><title>Timeout</title></head><body><h1>Timeout</h1></body></html>"
 _TIMED_OUT: Final = re.compile(
-    r"[^\n]{0,80}\b(?:time-?out|timed out|deadline|too slow|too long)\b[^\n]{0,80}", re.IGNORECASE
+    r"[^\n]{0,80}\b(?:time-?out|timed out|deadline)\b[^\n]{0,80}", re.IGNORECASE
 )
 
 
@@ -284,9 +284,10 @@ CLASSES: Final = (
         needs="request",
         whole=_is_refused_expectation,
         valid=pairs(
+            Example(go=answer(417), rust=answer(404), request=asked(expect="100-continue, foo")),
             Example(
                 go=answer(417, **_RAW_CLOSE), rust=answer(200, "{}"), request=asked(Expect="foo")
-            )
+            ),
         ),
         invalid=pairs(
             Example(go=answer(417), rust=answer(200, "{}"), request=asked()),

@@ -131,7 +131,7 @@ def _is_slash_redirect(pair: Pair) -> bool:
         return unrouted and _LOCAL_DIRECTORY.fullmatch(path) is not None
     asked_path, asked_query = _split(pair.request.target)
     one_slash = path + "/" == asked_path or path == asked_path + "/"
-    return one_slash and query == asked_query and path != "/"
+    return one_slash and query == asked_query and path not in ("", "/")
 
 
 def _clean(path: str) -> str:
@@ -536,7 +536,7 @@ CLASSES: Final = (
             ),
             Example(
                 go=answer(301, Location="sub/"),
-                rust=answer(307, location="/sub/"),
+                rust=answer(301, location="/sub/"),
                 request=asked("/static/sub"),
                 note="the prefix is lost",
             ),
@@ -563,6 +563,7 @@ CLASSES: Final = (
         at=_is_bare_304,
         valid=pairs(
             (answer(304, Last_Modified="Sun, 22 Nov 2026 10:14:45 GMT"), answer(304)),
+            (answer(304, Last_Modified="Thu, 01 Jan 1970 00:00:01 GMT"), answer(304)),
         ),
         invalid=pairs(
             (answer(200, Last_Modified="Sun, 22 Nov 2026 10:14:45 GMT"), answer(200)),

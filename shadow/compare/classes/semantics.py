@@ -91,6 +91,8 @@ def _is_case_mapping(place: Place) -> bool:
     if pair is None:
         return False
     go, rust = pair
+    if go.isascii() and rust.isascii():
+        return False
     if go == rust.replace("i\u0307", "i"):
         return True
     return _final_sigma(go, rust) or _full_upper(go, rust)

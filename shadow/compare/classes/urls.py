@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_by
 
 from shadow.compare.classes.base import DivergenceClass, Place, json_pair
 
-MAX_TEXT: Final = 10_000
+MAX_TEXT: Final = 2_000
 _PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443", "ftp": "21"}
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z]{2,5})://"
