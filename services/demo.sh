@@ -10,7 +10,7 @@ finish() {
     for pid in "${pids[@]:-}"; do
         [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
     done
-    [ -n "${compose:-}" ] && docker compose stop go rust >/dev/null 2>&1
+    [ -n "${compose:-}" ] && docker compose stop go go-secondary rust >/dev/null 2>&1
 }
 trap finish EXIT
 
@@ -41,12 +41,13 @@ report_code() {
 if command -v go >/dev/null && command -v cargo >/dev/null; then
     make --no-print-directory services || exit 4
     start go .build/go-catalogue; go_url=$url
+    start go-2 .build/go-catalogue; second_url=$url
     start rust .build/rust-catalogue; rust_url=$url
 elif docker info >/dev/null 2>&1; then
     echo "No Go or Rust toolchain here: the services run in containers."
     compose=yes
-    docker compose up --build --detach --wait go rust || exit 4
-    go_url=http://127.0.0.1:8080 rust_url=http://127.0.0.1:8081
+    docker compose up --build --detach --wait go go-secondary rust || exit 4
+    go_url=http://127.0.0.1:8080 rust_url=http://127.0.0.1:8081 second_url=http://127.0.0.1:8082
 else
     echo "No Go and Rust toolchains and no Docker engine here, so nothing is sent:"
     echo "shadow demo compares two recorded captures of the same services instead."
@@ -55,5 +56,5 @@ else
 fi
 
 "$shadow" replay replay_data/catalogue.jsonl.gz --go "$go_url" --rust "$rust_url" \
-    --config replay_data/shadow.toml --allow-writes
+    --secondary "$second_url" --config replay_data/shadow.toml --allow-writes
 report_code $?

@@ -101,11 +101,9 @@ def replay(
         return summary
 
 
-def divergent(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The divergent findings of a summary by signature."""
-    return {
-        each["signature"]: each for each in summary["findings"] if each["verdict"] == "divergent"
-    }
+def divergent(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The divergent findings of a summary; one signature may have several classes."""
+    return [each for each in summary["findings"] if each["verdict"] == "divergent"]
 
 
 def place(finding: dict[str, Any]) -> Place:

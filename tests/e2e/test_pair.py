@@ -1,0 +1,76 @@
+"""The committed capture against the real services, with and without planted defects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services import run, trial
+
+pytestmark = pytest.mark.e2e
+
+
+def accounted(summary: dict[str, Any]) -> bool:
+    outcomes = ("match", "equivalent", "divergent", "incomparable", "skipped")
+    return bool(summary["read"] == sum(summary[outcome] for outcome in outcomes))
+
+
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    """Signatures of the findings that the pair has without a defect."""
+    return {row["signature"] for row in trial.expected()["divergent"]}
+
+
+def test_without_a_defect_exactly_the_committed_findings_are_there() -> None:
+    summary = trial.replay()
+    expected = trial.expected()
+    assert accounted(summary)
+    assert summary["read"] == 2_000
+    assert summary["hollow"] == summary["broken"] == summary["incomparable"] == 0
+    found = {
+        (signature, finding["class"], finding["endpoint"], finding["path_pattern"])
+        for signature, finding in trial.divergent(summary).items()
+    }
+    assert found == {
+        (row["signature"], row["class"], row["endpoint"], row["path_pattern"])
+        for row in expected["divergent"]
+    }
+
+
+def test_the_volatile_places_are_noise_and_nothing_else_is() -> None:
+    summary = trial.replay()
+    noise = {trial.place(each) for each in summary["findings"] if each["verdict"] == "noise"}
+    volatile = {
+        (row["endpoint"], row["where"], row["path_pattern"]) for row in trial.expected()["volatile"]
+    }
+    assert noise == volatile
+
+
+@pytest.mark.parametrize("seed", [42, 7])
+def test_go_against_go_has_no_finding(seed: int) -> None:
+    summary = trial.replay(run.GO, seed=seed)
+    assert accounted(summary)
+    assert trial.divergent(summary) == {}
+    if seed == trial.SEED:  # with another seed, other items exist than were recorded: hollow
+        assert summary["exit_code"] == 0
+
+
+@pytest.mark.parametrize("defect", trial.DEFECTS, ids=lambda defect: defect.name)
+def test_each_defect_is_found_where_it_is_and_nothing_else_new(
+    defect: trial.Defect, known: set[str]
+) -> None:
+    summary = trial.replay(defects=defect.name, arguments=defect.arguments)
+    found = trial.divergent(summary)
+    places = {trial.place(each) for each in found if each["signature"] not in known}
+    assert defect.places <= places
+    assert {endpoint for endpoint, _, _ in places} == {endpoint for endpoint, _, _ in defect.places}
+    assert summary["exit_code"] == 1
+
+
+def test_a_slow_tail_shows_in_the_candidates_times_only() -> None:
+    arguments = ("--endpoint", "GET /v1/search", "--concurrency", "1", "--sides", "in-turn")
+    slow = trial.replay(defects="slow-tail", arguments=(*arguments, "--timeout", "0.12"))
+    late = [each for each in trial.divergent(slow) if each["where"] == "transport"]
+    assert [(each["endpoint"], each["kind"]) for each in late] == [("GET /v1/search", "no_answer")]
+    assert late[0]["exchanges"] >= 5

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from shadow.compare.noise import NoiseProfile
+from shadow.judge import Policy, judge, learn
+from shadow.masking import Masker
+from shadow.model import Answer, Exchange, Headers, Request, Response
+from shadow.results.record import Record, Revision
+from shadow.settle import Corpus, settle
+
+ENDPOINT = "GET /x"
+JSON: Headers = (("Content-Type", "application/json"),)
+
+
+def answer(body: str) -> Answer:
+    return Answer(response=Response(status=200, headers=JSON, body=body.encode()))
+
+
+def record(seq: int, go: str, rust: str, noise: NoiseProfile | None = None) -> Record:
+    exchange = Exchange(id=str(seq), request=Request(method="GET", target="/x"))
+    judgement = judge(exchange, ENDPOINT, answer(go), answer(rust), Policy(), noise=noise)
+    return Record.of(exchange, judgement, seq=seq, endpoint=ENDPOINT, masker=Masker())
+
+
+def settled(records: list[Record], noise: NoiseProfile | None = None) -> list[Revision]:
+    corpus = Corpus()
+    for each in records:
+        for divergence in each.divergences:
+            corpus.add(divergence)
+    return list(settle(records, {}, corpus.classes(), noise, Policy()))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "class_id"),
+    [
+        ([("0", '"Open"'), ("1", '"Closed"'), ("0", '"Open"')], "enum-int-vs-name"),
+        ([("97", '"a"'), ("98", '"b"')], "char-vs-number"),
+        ([("0", "null"), ("0", "null"), ("0", "null")], "zero-vs-null"),
+    ],
+)
+def test_a_class_that_needs_the_corpus_is_named_at_the_end(
+    pairs: list[tuple[str, str]], class_id: str
+) -> None:
+    records = [
+        record(seq, f'{{"v":{go}}}', f'{{"v":{rust}}}') for seq, (go, rust) in enumerate(pairs)
+    ]
+    revisions = settled(records)
+    assert [revision.changes[0].class_id for revision in revisions] == [class_id] * len(pairs)
+    assert {revision.outcome for revision in revisions} == {"divergent"}
+
+
+def test_an_inconsistent_corpus_names_nothing() -> None:
+    records = [
+        record(seq, f'{{"v":{go}}}', f'{{"v":"{rust}"}}')
+        for seq, (go, rust) in enumerate([(0, "Open"), (0, "Closed"), (1, "Open")])
+    ]
+    assert settled(records) == []
+
+
+def test_a_place_found_noisy_late_settles_what_was_judged_before() -> None:
+    first, second = (f'{{"at":"2026-11-22T10:00:0{n}Z"}}' for n in (1, 2))
+    early = record(0, first, second)
+    assert early.outcome == "divergent"
+    noise = NoiseProfile()
+    learn(ENDPOINT, answer(first), answer(second), noise, Policy())
+    (revision,) = settled([early], noise)
+    assert (revision.outcome, revision.changes[0].verdict) == ("equivalent", "noise")
+    assert revision.changes[0].rule == "noise:string:time-z"
+
+
+def test_a_masked_value_keeps_its_verdict() -> None:
+    noise = NoiseProfile()
+    tokens = [f'{{"token":"{n}f8e7d6c5b4a3021"}}' for n in (1, 2, 3)]
+    early = record(0, tokens[0], tokens[1])
+    assert "[masked:" in (early.divergences[0].baseline or "")
+    learn(ENDPOINT, answer(tokens[0]), answer(tokens[1]), noise, Policy())
+    assert settled([early], noise) == []
+
+
+def test_nothing_changes_without_news() -> None:
+    assert settled([record(0, '{"a":1}', '{"a":2}')]) == []
