@@ -20,6 +20,9 @@ CAPTURE = ROOT / "replay_data" / "catalogue.jsonl.gz"
 CONFIG = ROOT / "replay_data" / "shadow.toml"
 EXPECTED = ROOT / "replay_data" / "catalogue.expected.json"
 
+SEED = 42
+"""What the committed capture was recorded with."""
+
 Place = tuple[str, str, str]
 """(endpoint, where, path pattern)"""
 
@@ -69,7 +72,7 @@ def replay(
     candidate: Path = run.RUST,
     *,
     defects: str = "",
-    seed: int = 42,
+    seed: int = SEED,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Replay the committed capture, with noise learned from a second Go; the JSON summary."""

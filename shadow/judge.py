@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from shadow.compare import DEFAULTS, CompareOptions, compare
-from shadow.compare.accept import AcceptRule
+from shadow.compare.accept import GO_IS_WRONG, AcceptRule
 from shadow.compare.classes import classify
 from shadow.compare.classes.base import DivergenceClass, Pair, PolicyName
 from shadow.compare.difference import ABSENT, Difference
@@ -208,9 +208,6 @@ def excuse(
             wrong = GO_IS_WRONG if accepted.verdict == "go-is-wrong" else ""
             return "accepted", f"{accepted.by.name}{wrong}"
     return "divergent", None
-
-
-GO_IS_WRONG: Final = " (go is wrong)"
 
 
 def severity_of(verdict: Verdict, cls: DivergenceClass | None) -> Severity:

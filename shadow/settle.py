@@ -132,6 +132,13 @@ def settle(
             yield Revision(seq=record.seq, outcome=outcome, changes=changes)
 
 
+def settle_one(
+    divergence: Divergence, endpoint: str, *, noise: NoiseProfile, policy: Policy
+) -> Divergence:
+    """One divergence, its values unmasked, by the final noise profile."""
+    return _settled(divergence, divergence, endpoint, {}, noise, policy)
+
+
 def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to know it
     known: Divergence,
     value: Divergence,

@@ -13,6 +13,7 @@ from shadow.reports import FORMATS, terminal
 from shadow.results.runs import RunInfo
 from shadow.results.store import Store
 from shadow.results.summary import summarise, without_values
+from shadow.results.tally import Tally
 
 
 def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) -> str:
@@ -33,9 +34,9 @@ def list_runs(store: str, *, as_json: bool, limit: int) -> str:
     """The runs of a store, newest first, a line each."""
     with Store.open(store, create=False) as opened:
         infos = opened.runs(limit=limit)
-        if as_json:
-            return "".join(msgspec.json.encode(info).decode() + "\n" for info in infos)
         tallies = [opened.load(info.id).tally for info in infos]
+    if as_json:
+        return "".join(map(_as_json, infos, tallies))
     if not infos:
         return "no runs yet\n"
     head = (
@@ -47,6 +48,12 @@ def list_runs(store: str, *, as_json: bool, limit: int) -> str:
         for info, tally in zip(infos, tallies, strict=True)
     ]
     return head + "".join(rows)
+
+
+def _as_json(info: RunInfo, tally: Tally) -> str:
+    """What a run was, with its counts, on one line."""
+    counts = {"read": tally.read, **{each.value: tally.outcomes[each] for each in Outcome}}
+    return msgspec.json.encode({**msgspec.to_builtins(info), **counts}).decode() + "\n"
 
 
 def _code(info: RunInfo) -> str:

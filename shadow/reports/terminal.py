@@ -32,6 +32,7 @@ SHOWN: Final = 20
 
 _SHOWN_ENDPOINTS: Final = 10
 _SHOWN_NAMES: Final = 6
+_SHOWN_CAUSES: Final = 8
 _WITH_SIGNATURE: Final = 96  # columns from which a finding's signature has room
 _PATH_ROOM: Final = 8  # below, the start of a path says as little as its end
 _STYLES: Final[Mapping[Severity, str]] = {"breaking": "red", "risky": "yellow", "benign": "cyan"}
@@ -75,7 +76,9 @@ def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[Rendera
         if limit is not None and len(divergent) > limit:
             more = f"… and {len(divergent) - limit:,} more (shadow report {summary.run_id} --all)"
             yield Padding(Text(more), (0, 0, 0, 2))
+    yield from _section(_causes(summary, width))
     yield from _section(_others(summary))
+    yield from _section(_rules(summary))
     yield from _section(_latency(summary, width))
     yield from _section(_warnings(summary))
     yield Text()
@@ -175,6 +178,45 @@ def _example(finding: FindingSummary, names: tuple[str, str], label: int, width:
     values = pair(first.baseline, first.candidate, width - label - 1)
     lines = (f"{cut_end(n, label):<{label}} {v}" for n, v in zip(names, values, strict=True))
     return Text("\n".join(lines))
+
+
+def _causes(summary: Summary, width: int) -> Table | None:
+    """The named causes among the findings, each with its fix on either side."""
+    if not summary.causes:
+        return None
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("known cause", no_wrap=True)
+    table.add_column("fix", width=max(30, width - 36), no_wrap=True, overflow="ellipsis")
+    for cause in summary.causes[:_SHOWN_CAUSES]:
+        table.add_row(
+            Text(f"{cut_end(cause.class_id, 30)}\n{plural(cause.findings, 'finding')}"),
+            Text(f"rust: {cause.fix_rust or DASH}\ngo: {cause.fix_go or DASH}"),
+        )
+    rest = len(summary.causes) - _SHOWN_CAUSES
+    if rest > 0:
+        table.add_row(f"… and {rest} more", "shadow explain CLASS")
+    return table
+
+
+def _rules(summary: Summary) -> Table | None:
+    """The acceptance rules: what each covered, whose it is, until when, and one example."""
+    if not summary.rules:
+        return None
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for heading in ("accepted by rule", "covered", "state", "owner", "until", "example"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for rule in summary.rules:
+        example = rule.example
+        values = pair(example.baseline, example.candidate, 16) if example else ("", "")
+        table.add_row(
+            Text(cut_end(plain(rule.name.removeprefix("accept:")), 34)),
+            Text(f"{rule.divergences:,}"),
+            Text("go is wrong" if rule.go_is_wrong and rule.state == "used" else rule.state),
+            Text(cut_end(plain(rule.owner), 16)),
+            Text(str(rule.expires)),
+            Text(" → ".join(values) if example else DASH),
+        )
+    return table
 
 
 def _others(summary: Summary) -> Table | None:

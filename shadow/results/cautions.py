@@ -33,8 +33,26 @@ def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[C
             text=f"the run is {run.info.state}: these are its results so far",
             advice="resume it, or replay again, before you rely on them",
         )
+    yield from _rules(run)
     yield from _evidence(tally, max_incomparable, max_hollow)
     yield from _bounds(tally)
+
+
+def _rules(run: Run) -> Iterator[Caution]:
+    for rule in run.info.accept:
+        if rule.expired(run.day):
+            yield Caution(
+                code="rule-expired",
+                text=f"{rule.name} expired on {rule.expires} and fails the run;"
+                f" owner: {rule.owner}",
+                advice="fix what it covered, or have its owner renew or remove it in shadow.toml",
+            )
+        elif rule.expires_soon(run.day):
+            yield Caution(
+                code="rule-expiring",
+                text=f"{rule.name} expires on {rule.expires}; owner: {rule.owner}",
+                advice="after that day it fails the run: fix what it covers, or renew it",
+            )
 
 
 def _evidence(tally: Tally, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:

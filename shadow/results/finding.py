@@ -128,11 +128,15 @@ def worst(one: Severity, other: Severity) -> Severity:
     return min(one, other, key=_SEVERITY_RANK.__getitem__)
 
 
-def gravity(finding: Finding) -> tuple[int, int, int, str, str]:
-    """Sort key of findings: divergent first, then by severity, then by exchanges."""
+def gravity(finding: Finding) -> tuple[int, int, bool, int, str, str]:
+    """Sort key of findings: divergent first, by severity, then what no known cause explains.
+
+    A named cause comes with its fix; an unexplained difference may be a bug of the rewrite.
+    """
     return (
         _VERDICT_RANK[finding.verdict],
         _SEVERITY_RANK[finding.severity],
+        finding.class_id is not None,
         -finding.exchanges,
         finding.endpoint,
         finding.signature,

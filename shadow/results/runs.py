@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -74,6 +74,11 @@ class Run:
 
     info: RunInfo
     tally: Tally
+
+    @property
+    def day(self) -> date:
+        """The day (UTC) whose acceptance rules hold for the run."""
+        return (self.info.started or datetime.now(UTC)).date()
 
 
 def new_run_id(now: datetime | None = None) -> str:

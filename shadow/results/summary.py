@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Literal
 
 import msgspec
 
+from shadow.compare.accept import GO_IS_WRONG, Responsibility
+from shadow.compare.classes import CLASSES
 from shadow.masking import WITHHELD
 from shadow.model import Kind, Outcome, Severity, Verdict, Where
 from shadow.results.cautions import MAX_HOLLOW, MAX_INCOMPARABLE, Caution, cautions
@@ -76,6 +78,35 @@ class FindingSummary(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Example, ...]
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A class among the divergent findings, with its fix."""
+
+    class_id: str = msgspec.field(name="class")
+    title: str
+    fix_go: str
+    fix_rust: str
+    findings: int
+    divergences: int
+
+
+RuleState = Literal["used", "unused", "expiring", "expired"]
+
+
+class RuleSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An acceptance rule: whose it is, until when, and what it hid."""
+
+    name: str
+    reason: str
+    owner: str
+    expires: date
+    state: RuleState
+    divergences: int
+    findings: int
+    go_is_wrong: bool
+    example: Example | None
+    """One divergence that it covered."""
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a report needs, and nothing it would have to compute."""
 
@@ -103,6 +134,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Distinct ones, whatever their verdict."""
     findings: tuple[FindingSummary, ...]
     findings_dropped: int
+    causes: tuple[Cause, ...]
+    rules: tuple[RuleSummary, ...]
     reasons: dict[str, dict[str, int]]
     spellings: dict[str, int]
     latency_baseline: SideLatency
@@ -190,6 +223,8 @@ def summarise(
         signatures=len({finding.signature for finding in findings}),
         findings=tuple(_finding(finding, tally) for finding in findings),
         findings_dropped=tally.findings_dropped,
+        causes=_causes(findings),
+        rules=tuple(_rule(each, run, findings) for each in info.accept),
         reasons={outcome.value: dict(counts) for outcome, counts in tally.reasons.items()},
         spellings=dict(tally.spellings),
         latency_baseline=_side(every, *_BASELINE),
@@ -199,6 +234,50 @@ def summarise(
         store=store,
         events=info.events,
     )
+
+
+def _causes(findings: Iterable[Finding]) -> tuple[Cause, ...]:
+    """The classes of the divergent findings, the most frequent first."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.verdict == "divergent" and finding.class_id in CLASSES:
+            found.setdefault(finding.class_id, []).append(finding)
+    causes = (
+        Cause(
+            class_id=name,
+            title=CLASSES[name].title,
+            fix_go=CLASSES[name].fix_go,
+            fix_rust=CLASSES[name].fix_rust,
+            findings=len(group),
+            divergences=sum(finding.divergences for finding in group),
+        )
+        for name, group in found.items()
+    )
+    return tuple(sorted(causes, key=lambda cause: (-cause.divergences, cause.class_id)))
+
+
+def _rule(by: Responsibility, run: Run, findings: Iterable[Finding]) -> RuleSummary:
+    rules = {by.name, by.name + GO_IS_WRONG}
+    covered = [finding for finding in findings if finding.rule in rules]
+    return RuleSummary(
+        name=by.name,
+        reason=by.reason,
+        owner=by.owner,
+        expires=by.expires,
+        state=_rule_state(by, run, used=bool(covered)),
+        divergences=sum(finding.divergences for finding in covered),
+        findings=len(covered),
+        go_is_wrong=any(finding.wrong_side for finding in covered),
+        example=next((each for finding in covered for each in finding.examples), None),
+    )
+
+
+def _rule_state(by: Responsibility, run: Run, *, used: bool) -> RuleState:
+    if by.expired(run.day):
+        return "expired"
+    if by.expires_soon(run.day):
+        return "expiring"
+    return "used" if used else "unused"
 
 
 def _conclusion(tally: Tally, max_incomparable: float, max_hollow: float) -> Conclusion:
@@ -266,6 +345,10 @@ def without_values(summary: Summary) -> Summary:
     """Return the summary with no compared value in it (`--no-values`)."""
     return msgspec.structs.replace(
         summary,
+        rules=tuple(
+            msgspec.structs.replace(rule, example=rule.example and _withheld(rule.example))
+            for rule in summary.rules
+        ),
         findings=tuple(
             msgspec.structs.replace(
                 finding, examples=tuple(_withheld(example) for example in finding.examples)
