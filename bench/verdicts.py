@@ -55,7 +55,7 @@ def _against_go() -> list[tuple[str, str, bool]]:
 def _defects() -> list[tuple[str, str, bool]]:
     known = {row["signature"] for row in trial.expected()["divergent"]}
     told = []
-    for defect in trial.DEFECTS:
+    for defect in (*trial.DEFECTS, trial.SLOW_TAIL):
         summary = trial.replay(defects=defect.name, arguments=defect.arguments)
         places = {
             trial.place(each) for each in trial.divergent(summary) if each["signature"] not in known

@@ -67,6 +67,16 @@ DEFECTS = (
 )
 """Every defect but `slow-tail`, which shows in times only."""
 
+SLOW_TAIL = Defect(
+    name="slow-tail",
+    places=_at("GET /v1/search", "", where="transport"),
+    arguments=(
+        *("--endpoint", "GET /v1/search", "--concurrency", "1"),
+        *("--sides", "in-turn", "--timeout", "0.12"),
+    ),
+)
+"""Found by a limit that the Go service keeps: an answer later than that is none."""
+
 
 def replay(
     candidate: Path = run.RUST,

@@ -21,6 +21,7 @@ from shadow.compare.classes import classify
 from shadow.compare.classes.base import DivergenceClass, Pair, PolicyName
 from shadow.compare.difference import ABSENT, Difference
 from shadow.compare.json_text import to_text
+from shadow.compare.kinds import value_of
 from shadow.compare.noise import NoiseProfile
 from shadow.compare.paths import Path, normalized, pattern
 from shadow.model import (
@@ -33,6 +34,7 @@ from shadow.model import (
     Outcome,
     Severity,
     Verdict,
+    header,
 )
 
 HOLLOW: Final = frozenset({401, 403, 404, 409, *range(500, 600)})
@@ -91,8 +93,9 @@ def judge(
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
     classes = classify(Pair(baseline, candidate, loud, exchange.request)) if loud else ()
+    clock_gap_s = dates_apart(baseline, candidate) if noise is not None and loud else 0.0
     divergences = tuple(
-        verdict_on(difference, cls, endpoint, policy, noise)
+        verdict_on(difference, cls, endpoint, policy, noise, clock_gap_s)
         for difference, cls in zip(loud, classes, strict=True)
     )
     outcome = outcome_of(divergences, differs=bool(differences))
@@ -136,6 +139,21 @@ def incomparable(baseline: Observation, candidate: Observation) -> str:
     return ""
 
 
+def dates_apart(baseline: Observation, candidate: Observation) -> float:
+    """Seconds by which the candidate answered later, by the Date fields; 0 without them.
+
+    A recorded answer tells the time of its recording, and so does every time in it.
+    """
+    moments = [
+        value_of(header(side.response.headers, "date"), is_json=False).number
+        for side in (baseline, candidate)
+        if isinstance(side, Answer)
+    ]
+    if len(moments) != 2 or moments[0] is None or moments[1] is None:
+        return 0.0
+    return moments[1] - moments[0]
+
+
 def is_hollow(exchange: Exchange, baseline: Observation) -> bool:
     """The recorded answer was a success, and the baseline now refuses or fails."""
     recorded = exchange.response
@@ -160,16 +178,19 @@ def outcome_of(divergences: Sequence[Divergence], *, differs: bool) -> Outcome:
     return Outcome.EQUIVALENT if differs else Outcome.MATCH
 
 
-def verdict_on(
+def verdict_on(  # noqa: PLR0917 - everything one verdict depends on
     difference: Difference,
     cls: DivergenceClass | None,
     endpoint: str,
     policy: Policy,
     noise: NoiseProfile | None,
+    clock_gap_s: float,
 ) -> Divergence:
     """Judge one difference."""
     divergence = divergence_of(difference, endpoint, cls)
-    verdict, rule = excuse(divergence, endpoint, policy, noise, path=difference.path, cls=cls)
+    verdict, rule = excuse(
+        divergence, endpoint, policy, noise, path=difference.path, cls=cls, clock_gap_s=clock_gap_s
+    )
     if difference.rule is not None:
         verdict, rule = "equivalent", difference.rule
     if noise is not None and verdict == "noise":
@@ -191,6 +212,7 @@ def excuse(
     *,
     path: Path | None,
     cls: DivergenceClass | None,
+    clock_gap_s: float = 0.0,
 ) -> tuple[Verdict, str | None]:
     """The first that applies: an allowed class, noise, an acceptance rule; else divergent."""
     if cls is not None and policy.of_class(cls, endpoint) == "allow":
@@ -200,7 +222,7 @@ def excuse(
         or ((cls.id, endpoint) not in policy.classes and (cls.id, "*") not in policy.classes)
     ):
         return "equivalent", "spelling"
-    rule = noise.verdict(endpoint, divergence) if noise is not None else None
+    rule = noise.verdict(endpoint, divergence, clock_gap_s) if noise is not None else None
     if rule is not None:
         return "noise", rule
     for accepted in policy.accept:

@@ -169,6 +169,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spellings: tuple[str, ...] = ()
     """Header spelling classes seen (name case, order, framing): tallied, not logged."""
     hollow: bool = False
+    clock_gap_s: float = 0.0
+    """How much later the candidate answered than the baseline, in seconds."""
 
 
 def header_values(headers: Sequence[tuple[str, str]], name: str) -> list[str]:

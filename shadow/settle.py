@@ -5,7 +5,7 @@ Pure: records in, revisions out. A revision names only what changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +24,13 @@ from shadow.results.record import Change, Record, Revision
 
 MAX_PLACES: Final = 2_000
 MAX_SAMPLES: Final = 200
+
+
+class Raw(msgspec.Struct, frozen=True, kw_only=True):
+    """The divergences of one exchange before masking, and how the clocks stood."""
+
+    divergences: tuple[Divergence, ...]
+    clock_gap_s: float = 0.0
 
 
 class Corpus:
@@ -99,7 +106,7 @@ def places_to_settle(
 
 def settle(
     records: Iterable[Record],
-    raw: Mapping[int, Sequence[Divergence]],
+    raw: Mapping[int, Raw],
     classes: Mapping[str, DivergenceClass],
     noise: NoiseProfile | None,
     policy: Policy,
@@ -111,10 +118,10 @@ def settle(
     """
     for record in records:
         before = record.divergences
-        seen = raw.get(record.seq, before)
+        seen = raw.get(record.seq) or Raw(divergences=before)
         settled = [
-            _settled(known, value, record.endpoint, classes, noise, policy)
-            for known, value in zip(before, seen, strict=True)
+            _settled(known, value, seen.clock_gap_s, record.endpoint, classes, noise, policy)
+            for known, value in zip(before, seen.divergences, strict=True)
         ]
         changes = tuple(
             Change(
@@ -136,12 +143,13 @@ def settle_one(
     divergence: Divergence, endpoint: str, *, noise: NoiseProfile, policy: Policy
 ) -> Divergence:
     """One divergence, its values unmasked, by the final noise profile."""
-    return _settled(divergence, divergence, endpoint, {}, noise, policy)
+    return _settled(divergence, divergence, 0.0, endpoint, {}, noise, policy)
 
 
 def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to know it
     known: Divergence,
     value: Divergence,
+    clock_gap_s: float,
     endpoint: str,
     classes: Mapping[str, DivergenceClass],
     noise: NoiseProfile | None,
@@ -155,7 +163,9 @@ def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to kno
     if noisy and _illegible(value):
         return known
     cls = late or CLASSES.get(known.class_id or "")
-    verdict, rule = excuse(value, endpoint, policy, noise, path=_path(value), cls=cls)
+    verdict, rule = excuse(
+        value, endpoint, policy, noise, path=_path(value), cls=cls, clock_gap_s=clock_gap_s
+    )
     if verdict == "noise" and noise is not None and noise.is_constant(endpoint, value):
         verdict, rule = "divergent", None
     return msgspec.structs.replace(

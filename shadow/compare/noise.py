@@ -163,8 +163,14 @@ class NoiseProfile:
                 if text is not None:
                     self._remember(endpoint, name, "baseline", text, place.baseline)
 
-    def verdict(self, endpoint: str, divergence: Divergence) -> str | None:
-        """The rule that calls a divergence noise, like `noise:string:uuid-lower`, or None."""
+    def verdict(
+        self, endpoint: str, divergence: Divergence, clock_gap_s: float = 0.0
+    ) -> str | None:
+        """The rule that calls a divergence noise, like `noise:string:uuid-lower`, or None.
+
+        `clock_gap_s` is how much later the candidate answered than the baseline: a recorded
+        baseline tells yesterday's time.
+        """
         place = self._place(endpoint, divergence)
         if place is None or divergence.where == "transport":
             return None
@@ -177,7 +183,7 @@ class NoiseProfile:
         baseline = value_of(divergence.baseline, is_json=is_json)
         candidate = value_of(divergence.candidate, is_json=is_json)
         seen = place.kinds.get(candidate.kind)
-        if seen is None or not _near(seen, baseline, candidate):
+        if seen is None or not _near(seen, baseline, candidate, clock_gap_s):
             return None
         return f"noise:{candidate.kind}"
 
@@ -285,7 +291,7 @@ def _learn(place: Place, difference: Divergence) -> None:
         place.kinds[left.kind].see_gap(left.number, right.number)
 
 
-def _near(seen: KindSeen, baseline: Value, candidate: Value) -> bool:
+def _near(seen: KindSeen, baseline: Value, candidate: Value, clock_gap_s: float) -> bool:
     """Whether a candidate's value is where the baseline's values were."""
     if candidate.number is None:
         if candidate.is_token:
@@ -297,7 +303,8 @@ def _near(seen: KindSeen, baseline: Value, candidate: Value) -> bool:
         return candidate.number <= seen.highest * NUMBER_MARGIN
     gap, relative = _gaps(baseline.number, candidate.number)
     if candidate.is_time:
-        return gap <= max(seen.gap * TIME_MARGIN, TIME_FLOOR_S)
+        shifted = abs(candidate.number - baseline.number - clock_gap_s)
+        return min(gap, shifted) <= max(seen.gap * TIME_MARGIN, TIME_FLOOR_S)
     if seen.counts_up:
         return 0 <= candidate.number <= seen.highest * NUMBER_MARGIN
     return gap <= seen.gap * NUMBER_MARGIN and relative <= seen.relative_gap * NUMBER_MARGIN

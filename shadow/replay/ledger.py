@@ -14,7 +14,7 @@ from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.results.record import Record
 from shadow.results.store import Store
 from shadow.results.tally import Tally
-from shadow.settle import Corpus
+from shadow.settle import Corpus, Raw
 
 BATCH: Final = 500
 """Records a transaction."""
@@ -58,7 +58,7 @@ class Ledger:
         self.tally = Tally()
         self.corpus = Corpus()
         """Values of unexplained differences, for what is known only at the end."""
-        self.raw: dict[int, tuple[Divergence, ...]] = {}
+        self.raw: dict[int, Raw] = {}
         """Divergences before masking, by `seq`, for the same; at most `RAW_BYTES` of them."""
         self._raw_bytes = 0
 
@@ -85,7 +85,7 @@ class Ledger:
             baseline=baseline,
             candidate=candidate,
         )
-        self._remember(judgement.divergences)
+        self._remember(judgement.divergences, judgement.clock_gap_s)
         self._seq += 1
         self._records.append(record)
         self._batch.add(record)
@@ -93,14 +93,14 @@ class Ledger:
         if len(self._records) >= BATCH or time.monotonic() - self._committed > BATCH_S:
             self.flush()
 
-    def _remember(self, divergences: tuple[Divergence, ...]) -> None:
+    def _remember(self, divergences: tuple[Divergence, ...], clock_gap_s: float) -> None:
         if all(divergence.verdict in ("equivalent", "accepted") for divergence in divergences):
             return
         for divergence in divergences:
             self.corpus.add(divergence)
         size = sum(len(d.baseline or "") + len(d.candidate or "") + 500 for d in divergences)
         if self._raw_bytes + size <= RAW_BYTES:
-            self.raw[self._seq] = divergences
+            self.raw[self._seq] = Raw(divergences=divergences, clock_gap_s=clock_gap_s)
             self._raw_bytes += size
 
     def broken(self, record: Broken) -> None:

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from shadow.compare import diff
 from shadow.compare.json_text import read
+from shadow.compare.paths import normalized
+from shadow.compare.rules import parse_pattern
 from shadow.compare.walk import walk
+from shadow.errors import ConfigError
 from tests.compare.values import text
 
 TRAPS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
@@ -39,6 +42,43 @@ def test_what_deepdiff_calls_equal_is_a_difference_here(trap: str) -> None:
     assert DeepDiff(left, right, **options) == {}
     found = walk(read(text(left)), read(text(right)))
     assert [difference for difference in found if difference.kind != "spelling"]
+
+
+def differs(left: Any, right: Any) -> bool:
+    found = walk(read(text(left)), read(text(right)))
+    return any(difference.kind != "spelling" for difference in found)
+
+
+def test_max_diffs_can_hide_everything() -> None:
+    left, right = [{"a": n} for n in range(9)], [{"a": n + 1} for n in range(9)]
+    assert DeepDiff(left, right, ignore_order=True, max_diffs=1) == {}
+    assert differs(left, right)
+
+
+def test_math_epsilon_rounds_integers() -> None:
+    assert DeepDiff({"a": 2**53 + 1}, {"a": 2**53}, math_epsilon=1) == {}
+    assert differs({"a": 2**53 + 1}, {"a": 2**53})
+
+
+@pytest.mark.parametrize("path", ["a.b", 'root["a"].b'])
+def test_excludes_that_are_written_wrong_match_nothing_without_a_word(path: str) -> None:
+    left, right = {"a": {"b": 1}}, {"a": {"b": 2}}
+    assert DeepDiff(left, right, exclude_paths=[path]) != {}
+    with pytest.raises(ConfigError):
+        parse_pattern(path)
+
+
+def test_keys_with_both_quotes_make_ambiguous_path_strings_there_and_not_here() -> None:
+    keys = ["a'\"b", "x']['y"]
+    left, right = (dict.fromkeys(keys, value) for value in (1, 2))
+    paths = [normalized(d.path) for d in walk(read(text(left)), read(text(right)))]
+    assert paths == ["$['a\\'\"b']", "$['x\\'][\\'y']"]
+
+
+def test_deepdiff_is_quadratic_on_reordered_lists_and_the_walk_is_not() -> None:
+    items = [{"id": n, "name": f"item {n}"} for n in range(2_000)]
+    found = walk(read(text(items)), read(text(items[::-1])))
+    assert [difference.kind for difference in found] == ["reordered"]
 
 
 def test_deepdiff_fails_on_depth_and_the_walk_does_not() -> None:

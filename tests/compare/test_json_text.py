@@ -93,3 +93,16 @@ def test_a_long_value_is_cut() -> None:
 
 def test_a_lone_surrogate_is_shown_escaped() -> None:
     assert to_text(read('"\\ud800"').value) == '"\\ud800"'
+
+
+@pytest.mark.parametrize(
+    ("lexeme", "other"),
+    [
+        (str(2**64), str(2**64 + 1)),
+        ("0.1", "0.1000000000000000055511151231257827"),
+    ],
+)
+def test_numbers_that_other_parsers_fold_stay_apart(lexeme: str, other: str) -> None:
+    assert json.loads(lexeme) == json.loads(other) or float(lexeme) == float(other)
+    assert read(lexeme).value != read(other).value
+    assert decimal_key(lexeme) != decimal_key(other)

@@ -76,6 +76,31 @@ def test_a_time_must_be_near_the_baselines(candidate: str, expected: str) -> Non
     assert verdict(at("10:00:00.1Z"), at(candidate), profile) == expected
 
 
+def test_a_recorded_time_is_compared_by_the_clock_of_its_recording() -> None:
+    profile = taught(
+        ('{"at":"2026-11-22T10:00:00.1Z"}', '{"at":"2026-11-22T10:00:00.2Z"}'),
+    )
+    sides = [
+        answer(f'{{"at":"2026-11-{day}T10:00:0{second}Z"}}', headers=(*JSON, ("Date", date)))
+        for day, second, date in (
+            (21, 0, "Sat, 21 Nov 2026 10:00:00 GMT"),
+            (22, 1, "Sun, 22 Nov 2026 10:00:01 GMT"),
+        )
+    ]
+    exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
+    fresh = judge(exchange, ENDPOINT, sides[0], sides[1], Policy(), noise=profile)
+    assert fresh.outcome == Outcome.EQUIVALENT
+    stale = judge(
+        exchange,
+        ENDPOINT,
+        sides[1],
+        answer('{"at":"2026-11-21T10:00:00Z"}'),
+        Policy(),
+        noise=profile,
+    )
+    assert stale.outcome == Outcome.DIVERGENT
+
+
 def test_another_notation_of_a_time_is_not_noise() -> None:
     profile = taught(('{"at":"2026-11-22T10:00:00Z"}', '{"at":"2026-11-22T10:00:01Z"}'))
     rust = '{"at":"2026-11-22T10:00:00.5+00:00"}'

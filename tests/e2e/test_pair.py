@@ -68,9 +68,8 @@ def test_each_defect_is_found_where_it_is_and_nothing_else_new(
     assert summary["exit_code"] == 1
 
 
-def test_a_slow_tail_shows_in_the_candidates_times_only() -> None:
-    arguments = ("--endpoint", "GET /v1/search", "--concurrency", "1", "--sides", "in-turn")
-    slow = trial.replay(defects="slow-tail", arguments=(*arguments, "--timeout", "0.12"))
-    late = [each for each in trial.divergent(slow) if each["where"] == "transport"]
-    assert [(each["endpoint"], each["kind"]) for each in late] == [("GET /v1/search", "no_answer")]
+def test_a_slow_tail_is_found_by_a_limit_that_go_keeps() -> None:
+    summary = trial.replay(defects="slow-tail", arguments=trial.SLOW_TAIL.arguments)
+    late = [each for each in trial.divergent(summary) if each["where"] == "transport"]
+    assert [trial.place(each) for each in late] == list(trial.SLOW_TAIL.places)
     assert late[0]["exchanges"] >= 5

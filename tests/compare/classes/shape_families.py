@@ -15,6 +15,7 @@ from tests.compare.values import VALUES
 
 MODULES = (protobuf, urls, semantics, errors, enums, shapes, presence)
 CLASSES: tuple[DivergenceClass, ...] = tuple(cls for module in MODULES for cls in module.CLASSES)
+SPELLINGS = {cls.id for cls in CLASSES}
 
 LOOKALIKES = st.sampled_from(
     [
@@ -43,13 +44,16 @@ def places(example: Example) -> list[Place]:
 
 
 def name_of(place: Place) -> str | None:
-    """The first class of these families that recognises a place."""
+    """The class that the comparison gave a place, or the first of these that recognises it."""
+    if place.difference.spelling in SPELLINGS:
+        return place.difference.spelling
     return next((cls.id for cls in CLASSES if cls.at is not None and cls.at(place)), None)
 
 
 def named(example: Example) -> list[str | None]:
-    """The class of each difference of values, in the order of the families."""
-    return [name_of(place) for place in places(example) if place.kind != "spelling"]
+    """The class of each difference, in the order of the families, but for spellings of others."""
+    found = [(place, name_of(place)) for place in places(example)]
+    return [name for place, name in found if name is not None or place.kind != "spelling"]
 
 
 def named_json(go: str, rust: str) -> list[str | None]:
