@@ -9,12 +9,22 @@ from typing import Final
 from shadow.compare.classes.base import DivergenceClass, Pair, Place
 
 FAMILIES: Final = (
-    "inputs",
+    "member_case",
+    "queries",
+    "paths",
+    "forms",
+    "leniency",
     "decoding",
-    "replies",
+    "refusals",
     "routing",
-    "headers",
+    "redirects",
+    "static_files",
+    "replies",
     "cookies",
+    "framing",
+    "content_types",
+    "cors",
+    "headers",
     "errors",
     "uuids",
     "times",
@@ -61,6 +71,9 @@ A letter beside its code point also looks like a name beside its number: the exa
 
 def classify(pair: Pair) -> Sequence[DivergenceClass | None]:
     """The class of each difference of a pair, or None where no known cause explains it."""
+    spelled = [CLASSES.get(difference.spelling or "") for difference in pair.differences]
+    if None not in spelled:
+        return spelled  # the usual case: nothing but known spellings, nothing to look for
     explaining = [cls for cls in _WHOLE if cls.whole is not None and cls.whole(pair)]
     return [_class_of(Place(difference, pair), explaining) for difference in pair.differences]
 

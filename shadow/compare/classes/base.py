@@ -62,13 +62,21 @@ class Side:
         """The status, 0 for no answer."""
         return self.response.status if self.response else 0
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the service took the request."""
+        return 200 <= self.status < 400
+
+    @cached_property
+    def body(self) -> bytes | None:
+        """The decoded body; None where there is none to be had."""
+        body = decoded(self.response, 1 << 26) if self.response else None
+        return body if isinstance(body, bytes) else None
+
     @cached_property
     def text(self) -> str:
         """The decoded body as text, at most its first 64 KiB; bad bytes replaced."""
-        if self.response is None:
-            return ""
-        body = decoded(self.response, 1 << 26)
-        return "" if isinstance(body, str) else body[:65536].decode("utf-8", "replace")
+        return (self.body or b"")[:65536].decode("utf-8", "replace")
 
     @cached_property
     def headers(self) -> dict[str, str]:
@@ -158,8 +166,21 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     invalid: tuple[Example, ...] = ()
 
     def covers_place(self, place: Place) -> bool:
-        """Whether a `whole` class explains this place."""
-        return (place.name if place.where == "header" else place.where) in self.covers
+        """Whether a `whole` class explains this place.
+
+        What explains the status also explains the Location that only a success gives.
+        """
+        name = place.name if place.where == "header" else place.where
+        return name in self.covers or ("status" in self.covers and _is_lost_location(place))
+
+
+def _is_lost_location(place: Place) -> bool:
+    """One side took the request and gives a Location; the other refused it and gives none."""
+    if place.name != "location" or place.kind not in ("missing", "extra"):
+        return False
+    go, rust = place.pair.go, place.pair.rust
+    taken, refused = (go, rust) if place.kind == "missing" else (rust, go)
+    return taken.accepted and 400 <= refused.status < 500
 
 
 def answer(status: int = 200, body: str | bytes = "", **headers: str) -> Answer:
@@ -174,6 +195,23 @@ def answer(status: int = 200, body: str | bytes = "", **headers: str) -> Answer:
 def json_pair(go: str, rust: str, note: str = "") -> Example:
     """An example of two JSON bodies with status 200."""
     return Example(go=answer(body=go), rust=answer(body=rust), note=note)
+
+
+def plain(status: int, text: str, **headers: str) -> Answer:
+    """An example answer in plain text."""
+    return answer(status, text, Content_Type="text/plain; charset=utf-8", **headers)
+
+
+def http_error(status: int, text: str, **headers: str) -> Answer:
+    """An example answer as Go's `http.Error` writes it."""
+    return plain(status, text + "\n", X_Content_Type_Options="nosniff", **headers)
+
+
+def pairs(*both: tuple[Observation, Observation] | Example) -> tuple[Example, ...]:
+    """Examples from pairs of a Go and a Rust observation."""
+    return tuple(
+        one if isinstance(one, Example) else Example(go=one[0], rust=one[1]) for one in both
+    )
 
 
 def asked(target: str = "/", method: str = "GET", body: str = "", **headers: str) -> Request:
@@ -192,5 +230,8 @@ __all__ = [
     "Side",
     "answer",
     "asked",
+    "http_error",
     "json_pair",
+    "pairs",
+    "plain",
 ]

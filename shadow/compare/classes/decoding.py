@@ -1,90 +1,36 @@
-"""Request bodies that one side refuses, or reads otherwise: encoding/json against serde_json."""
+"""Request bodies that one side refuses: encoding/json against serde_json."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
-from shadow.compare.classes.base import DivergenceClass, Example, Pair, Place, Side, answer
-from shadow.compare.classes.replies import (
-    LONGEST,
-    accepted,
+from shadow.compare.classes.base import (
+    DivergenceClass,
+    Example,
+    Pair,
+    Side,
+    answer,
     http_error,
     pairs,
     plain,
-    reasons,
-    says,
-    texts,
 )
+from shadow.compare.classes.decoder_texts import (
+    FORM_PREFIXES,
+    GO_ARRAY,
+    GO_DEPTH,
+    GO_LARGE,
+    GO_UNKNOWN,
+    JSON_PREFIXES,
+    RUST_UNKNOWN,
+    SYNTAX_PREFIX,
+    serde_reasons,
+    unparsed,
+    untyped,
+)
+from shadow.compare.classes.error_texts import says, texts
 from shadow.model import Answer
-
-_GO_SYNTAX: Final = re.compile(
-    r"EOF|unexpected EOF|unexpected end of JSON input|jsontext: [^\n]{1,300}"
-    r"|(?:Syntax error: offset=[0-9]{1,9}, error=)?"
-    r"invalid character [^\n]{1,12} (?:after|in|looking for|at|within) [ -~]{1,80}"
-)
-_GO_TYPE: Final = re.compile(
-    r"json: cannot unmarshal [^\n]{1,600}"
-    r"|json: invalid (?:use of ,string struct tag|number literal), [^\n]{1,600}"
-    r"|(?:code=400, message=)?Unmarshal type error: expected=[^\n]{1,300}, got=[^\n]{1,600}"
-)
-_GO_ARRAY: Final = re.compile(
-    r"json: cannot unmarshal (?:JSON )?array into Go [^\n]{1,600}"
-    r"|(?:code=400, message=)?Unmarshal type error: expected=[^\n]{1,300}, got=array[^\n]{1,600}"
-)
-_GO_UNKNOWN: Final = re.compile(
-    r'json: unknown field "[^\n]{0,300}"|json: [^\n]{1,300}unknown object member name [^\n]{1,300}'
-)
-_GO_DEPTH: Final = re.compile(r"(?:invalid character '[\[{]' |json: )?exceeded max depth")
-_GO_TIME: Final = re.compile(
-    r'parsing time "[^\n]{1,400}|Time\.UnmarshalJSON: input is not a JSON string'
-)
-_GO_LARGE: Final = re.compile(r"http: request body too large")
-
-_SYNTAX_PREFIX: Final = "Failed to parse the request body as JSON"
-_DATA_PREFIX: Final = "Failed to deserialize the JSON body into the target type"
-_JSON_PREFIXES: Final = (_SYNTAX_PREFIX, _DATA_PREFIX, "Json deserialize error")
-_FORM_PREFIXES: Final = ("Failed to deserialize form body", "Failed to deserialize form")
-_POSITION: Final = re.compile(r" at line [0-9]{1,9} column [0-9]{1,9}\Z")
-
-_RUST_SYNTAX: Final = re.compile(
-    r"EOF while parsing (?:a list|an object|a string|a value)|expected (?:ident|value)"
-    r"|expected `:`|expected `,` or `[\]}]`|expected `\"`|invalid escape|invalid number"
-    r"|number out of range|control character \(\\u0000-\\u001F\) found while parsing a string"
-    r"|key must be a string|trailing comma|trailing characters|invalid unicode code point"
-    r"|lone leading surrogate in hex escape|unexpected end of hex escape"
-)
-_RUST_TYPE: Final = re.compile(
-    r"(?:invalid (?:type|value|length)|unknown variant) ?:? ?[^\n]{1,2000}|number out of range"
-)
-_RUST_UNKNOWN: Final = re.compile(
-    r"unknown field `[^\n]{0,300}`, (?:expected [^\n]{1,4000}|there are no fields)"
-)
-RUST_TIME: Final = re.compile(
-    r"input is out of range|no possible date and time matching input|trailing input"
-    r"|input is not enough for unique date and time|input contains invalid characters"
-    r"|premature end of input|bad or unsupported format string"
-    r"|the '[a-z -]{1,30}' component could not be parsed|a character literal was not valid"
-    r"|failed to parse [^\n]{1,300}"
-)
-GO_TIME: Final = _GO_TIME
-
-_PAIRED: Final = (
-    (_GO_UNKNOWN, _RUST_UNKNOWN),
-    (_GO_DEPTH, re.compile(r"recursion limit exceeded")),
-    (_GO_SYNTAX, _RUST_SYNTAX),
-    (_GO_TYPE, _RUST_TYPE),
-    (_GO_TIME, RUST_TIME),
-)
-"""What each side says of one fault."""
-
-
-def serde_reasons(text: str, prefixes: tuple[str, ...] = _JSON_PREFIXES) -> Iterator[str]:
-    """What serde says in a text that is an extractor's refusal or ends with a JSON position."""
-    bare = _POSITION.sub("", text)
-    if bare != text or text.partition(": ")[0] in prefixes:
-        yield from reasons(bare)
 
 
 def _rust_says(side: Side, pattern: re.Pattern[str], prefixes: tuple[str, ...]) -> bool:
@@ -101,50 +47,12 @@ def only_rust_refuses(pattern: str) -> Callable[[Pair], bool]:
 
     def whole(pair: Pair) -> bool:
         return (
-            accepted(pair.go)
+            pair.go.accepted
             and pair.rust.status in (400, 422)
-            and _rust_says(pair.rust, compiled, _JSON_PREFIXES + _FORM_PREFIXES)
+            and _rust_says(pair.rust, compiled, JSON_PREFIXES + FORM_PREFIXES)
         )
 
     return whole
-
-
-def _is_status_422(pair: Pair) -> bool:
-    if pair.go.status != 400 or pair.rust.status != 422:
-        return False
-    told = any(
-        reason.startswith(_DATA_PREFIX) for text in texts(pair.rust) for reason in reasons(text)
-    )
-    return told and any(says(pair.go, go) for go, _ in _PAIRED)
-
-
-def _same_fault(go: str, rust: str) -> bool:
-    """Whether two error texts say the same of a body, each in its decoder's words."""
-    if len(go) > LONGEST or len(rust) > LONGEST:
-        return False
-    ours, theirs = list(reasons(go)), list(serde_reasons(rust))
-    return any(
-        any(map(said.fullmatch, ours)) and any(map(answered.fullmatch, theirs))
-        for said, answered in _PAIRED
-    )
-
-
-def _refused_alike(pair: Pair) -> bool:
-    return pair.go.status == pair.rust.status and 400 <= pair.go.status < 500
-
-
-def _is_error_text(pair: Pair) -> bool:
-    bodies = [place for place in pair.differences if place.where == "body"]
-    if not _refused_alike(pair) or len(bodies) != 1 or bodies[0].name != "":
-        return False
-    return any(_same_fault(go, rust) for go in texts(pair.go) for rust in texts(pair.rust))
-
-
-def _is_error_text_in_json(place: Place) -> bool:
-    if not place.in_json or not _refused_alike(place.pair):
-        return False
-    both_text = isinstance(place.go, str) and isinstance(place.rust, str)
-    return both_text and _same_fault(place.go, place.rust)
 
 
 _UNSUPPORTED: Final = re.compile(
@@ -154,10 +62,10 @@ _ECHO_UNSUPPORTED: Final = '{"message":"Unsupported Media Type"}'
 
 
 def _is_content_type(pair: Pair) -> bool:
-    if accepted(pair.go):
+    if pair.go.accepted:
         return pair.rust.status in (400, 415) and says(pair.rust, _UNSUPPORTED)
     refused = pair.go.status == 415 and pair.go.text.removesuffix("\n") == _ECHO_UNSUPPORTED
-    return refused and accepted(pair.rust)
+    return refused and pair.rust.accepted
 
 
 _NOTHING: Final = "EOF while parsing a value at line 1 column 0"
@@ -165,53 +73,46 @@ _NOTHING: Final = "EOF while parsing a value at line 1 column 0"
 
 def _is_empty_body(pair: Pair) -> bool:
     return (
-        accepted(pair.go)
+        pair.go.accepted
         and pair.rust.status in (400, 422)
         and any(text.endswith(_NOTHING) for text in texts(pair.rust))
     )
 
 
 def _is_unknown_field(pair: Pair) -> bool:
-    if accepted(pair.go):
+    if pair.go.accepted:
         return _UNKNOWN_REFUSED(pair)
-    return pair.go.status in (400, 422) and accepted(pair.rust) and says(pair.go, _GO_UNKNOWN)
+    return pair.go.status in (400, 422) and pair.rust.accepted and says(pair.go, GO_UNKNOWN)
 
 
-_UNKNOWN_REFUSED: Final = only_rust_refuses(_RUST_UNKNOWN.pattern)
+_UNKNOWN_REFUSED: Final = only_rust_refuses(RUST_UNKNOWN.pattern)
 
 
 def _is_array_as_struct(pair: Pair) -> bool:
-    return 400 <= pair.go.status < 500 and accepted(pair.rust) and says(pair.go, _GO_ARRAY)
+    return 400 <= pair.go.status < 500 and pair.rust.accepted and says(pair.go, GO_ARRAY)
 
 
 def _is_depth(pair: Pair) -> bool:
-    if accepted(pair.go):
+    if pair.go.accepted:
         return _DEPTH_REFUSED(pair)
-    return pair.go.status in (400, 422) and accepted(pair.rust) and says(pair.go, _GO_DEPTH)
+    return pair.go.status in (400, 422) and pair.rust.accepted and says(pair.go, GO_DEPTH)
 
 
 _DEPTH_REFUSED: Final = only_rust_refuses(r"recursion limit exceeded")
 
 
 def _is_body_limit(pair: Pair) -> bool:
-    if accepted(pair.go):
+    if pair.go.accepted:
         return pair.rust.status == 413
-    refused = pair.go.status in (400, 413) and says(pair.go, _GO_LARGE)
-    other = accepted(pair.rust) or (pair.go.status == 400 and pair.rust.status == 413)
+    refused = pair.go.status in (400, 413) and says(pair.go, GO_LARGE)
+    other = pair.rust.accepted or (pair.go.status == 400 and pair.rust.status == 413)
     return refused and other
 
 
-def _unparsed(reason: str) -> Answer:
-    return plain(400, f"{_SYNTAX_PREFIX}: {reason}")
-
-
-def _untyped(reason: str) -> Answer:
-    return plain(422, f"{_DATA_PREFIX}: {reason} at line 1 column 9")
-
-
 _TAKEN: Final = answer(200, '{"name":"","age":0}')
+_SUCCESSES: Final = (answer(201, '{"id":1}', Location="/people/1"), _TAKEN)
 _OTHER_REASONS: Final = (
-    Example(go=_TAKEN, rust=_untyped("age: invalid value: integer `-1`, expected u8")),
+    Example(go=_TAKEN, rust=untyped("age: invalid value: integer `-1`, expected u8")),
     Example(go=_TAKEN, rust=plain(400, "name must not be empty")),
 )
 
@@ -235,16 +136,15 @@ def _refusal(
         severity="breaking",
         policy="fail",
         whole=only_rust_refuses(pattern),
-        valid=tuple(Example(go=_TAKEN, rust=rust) for rust in rust_answers),
+        valid=tuple(
+            Example(go=go, rust=rust) for go, rust in zip(_SUCCESSES, rust_answers, strict=True)
+        ),
         invalid=_OTHER_REASONS + refused_alike,
     )
 
 
 _NEGATIVE_ZERO: Final = "invalid type: floating point `-0.0`, expected u8"
 _RARE: Final = "Rare: requests that Go served are refused."
-_TYPE_TEXT: Final = "json: cannot unmarshal number into Go struct field P.name of type string"
-_SYNTAX_TEXT: Final = "invalid character 'n' looking for beginning of value"
-_WRONG_TYPE: Final = "name: invalid type: integer `1`, expected a string"
 _ECHO_ARRAY_TEXT: Final = "Unmarshal type error: expected=main.P, got=array, field=, offset=1"
 _ARRAY_TEXT: Final = "json: cannot unmarshal array into Go value of type main.Person"
 
@@ -306,12 +206,12 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_empty_body,
         valid=pairs(
-            (_TAKEN, plain(400, f"{_SYNTAX_PREFIX}: {_NOTHING}")),
+            (_TAKEN, plain(400, f"{SYNTAX_PREFIX}: {_NOTHING}")),
             (_TAKEN, plain(400, f"Json deserialize error: {_NOTHING}")),
         ),
         invalid=pairs(
-            (http_error(400, "EOF"), plain(400, f"{_SYNTAX_PREFIX}: {_NOTHING}")),
-            (_TAKEN, _unparsed("EOF while parsing a value at line 1 column 8")),
+            (http_error(400, "EOF"), plain(400, f"{SYNTAX_PREFIX}: {_NOTHING}")),
+            (_TAKEN, unparsed("EOF while parsing a value at line 1 column 8")),
         ),
     ),
     DivergenceClass(
@@ -327,7 +227,7 @@ CLASSES: Final = (
         whole=_is_unknown_field,
         valid=pairs(
             (http_error(400, 'json: unknown field "zzz"'), _TAKEN),
-            (_TAKEN, _untyped("unknown field `zzz`, expected `name` or `age`")),
+            (_TAKEN, untyped("unknown field `zzz`, expected `name` or `age`")),
         ),
         invalid=pairs(*_OTHER_REASONS, (http_error(400, "unknown field zzz"), _TAKEN)),
     ),
@@ -350,7 +250,7 @@ CLASSES: Final = (
             ),
         ),
         invalid=pairs(
-            (http_error(400, _ARRAY_TEXT), _untyped("invalid type: sequence")),
+            (http_error(400, _ARRAY_TEXT), untyped("invalid type: sequence")),
             (http_error(400, _ARRAY_TEXT.replace("array", "string")), _TAKEN),
         ),
     ),
@@ -366,14 +266,14 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_depth,
         valid=pairs(
-            (_TAKEN, _unparsed("[0][0]: recursion limit exceeded at line 1 column 9")),
+            (_TAKEN, unparsed("[0][0]: recursion limit exceeded at line 1 column 9")),
             (http_error(400, "invalid character '[' exceeded max depth"), _TAKEN),
         ),
         invalid=pairs(*_OTHER_REASONS, (http_error(400, "too deep"), _TAKEN)),
     ),
     _refusal(
         r"invalid type: floating point `-0(?:\.0)?`, expected [ui](?:8|16|32|64|128|size)",
-        _untyped("age: invalid type: floating point `-0.0`, expected i64"),
+        untyped("age: invalid type: floating point `-0.0`, expected i64"),
         plain(400, "Json deserialize error: " + _NEGATIVE_ZERO + " at line 1 column 9"),
         id="decode-negative-zero-int",
         title="`-0` for an integer",
@@ -384,7 +284,7 @@ CLASSES: Final = (
     ),
     _refusal(
         r"invalid type: null, expected [^\n]{1,300}",
-        _untyped("name: invalid type: null, expected a string"),
+        untyped("name: invalid type: null, expected a string"),
         plain(400, "Json deserialize error: invalid type: null, expected u8 at line 1 column 9"),
         id="decode-null-to-zero",
         title="`null` for a value that cannot be null",
@@ -395,7 +295,7 @@ CLASSES: Final = (
     ),
     _refusal(
         r"missing field `[^`\n]{1,200}`",
-        _untyped("missing field `name`"),
+        untyped("missing field `name`"),
         plain(400, "Json deserialize error: missing field `name` at line 1 column 2"),
         id="decode-missing-field",
         title="A missing member is refused by serde",
@@ -407,7 +307,7 @@ CLASSES: Final = (
     ),
     _refusal(
         r"duplicate field `[^`\n]{1,200}`",
-        _untyped("duplicate field `name`"),
+        untyped("duplicate field `name`"),
         plain(400, "Json deserialize error: duplicate field `name` at line 1 column 18"),
         id="decode-duplicate-field",
         title="A member given twice",
@@ -419,7 +319,7 @@ CLASSES: Final = (
     ),
     _refusal(
         r"trailing characters",
-        _unparsed("trailing characters at line 1 column 20"),
+        unparsed("trailing characters at line 1 column 20"),
         plain(400, "Json deserialize error: trailing characters at line 1 column 20"),
         id="decode-trailing-data",
         title="Something follows the JSON value",
@@ -432,8 +332,8 @@ CLASSES: Final = (
     _refusal(
         r"invalid unicode code point|unexpected end of hex escape"
         r"|lone leading surrogate in hex escape",
-        _unparsed("name: invalid unicode code point at line 1 column 12"),
-        _unparsed("name: unexpected end of hex escape at line 1 column 17"),
+        unparsed("name: invalid unicode code point at line 1 column 12"),
+        unparsed("name: unexpected end of hex escape at line 1 column 17"),
         id="decode-invalid-utf8",
         title="Bad UTF-8 or a lone surrogate in a body",
         go="Replaced by U+FFFD and taken (encoding/json/v2 refuses).",
@@ -442,61 +342,5 @@ CLASSES: Final = (
         fix_go="Check with `utf8.Valid`.",
         fix_rust="`String::from_utf8_lossy` before decoding.",
     ),
-    DivergenceClass(
-        id="decode-status-422",
-        title="A body of the wrong type: 400 against 422",
-        go="The handler's choice for a decoder error, normally 400.",
-        rust="axum's `Json`: 400 for bad syntax, 422 for a wrong type, 415 for the media type.",
-        impact="Clients and dashboards that act on the status see another one.",
-        fix_go="None needed.",
-        fix_rust="An own extractor, or `WithRejection`, that answers 400.",
-        severity="breaking",
-        policy="fail",
-        whole=_is_status_422,
-        valid=pairs(
-            (http_error(400, _TYPE_TEXT), _untyped(_WRONG_TYPE)),
-            (answer(400, f'{{"error":"{_TYPE_TEXT}"}}'), _untyped(_WRONG_TYPE)),
-        ),
-        invalid=pairs(
-            (http_error(400, "name is required"), _untyped(_WRONG_TYPE)),
-            (http_error(400, _TYPE_TEXT), plain(422, "name is taken")),
-            (http_error(403, _TYPE_TEXT), _untyped(_WRONG_TYPE)),
-        ),
-    ),
-    DivergenceClass(
-        id="decode-error-text",
-        title="Both refuse a body, in their decoder's words",
-        go="`unexpected EOF`, `invalid character …`, `json: cannot unmarshal …`.",
-        rust="`Failed to parse the request body as JSON: … at line 1 column 8` and its like.",
-        impact="None, unless the text is shown or compared.",
-        fix_go="Answer with an error code of your own.",
-        fix_rust="Answer with an error code of your own.",
-        severity="risky",
-        policy="fail",
-        whole=_is_error_text,
-        covers=frozenset({"body", "content-type"}),
-        at=_is_error_text_in_json,
-        valid=pairs(
-            (
-                http_error(400, "unexpected EOF"),
-                _unparsed("name: EOF while parsing a value at line 1 column 8"),
-            ),
-            (
-                answer(400, f'{{"error":"{_TYPE_TEXT}"}}'),
-                answer(
-                    400, f'{{"error":"Json deserialize error: {_WRONG_TYPE} at line 1 column 9"}}'
-                ),
-            ),
-            (
-                answer(400, '{"message":"Syntax error: offset=1, error=' + _SYNTAX_TEXT + '"}'),
-                _unparsed("expected ident at line 1 column 2"),
-            ),
-        ),
-        invalid=pairs(
-            (http_error(400, "unexpected EOF"), plain(400, "bad request")),
-            (http_error(400, "unexpected EOF"), _untyped(_WRONG_TYPE)),
-            (http_error(400, _TYPE_TEXT), _unparsed("expected value at line 1 column 1")),
-        ),
-    ),
 )
-"""Requests that the decoders read apart, the most specific first."""
+"""Requests that only one decoder takes, the most specific first."""

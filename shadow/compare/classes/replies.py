@@ -1,18 +1,11 @@
-"""Error replies: what the stacks say by default when a request or a handler fails.
-
-Also the reading of error texts that the request-side families share.
-"""
+"""Error replies: what the stacks say by default when a request or a handler fails."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from shadow.compare.bodies import decoded
 from shadow.compare.classes.base import (
-    ABSENT,
     DivergenceClass,
     Example,
     Pair,
@@ -20,93 +13,19 @@ from shadow.compare.classes.base import (
     Side,
     answer,
     asked,
+    http_error,
+    pairs,
+    plain,
 )
-from shadow.compare.json_text import NotJsonError, read
-from shadow.model import Answer, NoAnswer, Observation
-
-LONGEST: Final = 10_000
-"""Characters of a text that predicates examine; a longer one is never named."""
-_MOST_LEAVES: Final = 50
-_MOST_PREFIXES: Final = 3
-
-
-def texts(side: Side) -> tuple[str, ...]:
-    """What an error body says: its text, or the strings in its JSON."""
-    return _texts(side.text) if side.status >= 400 and len(side.text) <= LONGEST else ()
-
-
-@lru_cache(maxsize=32)
-def _texts(text: str) -> tuple[str, ...]:
-    stripped = text.strip(" \r\n")
-    if stripped[:1] not in ("{", "["):
-        return (stripped,)
-    try:
-        return tuple(_strings(read(stripped).value))
-    except NotJsonError:
-        return (stripped,)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    stack, room = [value], _MOST_LEAVES
-    while stack and room:
-        room -= 1
-        item = stack.pop()
-        if isinstance(item, str):
-            yield str(item)
-        elif isinstance(item, dict | list):
-            stack.extend(list(item.values() if isinstance(item, dict) else item)[:_MOST_LEAVES])
-
-
-def reasons(text: str) -> Iterator[str]:
-    """A text, and what is left of it after each of its first few `prefix: `."""
-    yield text
-    for _ in range(_MOST_PREFIXES):
-        _, colon, text = text.partition(": ")
-        if not colon:
-            return
-        yield text
-
-
-def says(side: Side, pattern: re.Pattern[str]) -> bool:
-    """Whether an error body says what the whole pattern matches, whatever prefixes it."""
-    return any(pattern.fullmatch(reason) for text in texts(side) for reason in reasons(text))
-
-
-def accepted(side: Side) -> bool:
-    """Whether the service took the request."""
-    return 200 <= side.status < 400
-
-
-def closes(side: Side) -> bool:
-    """Whether the reply closes the connection."""
-    return side.headers.get("connection", "").lower() == "close"
-
-
-def pairs(*both: tuple[Observation, Observation] | Example) -> tuple[Example, ...]:
-    """Examples from pairs of a Go and a Rust observation."""
-    return tuple(
-        one if isinstance(one, Example) else Example(go=one[0], rust=one[1]) for one in both
-    )
-
-
-def plain(status: int, text: str, **headers: str) -> Answer:
-    """An example reply in plain text."""
-    return answer(status, text, Content_Type="text/plain; charset=utf-8", **headers)
-
-
-def http_error(status: int, text: str, **headers: str) -> Answer:
-    """An example reply as Go's `http.Error` writes it."""
-    return plain(status, text + "\n", X_Content_Type_Options="nosniff", **headers)
+from shadow.compare.classes.error_texts import LONGEST, closes, is_raw_reply, says
+from shadow.model import NoAnswer
 
 
 def _is_final_newline(place: Place) -> bool:
     if place.where != "body" or place.difference.name != "":
         return False
-    ours, theirs = (
-        side.response and decoded(side.response, 1 << 26)
-        for side in (place.pair.go, place.pair.rust)
-    )
-    if not isinstance(ours, bytes) or not isinstance(theirs, bytes) or b"\0" in ours:
+    ours, theirs = place.pair.go.body, place.pair.rust.body
+    if ours is None or theirs is None or b"\0" in ours:
         return False
     return ours == theirs + b"\n" or ours + b"\n" == theirs
 
@@ -127,12 +46,23 @@ def _is_encode_failure(pair: Pair) -> bool:
 _PANIC_BODIES: Final = frozenset(
     {"", "Service panicked", "Internal Server Error", '{"message":"Internal Server Error"}'}
 )
+_NETWORK: Final = re.compile(r"time|refused|unreachable|resol|tls|certificate", re.IGNORECASE)
+
+
+def _cut_off(side: Side) -> bool:
+    """The connection was closed in mid-exchange, and nothing says that the network failed."""
+    observation = side.observation
+    return (
+        isinstance(observation, NoAnswer)
+        and observation.kind in ("reset", "protocol")
+        and not _NETWORK.search(observation.detail[:LONGEST])
+    )
 
 
 def _is_panic(pair: Pair) -> bool:
     for side, other in ((pair.go, pair.rust), (pair.rust, pair.go)):
-        if side.failure in ("reset", "protocol"):
-            return other.status == 500
+        if side.failure is not None:
+            return _cut_off(side) and other.status == 500
     bodies = pair.go.text.removesuffix("\n"), pair.rust.text.removesuffix("\n")
     return (
         pair.go.status == pair.rust.status == 500
@@ -155,28 +85,11 @@ def _is_timeout(pair: Pair) -> bool:
     return pair.go.text == _GO_TIMEOUT or says(pair.go, _TIMED_OUT)
 
 
-_RAW_REPLY: Final = re.compile(
-    r"400 Bad Request(?:: [ -~]{1,200})?|505 HTTP Version Not Supported(?:: [ -~]{1,200})?"
-    r"|501 Not Implemented(?:: [ -~]{1,200})?|Unsupported transfer encoding"
-)
-
-
-def is_raw_reply(side: Side) -> bool:
-    """Whether net/http answered before any handler: it could not read the request."""
-    return (
-        side.status in (400, 501, 505)
-        and closes(side)
-        and side.media_type == "text/plain"
-        and len(side.text) <= LONGEST
-        and _RAW_REPLY.fullmatch(side.text) is not None
-    )
-
-
 def _is_malformed_request(pair: Pair) -> bool:
     if is_raw_reply(pair.go):
         return pair.rust.status > 0
     hyper = pair.rust.status == 400 and not pair.rust.text and closes(pair.rust)
-    return hyper and accepted(pair.go)
+    return hyper and pair.go.accepted
 
 
 _TOO_MANY_HEADERS: Final = "431 Request Header Fields Too Large"
@@ -201,27 +114,6 @@ def _is_refused_expectation(pair: Pair) -> bool:
         and 0 not in (pair.go.status, pair.rust.status)
         and any(value.strip().lower() != "100-continue" for value in expected)
     )
-
-
-_GO_RANGE: Final = frozenset({"invalid range: failed to overlap\n", "invalid range\n"})
-_RUST_MULTIRANGE: Final = "Cannot serve multipart range requests"
-
-
-def _is_range_refusal(pair: Pair) -> bool:
-    go, rust = pair.go, pair.rust
-    if go.status == 416:
-        refused_alike = rust.status == 416 and rust.text in ("", _RUST_MULTIRANGE)
-        return go.text in _GO_RANGE and (refused_alike or rust.status in (200, 206))
-    return rust.status == 416 and rust.text == _RUST_MULTIRANGE and go.status in (200, 206)
-
-
-_FILE_FIELDS: Final = ("content-range", "accept-ranges", "last-modified")
-
-
-def _is_range_field(place: Place) -> bool:
-    """A field of the file that only one side gives with its refusal."""
-    one_sided = place.go is ABSENT or place.rust is ABSENT
-    return place.name in _FILE_FIELDS and one_sided and _is_range_refusal(place.pair)
 
 
 _RAW_CLOSE: Final = {"Connection": "close"}
@@ -295,29 +187,6 @@ CLASSES: Final = (
         ),
     ),
     DivergenceClass(
-        id="range-handling",
-        title="Unsatisfiable or multiple ranges are answered otherwise",
-        go="FileServer: 416 with a text; several ranges give a 206 multipart or the whole file.",
-        rust="ServeDir: 416 empty; several ranges are refused with 416.",
-        impact="Rare: download managers and PDF viewers ask for several ranges.",
-        fix_go="Usually none.",
-        fix_rust="Drop the Range header of multi-range requests before ServeDir.",
-        severity="breaking",
-        policy="fail",
-        whole=_is_range_refusal,
-        at=_is_range_field,
-        valid=pairs(
-            (http_error(416, "invalid range: failed to overlap"), answer(416)),
-            (
-                answer(206, "--b\r\n", Content_Type="multipart/byteranges; boundary=b"),
-                plain(416, _RUST_MULTIRANGE),
-            ),
-        ),
-        invalid=pairs(
-            (plain(206, "abc"), answer(416)), (http_error(416, "no such slice"), answer(416))
-        ),
-    ),
-    DivergenceClass(
         id="panic-response",
         title="A panic closes the connection or answers 500",
         go="net/http closes the connection; the Recoverers of gin and chi answer 500.",
@@ -337,6 +206,7 @@ CLASSES: Final = (
         invalid=pairs(
             (NoAnswer(kind="reset"), answer(200, "{}")),
             (NoAnswer(kind="connect"), answer(500)),
+            (NoAnswer(kind="reset", detail="read timeout"), answer(500)),
             (answer(500, '{"error":"db"}'), plain(500, "Service panicked")),
         ),
     ),
