@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from shadow.compare import DEFAULTS, CompareOptions, compare
-from shadow.compare.accept import GO_IS_WRONG, AcceptRule
-from shadow.compare.classes import classify
+from shadow.compare.accept import AcceptRule
+from shadow.compare.classes import CLASSES, classify
 from shadow.compare.classes.base import DivergenceClass, Pair, PolicyName
 from shadow.compare.difference import ABSENT, Difference
 from shadow.compare.json_text import to_text
@@ -68,10 +68,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     all_events: bool = False
     """Header spellings become divergences of their own instead of tallies."""
 
-    def of_class(self, cls: DivergenceClass, endpoint: str) -> PolicyName:
-        """Whether a class is allowed at an endpoint."""
-        own = self.classes.get((cls.id, endpoint)) or self.classes.get((cls.id, "*"))
-        return own or cls.policy
+    def of_class(self, cls: DivergenceClass, endpoint: str) -> PolicyName | None:
+        """What the config says of a class at an endpoint, where it says something."""
+        return self.classes.get((cls.id, endpoint)) or self.classes.get((cls.id, "*"))
 
 
 def judge(
@@ -101,7 +100,13 @@ def judge(
     outcome = outcome_of(divergences, differs=bool(differences))
     if outcome != Outcome.DIVERGENT and (is_cut(baseline) or is_cut(candidate)):
         return Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated", hollow=hollow)
-    return Judgement(outcome=outcome, divergences=divergences, spellings=spellings, hollow=hollow)
+    return Judgement(
+        outcome=outcome,
+        divergences=divergences,
+        spellings=spellings,
+        hollow=hollow,
+        clock_gap_s=clock_gap_s,
+    )
 
 
 def learn(
@@ -188,48 +193,69 @@ def verdict_on(  # noqa: PLR0917 - everything one verdict depends on
 ) -> Divergence:
     """Judge one difference."""
     divergence = divergence_of(difference, endpoint, cls)
-    verdict, rule = excuse(
-        divergence, endpoint, policy, noise, path=difference.path, cls=cls, clock_gap_s=clock_gap_s
-    )
     if difference.rule is not None:
-        verdict, rule = "equivalent", difference.rule
-    if noise is not None and verdict == "noise":
+        excuse = Excuse(verdict="equivalent", rule=difference.rule)
+    else:
+        excuse = excuse_for(
+            divergence, endpoint, policy, noise, path=difference.path, clock_gap_s=clock_gap_s
+        )
+    if noise is not None and excuse.verdict == "noise":
         noise.observe(endpoint, divergence)
-    return msgspec.structs.replace(
-        divergence,
-        verdict=verdict,
-        rule=rule,
-        severity=severity_of(verdict, cls),
-        wrong_side="baseline" if rule and rule.endswith(GO_IS_WRONG) else None,
-    )
+    return excused(divergence, excuse)
 
 
-def excuse(
+class Excuse(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on a divergence, and what it rests on."""
+
+    verdict: Verdict = "divergent"
+    rule: str | None = None
+    wrong_side: Literal["baseline"] | None = None
+
+
+def excuse_for(
     divergence: Divergence,
     endpoint: str,
     policy: Policy,
     noise: NoiseProfile | None,
     *,
     path: Path | None,
-    cls: DivergenceClass | None,
     clock_gap_s: float = 0.0,
-) -> tuple[Verdict, str | None]:
-    """The first that applies: an allowed class, noise, an acceptance rule; else divergent."""
-    if cls is not None and policy.of_class(cls, endpoint) == "allow":
-        return "equivalent", f"class:{cls.id}"
-    if divergence.kind == "spelling" and (
-        cls is None
-        or ((cls.id, endpoint) not in policy.classes and (cls.id, "*") not in policy.classes)
-    ):
-        return "equivalent", "spelling"
+) -> Excuse:
+    """The first that applies: an allowed class, noise, an acceptance rule; else divergent.
+
+    Two spellings of one value are equivalent, whatever their class, unless the config says
+    that the class fails.
+    """
+    cls = CLASSES.get(divergence.class_id or "")
+    own = policy.of_class(cls, endpoint) if cls is not None else None
+    if cls is not None and (own or cls.policy) == "allow":
+        return Excuse(verdict="equivalent", rule=f"class:{cls.id}")
+    if divergence.kind == "spelling" and own is None:
+        return Excuse(verdict="equivalent", rule="spelling")
     rule = noise.verdict(endpoint, divergence, clock_gap_s) if noise is not None else None
     if rule is not None:
-        return "noise", rule
+        return Excuse(verdict="noise", rule=rule)
     for accepted in policy.accept:
         if accepted.covers(endpoint, divergence, path):
-            wrong = GO_IS_WRONG if accepted.verdict == "go-is-wrong" else ""
-            return "accepted", f"{accepted.by.name}{wrong}"
-    return "divergent", None
+            wrong = accepted.verdict == "go-is-wrong"
+            return Excuse(
+                verdict="accepted",
+                rule=accepted.by.name,
+                wrong_side="baseline" if wrong else None,
+            )
+    return Excuse()
+
+
+def excused(divergence: Divergence, excuse: Excuse) -> Divergence:
+    """The divergence with its verdict, and the severity that follows from class and verdict."""
+    cls = CLASSES.get(divergence.class_id or "")
+    return msgspec.structs.replace(
+        divergence,
+        verdict=excuse.verdict,
+        rule=excuse.rule,
+        wrong_side=excuse.wrong_side,
+        severity=severity_of(excuse.verdict, cls),
+    )
 
 
 def severity_of(verdict: Verdict, cls: DivergenceClass | None) -> Severity:

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.compare.classes import CLASSES, OVER
+from shadow.compare.classes import OVER
 from shadow.compare.classes.base import DivergenceClass
 from shadow.compare.json_text import NotJsonError, read
 from shadow.compare.noise import NoiseProfile
 from shadow.compare.paths import Path
 from shadow.compare.rules import parse_pattern
-from shadow.judge import Policy, excuse, outcome_of, severity_of
+from shadow.judge import Excuse, Policy, excuse_for, excused, outcome_of
 from shadow.masking import WITHHELD
 from shadow.model import Divergence
 from shadow.results.finding import Finding
@@ -130,6 +130,7 @@ def settle(
                 severity=after.severity,
                 verdict=after.verdict,
                 rule=after.rule,
+                wrong_side=after.wrong_side,
             )
             for position, (known, after) in enumerate(zip(before, settled, strict=True))
             if known != after
@@ -162,19 +163,13 @@ def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to kno
         return known
     if noisy and _illegible(value):
         return known
-    cls = late or CLASSES.get(known.class_id or "")
-    verdict, rule = excuse(
-        value, endpoint, policy, noise, path=_path(value), cls=cls, clock_gap_s=clock_gap_s
-    )
-    if verdict == "noise" and noise is not None and noise.is_constant(endpoint, value):
-        verdict, rule = "divergent", None
-    return msgspec.structs.replace(
-        known,
-        class_id=cls.id if cls else None,
-        severity=severity_of(verdict, cls),
-        verdict=verdict,
-        rule=rule,
-    )
+    if late is not None:
+        known = msgspec.structs.replace(known, class_id=late.id)
+        value = msgspec.structs.replace(value, class_id=late.id)
+    excuse = excuse_for(value, endpoint, policy, noise, path=_path(value), clock_gap_s=clock_gap_s)
+    if excuse.verdict == "noise" and noise is not None and noise.is_constant(endpoint, value):
+        excuse = Excuse()
+    return excused(known, excuse)
 
 
 def _illegible(divergence: Divergence) -> bool:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from shadow.compare.accept import AcceptRule, Responsibility
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, learn
 from shadow.masking import Masker
 from shadow.model import Answer, Exchange, Headers, Request, Response
 from shadow.results.record import Record, Revision
-from shadow.settle import Corpus, settle
+from shadow.settle import Corpus, Raw, settle
 
 ENDPOINT = "GET /x"
 JSON: Headers = (("Content-Type", "application/json"),)
@@ -80,3 +83,39 @@ def test_a_masked_value_keeps_its_verdict() -> None:
 
 def test_nothing_changes_without_news() -> None:
     assert settled([record(0, '{"a":1}', '{"a":2}')]) == []
+
+
+def test_a_clock_gap_still_holds_at_the_end() -> None:
+    noise = NoiseProfile()
+    now = [f'{{"at":"2026-11-22T10:00:0{n}Z"}}' for n in (1, 2)]
+    learn(ENDPOINT, answer(now[0]), answer(now[1]), noise, Policy())
+    dates = ("Sat, 21 Nov 2026 10:00:01 GMT", "Sun, 22 Nov 2026 10:00:01 GMT")
+    bodies = ('{"at":"2026-11-21T10:00:01Z"}', now[0])
+    sides = [
+        Answer(response=Response(status=200, headers=(*JSON, ("Date", date)), body=body.encode()))
+        for date, body in zip(dates, bodies, strict=True)
+    ]
+    exchange = Exchange(id="0", request=Request(method="GET", target="/x"))
+    judgement = judge(exchange, ENDPOINT, sides[0], sides[1], Policy(), noise=noise)
+    kept = Record.of(exchange, judgement, seq=0, endpoint=ENDPOINT, masker=Masker())
+    assert [each.verdict for each in kept.divergences] == ["noise"]
+    raw = {0: Raw(divergences=judgement.divergences, clock_gap_s=judgement.clock_gap_s)}
+    assert list(settle([kept], raw, {}, noise, Policy())) == []
+
+
+def test_a_class_found_late_can_be_accepted() -> None:
+    by = Responsibility(name="accept:x", reason="r", owner="o", expires=date(2027, 1, 1))
+    policy = Policy(accept=(AcceptRule(by=by, class_id="enum-int-vs-name", verdict="go-is-wrong"),))
+    records = [
+        record(seq, f'{{"v":{go}}}', f'{{"v":"{rust}"}}')
+        for seq, (go, rust) in enumerate([(0, "Open"), (1, "Closed")])
+    ]
+    corpus = Corpus()
+    for each in records:
+        corpus.add(each.divergences[0])
+    changes = [
+        revision.changes[0] for revision in settle(records, {}, corpus.classes(), None, policy)
+    ]
+    assert [(c.verdict, c.rule, c.wrong_side) for c in changes] == [
+        ("accepted", "accept:x", "baseline")
+    ] * 2

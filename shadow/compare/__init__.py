@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from shadow.compare.bodies import compare_bodies
+from shadow.compare.codecs.content import MessageType
 from shadow.compare.difference import Difference
 from shadow.compare.headers import compare_headers
 from shadow.compare.rules import ListRule, Rules, parse_pattern
@@ -19,10 +20,16 @@ class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_decoded: int = 128 * 1024 * 1024
     """Bytes a body may have after content-decoding."""
     rules: dict[str, Rules] = {}
+    messages: dict[str, MessageType] = {}
+    """What Protobuf bodies are, by endpoint."""
 
     def rules_at(self, endpoint: str) -> Rules:
         """The rules of an endpoint."""
         return self.rules.get(endpoint) or self.rules.get("*", NO_RULES)
+
+    def message_at(self, endpoint: str) -> MessageType | None:
+        """The Protobuf message that an endpoint answers with."""
+        return self.messages.get(endpoint) or self.messages.get("*")
 
     def with_unordered(self, endpoint: str, lists: tuple[str, ...]) -> CompareOptions:
         """The options with the lists at these path patterns matched as multisets there."""
@@ -43,14 +50,12 @@ def compare(
 ) -> list[Difference]:
     """Every difference between what two services did with one request."""
     if isinstance(baseline, Answer) and isinstance(candidate, Answer):
-        return compare_responses(
-            baseline.response, candidate.response, options.rules_at(endpoint), options
-        )
+        return compare_responses(baseline.response, candidate.response, endpoint, options)
     return [_no_answer(baseline, candidate)]
 
 
 def compare_responses(
-    baseline: Response, candidate: Response, rules: Rules, options: CompareOptions
+    baseline: Response, candidate: Response, endpoint: str, options: CompareOptions
 ) -> list[Difference]:
     """Every difference of two responses. A body cut short on either side is not compared."""
     found: list[Difference] = []
@@ -67,16 +72,23 @@ def compare_responses(
         )
     found.extend(compare_headers(baseline, candidate))
     if not baseline.truncated and not candidate.truncated:
-        found.extend(_bodies(baseline, candidate, rules, options))
+        found.extend(_bodies(baseline, candidate, endpoint, options))
     return found
 
 
 def _bodies(
-    baseline: Response, candidate: Response, rules: Rules, options: CompareOptions
+    baseline: Response, candidate: Response, endpoint: str, options: CompareOptions
 ) -> list[Difference]:
     if baseline.body == candidate.body and baseline.headers == candidate.headers:
         return []
-    return compare_bodies(baseline, candidate, rules, options.budget, options.max_decoded)
+    return compare_bodies(
+        baseline,
+        candidate,
+        options.rules_at(endpoint),
+        options.budget,
+        bound=options.max_decoded,
+        message=options.message_at(endpoint),
+    )
 
 
 def _no_answer(baseline: Observation, candidate: Observation) -> Difference:

@@ -12,8 +12,6 @@ from shadow.compare.paths import Path
 from shadow.compare.rules import PathPattern
 from shadow.model import Divergence
 
-GO_IS_WRONG: Final = " (go is wrong)"
-"""What a rule's name ends with in an event where the baseline has the bug."""
 WARN_DAYS: Final = 14
 """Days before its end from which a rule is warned about."""
 

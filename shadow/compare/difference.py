@@ -51,6 +51,6 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """Pair of statuses, of JSON types, or the kind of failure; part of the signature."""
     around: tuple[Any, Any] | None = None
     spelling: str | None = None
-    """For kind `spelling`: the aspect that differs (`key-order`, `space`, `escape`, …)."""
+    """For kind `spelling`: a class id, or the aspect that differs (`escape`, `number`)."""
     rule: str | None = None
     """The comparing rule that allows it (a tolerance), or None."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from datetime import date
 from pathlib import Path
 
-from shadow.config.file import FILE_NAME, find, parse
+from shadow.config.file import FILE_NAME, decode, find, parse, read_text
 from shadow.errors import ConfigError, ShadowError
 from shadow.replay.conduct import today
 from shadow.replay.delivery import write_whole
@@ -33,6 +32,9 @@ def accept(
     """
     if expires < today():
         raise ConfigError(f"--expires {expires} is over", "give a day that is still to come")
+    for option, text in (("--reason", reason), ("--owner", owner)):
+        if not text.strip():
+            raise ConfigError(f"{option} is empty", "say it")
     with Store.open(store, create=False) as opened:
         findings = opened.load(run).tally.findings
     found = {each.signature: each for each in findings if each.signature.startswith(signature)}
@@ -41,11 +43,19 @@ def accept(
         raise ShadowError(f"run {run}: {many} {signature}", "shadow report lists its findings")
     finding = next(iter(found.values()))
     path = Path(config) if config else find() or Path(FILE_NAME)
-    before = path.read_text("utf-8") if path.exists() else ""
-    after = before + ("\n" if before else "") + entry(finding, reason, owner, expires, go_is_wrong)
-    parse(tomllib.loads(after), text=after, source=str(path))
-    write_whole(after, str(path))
+    before = read_text(path) if path.exists() else ""
+    parse(decode(before, path), text=before, source=str(path), expand=False)
+    after = before + _gap(before) + entry(finding, reason, owner, expires, go_is_wrong)
+    parse(decode(after, path), text=after, source=str(path), expand=False)
+    write_whole(after, str(path), hint="choose another --config PATH", private=False)
     return f"{path}: accepted {finding.signature} until {expires}, owned by {owner}"
+
+
+def _gap(before: str) -> str:
+    """What stands between the file and the entry: an empty line."""
+    if not before:
+        return ""
+    return "\n" if before.endswith("\n") else "\n\n"
 
 
 def entry(finding: Finding, reason: str, owner: str, expires: date, go_is_wrong: bool) -> str:  # noqa: FBT001 - the entry's fields in order
@@ -66,4 +76,5 @@ def entry(finding: Finding, reason: str, owner: str, expires: date, go_is_wrong:
 
 def _quoted(text: str) -> str:
     """A TOML basic string: JSON's escapes are among TOML's."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    plain = text.encode("utf-8", "replace").decode()
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")

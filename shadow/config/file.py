@@ -8,10 +8,11 @@ import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from shadow.config.lines import Place, line_of, told
 from shadow.errors import ConfigError
 
 FILE_NAME: Final = "shadow.toml"
@@ -137,12 +138,24 @@ class NoiseTable(msgspec.Struct, frozen=True, kw_only=True):
     """File that `shadow noise learn` wrote."""
 
 
+class ProtobufTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[compare.protobuf]]`: the message that an endpoint answers with, compared by field."""
+
+    endpoint: str = "*"
+    """Endpoint, or `*` for every one."""
+    descriptor_set: str
+    """File that `protoc --include_imports --descriptor_set_out` wrote."""
+    message: str
+    """Full name of the message, `shop.v1.Item`."""
+
+
 class CompareTable(msgspec.Struct, frozen=True, kw_only=True):
     """`[compare]`: comparing rules by endpoint and path."""
 
     lists: list[ListTable] = []
     tolerances: list[ToleranceTable] = []
     classes: list[ClassTable] = []
+    protobuf: list[ProtobufTable] = []
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +169,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     noise: NoiseTable = NoiseTable()
     source: str = ""
     """The file it was read from, empty for none (not a key of the file)."""
+
+    def at(self, *place: str | int) -> str:
+        """The file and line of a key, for messages: `shadow.toml:12`."""
+        try:
+            text = Path(self.source).read_text("utf-8")
+        except (OSError, ValueError):
+            text = ""
+        return located(self.source, text, place)
 
 
 def find(start: Path | None = None) -> Path | None:
@@ -172,73 +193,92 @@ def load(path: str | None = None) -> Config:
     source = Path(path) if path else find()
     if source is None:
         return Config()
+    text = read_text(source)
+    return parse(decode(text, source), text=text, source=str(source))
+
+
+def read_text(path: Path) -> str:
+    """The text of a config file. Raises ConfigError."""
     try:
-        text = source.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"cannot read config {source}: {reason}", "check --config") from None
+        raise ConfigError(f"cannot read config {path}: {reason}", "check --config") from None
+
+
+def decode(text: str, path: Path) -> dict[str, Any]:
+    """The tables of a config file. Raises ConfigError."""
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: {error}", "fix the TOML at that place") from None
-    return parse(data, text=text, source=str(source))
+        raise ConfigError(f"{path}: {error}", "fix the TOML at that place") from None
 
 
-def parse(data: dict[str, Any], *, text: str = "", source: str = FILE_NAME) -> Config:
-    """Check a decoded file: unknown keys, types, `${VAR}`. Raises ConfigError."""
+def parse(
+    data: dict[str, Any], *, text: str = "", source: str = FILE_NAME, expand: bool = True
+) -> Config:
+    """Check a decoded file: unknown keys, types, and `${VAR}` unless told not to `expand` them.
+
+    Raises ConfigError.
+    """
     reader = _Reader(text, source)
-    reader.check(data, Config, "")
-    expanded = reader.expand(data, "")
+    reader.check(data, Config, ())
+    expanded = reader.expand(data, ()) if expand else data
     try:
         return msgspec.convert({**expanded, "source": source}, Config)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at ")
-        key = place.strip("`").removeprefix("$.") or "top level"
-        where = reader.line_of(key.rpartition(".")[2].partition("[")[0])
-        raise ConfigError(
-            f"{source}{where}: {key}: {reason}", "see docs/reference/config.md"
-        ) from None
+        raise reader.refusal(str(error)) from None
 
 
 class _Reader:
-    """Checks one file, and finds the line of a key for the message."""
+    """Checks one file; messages begin with the file and the line."""
 
     def __init__(self, text: str, source: str) -> None:
-        self.lines = text.splitlines()
+        self.text = text
         self.source = source
 
-    def line_of(self, key: str) -> str:
-        wanted = re.compile(rf"""^\s*\[*[\w."']*?["']?{re.escape(key)}["']?\s*[\].=]""")
-        for number, line in enumerate(self.lines, 1):
-            if wanted.match(line):
-                return f":{number}"
-        return ""
+    def at(self, place: Place) -> str:
+        return located(self.source, self.text, place)
 
-    def check(self, data: Any, shape: Any, place: str) -> None:
+    def refusal(self, message: str) -> ConfigError:
+        """The error for what msgspec says is wrong."""
+        reason, _, path = message.partition(" - at ")
+        steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)
+        place: Place = tuple(name or int(number) for name, number in steps)
+        missing = re.search(r"missing required field `(.+)`", reason)
+        if missing:
+            return ConfigError(
+                f"{self.at(place)}: {told(place)}: {missing[1]} is missing",
+                f"add {missing[1]} = …",
+            )
+        return ConfigError(
+            f"{self.at(place)}: {told(place) or 'the file'}: {reason}",
+            _choices(place) or "see docs/reference/config.md",
+        )
+
+    def check(self, data: Any, shape: Any, place: Place) -> None:
         """Refuse unknown keys, with the nearest known name."""
         if isinstance(data, list):
             inner = next(iter(get_args(shape)), None)
-            for item in data:
-                self.check(item, inner, place)
+            for number, item in enumerate(data):
+                self.check(item, inner, (*place, number))
         if not isinstance(data, dict) or not _is_struct(shape):
             return
-        hints = get_type_hints(shape)
-        fields = {field.encode_name: field.name for field in msgspec.structs.fields(shape)}
-        known = [name for name in fields if name != "source"]
+        keys = _keys(shape)
         for key, value in data.items():
-            name = f"{place}.{key}" if place else key
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-                raise ConfigError(f"{self.source}{self.line_of(key)}: unknown key {name}", hint)
-            self.check(value, hints[fields[key]], name)
+            here = (*place, key)
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(keys)}"
+                raise ConfigError(f"{self.at(here)}: unknown key {told(here)}", hint)
+            self.check(value, keys[key], here)
 
-    def expand(self, value: Any, place: str) -> Any:
+    def expand(self, value: Any, place: Place) -> Any:
         """Replace `${VAR}` in every string by the environment's value."""
         if isinstance(value, dict):
-            return {key: self.expand(item, f"{place}.{key}") for key, item in value.items()}
+            return {key: self.expand(item, (*place, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.expand(item, place) for item in value]
+            return [self.expand(item, (*place, number)) for number, item in enumerate(value)]
         if not isinstance(value, str):
             return value
 
@@ -246,12 +286,35 @@ class _Reader:
             name = match[1]
             if name not in os.environ:
                 raise ConfigError(
-                    f"{self.source}: {place.lstrip('.')} needs the environment variable {name}",
+                    f"{self.at(place)}: {told(place)} needs the environment variable {name}",
                     f"export {name}=… before the command",
                 )
             return os.environ[name]
 
         return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", one, value)
+
+
+def located(source: str, text: str, place: Place) -> str:
+    """The file and, where it is found, the line of a place: `shadow.toml:12`."""
+    line = line_of(text, place)
+    return source if line is None else f"{source}:{line}"
+
+
+def _keys(shape: Any) -> dict[str, Any]:
+    """The keys of a table, with their types."""
+    hints = get_type_hints(shape)
+    fields = msgspec.structs.fields(shape)
+    return {field.encode_name: hints[field.name] for field in fields if field.name != "source"}
+
+
+def _choices(place: Place) -> str:
+    """What a key may be, where that is a choice of words."""
+    shape: Any = Config
+    for step in place:
+        inner = get_args(shape)
+        shape = _keys(shape).get(str(step)) if _is_struct(shape) else inner[-1] if inner else None
+    words = get_args(shape) if get_origin(shape) is Literal else ()
+    return "one of " + ", ".join(map(str, words)) if words else ""
 
 
 def _is_struct(shape: Any) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -14,18 +12,11 @@ import msgspec
 from shadow import __version__
 from shadow.captures import STDIN, digest
 from shadow.compare import CompareOptions
-from shadow.compare.accept import AcceptRule, Responsibility
-from shadow.compare.classes import CLASSES
+from shadow.compare.codecs import protobuf
+from shadow.compare.codecs.content import MessageType
 from shadow.compare.noise import NoiseProfile
-from shadow.compare.rules import ListRule, Rules, Tolerance, parse_pattern
-from shadow.config.file import (
-    FILE_NAME,
-    AcceptTable,
-    Config,
-    TargetTable,
-    ToleranceTable,
-    load,
-)
+from shadow.config.file import FILE_NAME, Config, ProtobufTable, TargetTable, load
+from shadow.config.rules import accept_rules, class_policies, compare_rules, named
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.judge import Policy
@@ -33,6 +24,7 @@ from shadow.model import SideName
 from shadow.replay.conduct import today
 from shadow.replay.delivery import Output
 from shadow.replay.options import DiffPlan, NoisePlan, ReplayOptions, ReplayPlan, Selection
+from shadow.reports.show import readable_path
 from shadow.results.runs import RunInfo, Side
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety, refuse_denied
@@ -47,6 +39,8 @@ RECORDED: Final = "recorded"
 
 def replay_plan(flags: Flags) -> ReplayPlan:
     """Everything a replay goes by. Raises ConfigError, CaptureError."""
+    if flags["rate"] is not None and flags["speed"] is not None:
+        raise ConfigError("--rate and --speed exclude each other", "give one of them")
     config = load(flags["config"])
     recorded = flags["baseline"] == RECORDED
     baseline = None if recorded else target(config, "baseline", flags["baseline"])
@@ -64,8 +58,8 @@ def replay_plan(flags: Flags) -> ReplayPlan:
         captures=captures,
         baseline=baseline,
         candidate=candidate,
-        endpoints=Endpoints(config.endpoints.templates),
-        safety=Safety(config.safety.reads, allow_writes=flags["allow_writes"]),
+        endpoints=endpoints(config),
+        safety=safety(config, allow_writes=flags["allow_writes"]),
         policy=policy(config, all_events=flags["all_events"]),
         selection=selection(flags),
         options=ReplayOptions(
@@ -92,8 +86,11 @@ def learning_plan(flags: Flags) -> ReplayPlan:
     """Go against Go: the candidate is the second instance, or the first one again."""
     if flags["baseline"] == RECORDED:
         raise ConfigError("noise learn needs a live service", "give --go URL")
-    again = flags["secondary"] or flags["baseline"] or load(flags["config"]).targets.baseline.url
-    return replay_plan({**flags, **_LEARNING, "candidate": again, "secondary": None})
+    config = load(flags["config"])
+    first = target(config, "baseline", flags["baseline"])
+    again = _secondary(config, flags, recorded=False) or first
+    flags = {**flags, **_LEARNING, "candidate": first.url, "secondary": None}
+    return msgspec.structs.replace(replay_plan(flags), candidate=again)
 
 
 _LEARNING: Final[dict[str, Any]] = {
@@ -124,15 +121,30 @@ def _secondary(config: Config, flags: Flags, *, recorded: bool) -> Target | None
             "--secondary is compared with a live baseline, and --go recorded has none",
             "give --go URL",
         )
+    table = config.targets.baseline
     found = parse_target(
         flags["secondary"],
         side="baseline",
         name="secondary",
         option="--secondary",
-        headers=tuple(config.targets.baseline.headers.items()),
+        headers=tuple(table.headers.items()),
+        keep_host=table.keep_host,
+        verify_tls=table.verify_tls,
     )
     refuse_denied(found, config.safety.never)
     return found
+
+
+def endpoints(config: Config) -> Endpoints:
+    """What names the endpoint of a request. Raises ConfigError for a malformed template."""
+    with named(config, "endpoints", "templates"):
+        return Endpoints(config.endpoints.templates)
+
+
+def safety(config: Config, *, allow_writes: bool) -> Safety:
+    """What tells reads from writes. Raises ConfigError for a malformed template."""
+    with named(config, "safety", "reads"):
+        return Safety(config.safety.reads, allow_writes=allow_writes)
 
 
 def diff_plan(flags: Flags) -> DiffPlan:
@@ -144,7 +156,7 @@ def diff_plan(flags: Flags) -> DiffPlan:
         baseline=flags["baseline"],
         candidate=flags["candidate"],
         join=flags["join"],
-        endpoints=Endpoints(config.endpoints.templates),
+        endpoints=endpoints(config),
         policy=policy(config, all_events=flags["all_events"]),
         selection=selection(flags),
         info=run_info("diff", captures, sides, flags, config),
@@ -170,7 +182,9 @@ _NO_SELECTION: Final[dict[str, Any]] = {
 
 
 def output(flags: Flags) -> Output:
-    """Where results go."""
+    """Where results go. Raises ConfigError."""
+    if flags["since"] is not None and flags["fail_on"] != "new":
+        raise ConfigError("--since goes with --fail-on new", "add --fail-on new")
     return Output(
         store=flags["store"],
         events=flags["events"],
@@ -223,16 +237,22 @@ def run_info(
     flags: Flags,
     config: Config,
 ) -> RunInfo:
-    """What the run is, for the store. Reads the captures once, for their digest."""
+    """What the run is, for the store. Reads the captures once, for their digest, but no pipe.
+
+    Of a diff it is the baseline's alone: the candidate's capture is new with each of its builds.
+    """
+    same = captures[:1] if command == "diff" else captures
+    pipes = any(path == STDIN or Path(path).is_fifo() for path in same)
     return RunInfo(
         command=command,
-        captures=captures,
-        digest="" if STDIN in captures else digest(captures),
+        captures=tuple(map(readable_path, captures)),
+        digest="" if pipes else digest(same),
         baseline=sides[0],
         candidate=sides[1],
         options={name: flags[name] for name in _TOLD if flags.get(name) not in (None, ())},
         versions={"shadow": __version__},
-        accept=responsibilities(config),
+        accept=tuple(rule.by for rule in accept_rules(config)),
+        owners=config.endpoints.owners,
     )
 
 
@@ -269,68 +289,39 @@ def target(config: Config, side: SideName, url: str | None) -> Target:
 def policy(config: Config, *, all_events: bool = False) -> Policy:
     """What the judge goes by. Expired rules are left out: they fail the run instead."""
     now = today()
-    rules = [_accept(entry, config) for entry in config.accept]
     return Policy(
-        compare=CompareOptions(rules=_rules(config)),
-        classes={
-            (_known_class(entry.id), entry.endpoint): entry.policy
-            for entry in config.compare.classes
-        },
-        accept=tuple(rule for rule in rules if not rule.by.expired(now)),
+        compare=CompareOptions(rules=compare_rules(config), messages=messages(config)),
+        classes=class_policies(config),
+        accept=tuple(rule for rule in accept_rules(config) if not rule.by.expired(now)),
         all_events=all_events,
     )
 
 
-def responsibilities(config: Config) -> tuple[Responsibility, ...]:
-    """Everyone who accepts something, expired or not."""
-    return tuple(_accept(entry, config).by for entry in config.accept)
+def messages(config: Config) -> dict[str, MessageType]:
+    """What Protobuf bodies are, by endpoint. Raises ConfigError."""
+    found: dict[str, MessageType] = {}
+    for number, entry in enumerate(config.compare.protobuf):
+        with named(config, "compare", "protobuf", number):
+            found[entry.endpoint] = _message(entry)
+    return found
 
 
-def _accept(entry: AcceptTable, config: Config) -> AcceptRule:
-    conditions = {
-        "class": entry.id and _known_class(entry.id),
-        "signature": entry.signature,
-        "endpoint": entry.endpoint,
-        "path": entry.path,
-        "header": entry.header and entry.header.lower(),
-        "kind": entry.kind,
-        "baseline": entry.baseline,
-        "candidate": entry.candidate,
-    }
-    given = {name: value for name, value in conditions.items() if value}
-    if not given:
+def _message(entry: ProtobufTable) -> MessageType:
+    source = entry.descriptor_set
+    try:
+        message = MessageType(descriptor_set=Path(source).read_bytes(), name=entry.message)
+    except OSError as error:
         raise ConfigError(
-            f"{config.source}: an [[accept]] entry of {entry.owner} has no condition",
-            "add class, signature, endpoint, path, header, kind, baseline or candidate",
+            f"cannot read descriptor set {source}: {error.strerror}",
+            "protoc --include_imports --descriptor_set_out writes one",
+        ) from None
+    fault = protobuf.fault(message)
+    if fault:
+        raise ConfigError(
+            f"descriptor set {source}: {fault}",
+            "write it with protoc --include_imports, and name the message with its package",
         )
-    for name in ("reason", "owner"):
-        if not getattr(entry, name).strip():
-            raise ConfigError(f"{config.source}: an [[accept]] entry has an empty {name}", "say it")
-    return AcceptRule(
-        by=Responsibility(
-            name="accept:" + " ".join(given.values()),
-            reason=entry.reason,
-            owner=entry.owner,
-            expires=entry.expires,
-        ),
-        class_id=entry.id,
-        signature=entry.signature,
-        endpoint=entry.endpoint,
-        path=parse_pattern(entry.path) if entry.path else None,
-        header=conditions["header"] or None,
-        kind=entry.kind,
-        baseline=entry.baseline,
-        candidate=entry.candidate,
-        verdict=entry.verdict,
-    )
-
-
-def _known_class(name: str) -> str:
-    if name not in CLASSES:
-        near = difflib.get_close_matches(name, CLASSES, n=1)
-        hint = f"did you mean {near[0]}?" if near else "shadow explain lists the classes"
-        raise ConfigError(f"unknown class {name}", hint)
-    return name
+    return message
 
 
 def noise_profile(config: Config, path: str | None) -> NoiseProfile | None:
@@ -351,48 +342,3 @@ def read_profile(source: str) -> NoiseProfile:
         raise ConfigError(
             f"{source} is no noise profile: {error}", "shadow noise learn writes one"
         ) from None
-
-
-def _rules(config: Config) -> dict[str, Rules]:
-    """Comparing rules by endpoint; those of `*` also hold at every endpoint with its own."""
-    lists: dict[str, list[ListRule]] = {}
-    tolerances: dict[str, list[Tolerance]] = {}
-    for entry in config.compare.lists:
-        if entry.unordered == (entry.key is not None):
-            raise ConfigError(
-                f"compare.lists {entry.path}: give either key or unordered = true",
-                'for example key = "id"',
-            )
-        rule = ListRule(
-            path=parse_pattern(entry.path),
-            unordered=entry.unordered,
-            key=tuple(entry.key.split(".")) if entry.key is not None else None,
-        )
-        lists.setdefault(entry.endpoint, []).append(rule)
-    for limit in config.compare.tolerances:
-        tolerances.setdefault(limit.endpoint, []).append(_tolerance(limit))
-    return {
-        endpoint: Rules(
-            lists=tuple(lists.get(endpoint, []) + (lists.get("*", []) if endpoint != "*" else [])),
-            tolerances=tuple(
-                tolerances.get(endpoint, []) + (tolerances.get("*", []) if endpoint != "*" else [])
-            ),
-        )
-        for endpoint in lists.keys() | tolerances.keys()
-    }
-
-
-def _tolerance(limit: ToleranceTable) -> Tolerance:
-    given = (limit.absolute, limit.relative, limit.ulp, limit.seconds)
-    if all(value is None for value in given):
-        raise ConfigError(
-            f"compare.tolerances {limit.path}: no tolerance is given",
-            "add one of absolute, relative, ulp, seconds",
-        )
-    return Tolerance(
-        path=parse_pattern(limit.path),
-        absolute=None if limit.absolute is None else Fraction(str(limit.absolute)),
-        relative=None if limit.relative is None else Fraction(str(limit.relative)),
-        ulp=limit.ulp,
-        seconds=limit.seconds,
-    )

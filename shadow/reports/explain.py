@@ -50,9 +50,9 @@ def page(cls: DivergenceClass) -> str:
         *_field("Impact", cls.impact),
         *_field("Fix in Go", cls.fix_go),
         *_field("Fix in Rust", cls.fix_rust),
-        f"{'Severity':<12}{cls.severity}",
-        f"{'Policy':<12}{_POLICIES[cls.policy]}",
-        f"{'Decided from':<12} {_NEEDS[cls.needs]}",
+        *_field("Severity", cls.severity),
+        *_field("Policy", _POLICIES[cls.policy]),
+        *_field("Decided from", _NEEDS[cls.needs]),
     ]
     if cls.valid:
         lines += ["", "An example:", *_example(cls.valid[0])]
@@ -75,7 +75,7 @@ _NEEDS = {
 
 def _field(name: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text or "-", 96, initial_indent=f"{name:<12}", subsequent_indent=" " * 12
+        text or "-", 98, initial_indent=f"{name:<14}", subsequent_indent=" " * 14
     ) or [name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 import msgspec
 
@@ -21,13 +22,16 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     if form not in FORMATS:
         raise ConfigError(f"unknown format {form}", f"known are {', '.join(FORMATS)}")
     with Store.open(store, create=False) as opened:
-        summary = summarise(opened.load(run), store=str(opened.path))
+        summary = summarise(opened.load(run), store=readable_path(opened.path))
     if no_values:
         summary = without_values(summary)
     if form != "terminal":
         return FORMATS[form](summary)
     limit = None if show_all else terminal.SHOWN
-    return terminal.render(summary, width=_width(), color=sys.stdout.isatty(), limit=limit)
+    out = sys.stdout
+    if out is None:
+        return terminal.render(summary, limit=limit)
+    return terminal.render(summary, width=width(out), color=colored(out), limit=limit)
 
 
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:
@@ -65,8 +69,19 @@ def _of(info: RunInfo) -> str:
     return "".join(c if c.isprintable() else " " for c in captures)[:200]
 
 
-def _width() -> int:
+def readable_path(path: str | os.PathLike[str]) -> str:
+    """A path as text that can be stored: a name need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def width(stream: TextIO) -> int:
+    """Columns of the terminal behind a stream, 60 to 140; 100 where there is none."""
     try:
-        return max(60, min(140, os.get_terminal_size(sys.stdout.fileno()).columns))
+        return max(60, min(140, os.get_terminal_size(stream.fileno()).columns))
     except (OSError, ValueError):
         return 100
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours and may (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

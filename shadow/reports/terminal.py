@@ -167,7 +167,8 @@ def _what(finding: FindingSummary, baseline: str, width: int) -> Text:
     room = width - cell_len(name)
     if place.startswith("$") and room >= _PATH_ROOM:
         place = cut_path(place, room)
-    text = Text().append(cut_end(plain(finding.endpoint), width), "bold")
+    owner = f" · {plain(finding.owner)}" if finding.owner else ""
+    text = Text().append(cut_end(plain(finding.endpoint) + owner, width), "bold")
     return text.append("\n" + cut_end(name + place, width))
 
 

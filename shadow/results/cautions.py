@@ -31,7 +31,7 @@ def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[C
         yield Caution(
             code=run.info.state,
             text=f"the run is {run.info.state}: these are its results so far",
-            advice="resume it, or replay again, before you rely on them",
+            advice="replay again before you rely on them",
         )
     yield from _rules(run)
     yield from _evidence(tally, max_incomparable, max_hollow)
@@ -84,7 +84,7 @@ def _evidence(tally: Tally, max_incomparable: float, max_hollow: float) -> Itera
         yield Caution(
             code="broken",
             text=f"{tally.broken:,} lines of the capture could not be read",
-            advice="shadow inspect names them; --strict stops at the first",
+            advice="the first ones are named on stderr; --strict stops at the first",
         )
 
 

@@ -168,7 +168,7 @@ def _meaning(path: Path, error: sqlite3.Error) -> ShadowError:
     if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
         return UnfinishedError(
             f"store {path}: cannot be written: {error}",
-            "free some space; what was stored before is kept and can be resumed",
+            "free some space, then replay again; what was stored before is kept",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return UnfinishedError(
@@ -178,7 +178,7 @@ def _meaning(path: Path, error: sqlite3.Error) -> ShadowError:
     if name.startswith("SQLITE_CONSTRAINT"):
         return ShadowError(
             f"store {path}: an exchange of this run is already stored",
-            "end any other process that writes the same run, then resume it",
+            "end any other process that writes to the same store, then replay again",
         )
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return ShadowError(

@@ -34,6 +34,7 @@ _MOVE: Final = (
     .where(_E.run == bindparam("run_"), _E.seq == bindparam("seq_"))
     .values(outcome=bindparam("outcome_"))
 )
+_REVISED: Final = ("class_id", "severity", "verdict", "rule", "wrong_side")
 _CHANGE: Final = (
     update(divergences)
     .where(
@@ -41,7 +42,7 @@ _CHANGE: Final = (
         _D.seq == bindparam("seq_"),
         _D.position == bindparam("position_"),
     )
-    .values({name: bindparam(f"{name}_") for name in ("class_id", "severity", "verdict", "rule")})
+    .values({name: bindparam(f"{name}_") for name in _REVISED})
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -113,6 +113,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 severity=change.severity,
                 verdict=change.verdict,
                 rule=change.rule,
+                wrong_side=change.wrong_side,
             )
         return msgspec.structs.replace(
             self, outcome=revision.outcome, divergences=tuple(divergences)
@@ -127,6 +128,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     severity: Severity
     verdict: Verdict
     rule: str | None
+    wrong_side: Literal["baseline"] | None = None
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):

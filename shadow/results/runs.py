@@ -41,6 +41,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     accept: tuple[Responsibility, ...] = ()
     """Who accepted what while it ran, whether or not it was seen."""
+    owners: dict[str, str] = {}
+    """Team responsible for an endpoint, by endpoint."""
     events: str = ""
     """Where the event log is."""
     exit_code: int | None = None

@@ -2,7 +2,7 @@
 
 A batch of records, the place the run got to and what the batch adds to the counts are
 committed in one transaction (a *segment*). So whatever ends the process, the counts agree
-with the rows and with the cursor, and a run resumes where its last segment ends.
+with the rows and with the cursor, up to where the last segment ends.
 """
 
 from __future__ import annotations

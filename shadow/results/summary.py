@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from shadow.compare.accept import GO_IS_WRONG, Responsibility
+from shadow.compare.accept import Responsibility
 from shadow.compare.classes import CLASSES
 from shadow.masking import WITHHELD
 from shadow.model import Kind, Outcome, Severity, Verdict, Where
@@ -69,6 +69,8 @@ class FindingSummary(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     verdict: Verdict
     rule: str | None
+    owner: str | None
+    """Team responsible for the endpoint, where the config names one."""
     wrong_side: Literal["baseline"] | None
     unstable: bool
     exchanges: int
@@ -221,7 +223,7 @@ def summarise(
         broken=tally.broken,
         divergences=sum(each.divergences for each in findings) + tally.findings_dropped,
         signatures=len({finding.signature for finding in findings}),
-        findings=tuple(_finding(finding, tally) for finding in findings),
+        findings=tuple(_finding(finding, run) for finding in findings),
         findings_dropped=tally.findings_dropped,
         causes=_causes(findings),
         rules=tuple(_rule(each, run, findings) for each in info.accept),
@@ -257,8 +259,7 @@ def _causes(findings: Iterable[Finding]) -> tuple[Cause, ...]:
 
 
 def _rule(by: Responsibility, run: Run, findings: Iterable[Finding]) -> RuleSummary:
-    rules = {by.name, by.name + GO_IS_WRONG}
-    covered = [finding for finding in findings if finding.rule in rules]
+    covered = [finding for finding in findings if finding.rule == by.name]
     return RuleSummary(
         name=by.name,
         reason=by.reason,
@@ -291,8 +292,8 @@ def _exchanges(endpoint: EndpointTally) -> int:
     return sum(endpoint.outcomes.values())
 
 
-def _finding(finding: Finding, tally: Tally) -> FindingSummary:
-    endpoint = tally.endpoints.get(finding.endpoint)
+def _finding(finding: Finding, run: Run) -> FindingSummary:
+    endpoint = run.tally.endpoints.get(finding.endpoint)
     compared = endpoint.compared if endpoint else 0
     return FindingSummary(
         signature=finding.signature,
@@ -304,6 +305,7 @@ def _finding(finding: Finding, tally: Tally) -> FindingSummary:
         severity=finding.severity,
         verdict=finding.verdict,
         rule=finding.rule,
+        owner=run.info.owners.get(finding.endpoint),
         wrong_side=finding.wrong_side,
         unstable=finding.unstable,
         exchanges=finding.exchanges,

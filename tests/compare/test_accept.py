@@ -69,7 +69,7 @@ def test_go_can_be_the_wrong_side() -> None:
     divergence = accepted(GO, RUST, kind="value_changed", verdict="go-is-wrong")
     assert divergence.verdict == "accepted"
     assert divergence.wrong_side == "baseline"
-    assert divergence.rule == "accept:x (go is wrong)"
+    assert divergence.rule == "accept:x"
 
 
 def test_an_accepted_404_does_not_cover_a_500() -> None:

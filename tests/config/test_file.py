@@ -37,7 +37,7 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     text = '[targets.candidate]\nheaders = { Authorization = "Bearer ${STAGING_TOKEN}" }\n'
     message, hint = refusal(text)
     assert message == (
-        "shadow.toml: targets.candidate.headers.Authorization needs the environment variable "
+        "shadow.toml:2: targets.candidate.headers.Authorization needs the environment variable "
         "STAGING_TOKEN"
     )
     assert "export STAGING_TOKEN" in hint

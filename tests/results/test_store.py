@@ -347,6 +347,6 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_done(tmp_path: Path) -> Non
     run_id, *cursors, last = ended.stdout.splitlines()
     assert ended.stderr == ""
     assert last.startswith(f"UnfinishedError 4 store {path}: cannot be written:")
-    assert "resumed" in last
+    assert "kept" in last
     assert cursors, "something was stored before the disk was full"
     check_consistent(path, run_id, int(cursors[-1]))
