@@ -10,7 +10,7 @@ GO_SOURCES := $(shell find services/go -name '*.go' -o -name 'go.*' -o -name '*.
 RUST_SOURCES := $(shell find services/rust -path services/rust/target -prune -o -name '*.rs' -print -o -name 'Cargo.*' -print -o -name '*.txt' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test quick lint format lock captures verdicts docs clean
+.PHONY: help setup services demo test quick lint format lock captures verdicts packages bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,10 +55,17 @@ lock: setup  ## pin what pyproject.toml asks for; needs uv
 
 captures: setup services  ## record replay_data/catalogue*.jsonl.gz anew
 	$(BIN)/python -m services.record
+	$(BIN)/python -m services.record --demo
 	$(BIN)/python -m services.trial
 
 verdicts: setup services  ## can the verdicts be trusted? Measured, as a table
 	$(BIN)/python -m bench.verdicts
+
+packages:  ## nginx and wrk, from Debian, for the benchmarks
+	@.ci/packages
+
+bench: setup services packages  ## speed and memory beside the alternatives (FULL=1, PROFILE=1)
+	$(BIN)/python -m bench $(if $(FULL),--full) $(if $(PROFILE),--profile)
 
 docs: setup  ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

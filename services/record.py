@@ -4,12 +4,13 @@
     python services/record.py --demo
 
 Build the services first with services/build.sh. With `--demo` nothing is recorded: the captures
-of `shadow demo` are cut from the committed ones.
+of `shadow demo` are cut from the committed ones, and the noise beside them is learned anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -38,6 +39,7 @@ def main() -> int:
     try:
         if options.demo:
             cut_demo(options.out_dir or DEMO_DATA)
+            learn_noise(options.out_dir or DEMO_DATA)
         else:
             record(options.out_dir or REPLAY_DATA, exchanges=options.exchanges, seed=options.seed)
     except ShadowError as problem:
@@ -67,6 +69,23 @@ def cut_demo(folder: Path) -> None:
                 writer.write(exchange)
         out.chmod(0o644)  # made-up users: everybody may read it
         print(f"{out}: {len(kept)} exchanges", file=sys.stderr)
+
+
+def learn_noise(folder: Path) -> None:
+    """Write where Go differs from itself on the requests of the demo."""
+    out = folder / "noise.json"
+    with run.running(run.GO) as first, run.running(run.GO) as second:
+        subprocess.run(  # noqa: S603 - our own command
+            [
+                *(sys.executable, "-m", "shadow", "noise", "learn", str(folder / "go.jsonl.gz")),
+                *("--go", first.url, "--secondary", second.url, "--out", str(out)),
+                *("--config", str(REPLAY_DATA / "shadow.toml")),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    out.chmod(0o644)
+    print(f"{out}: noise", file=sys.stderr)
 
 
 def first_sessions(exchanges: list[Exchange]) -> set[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 import msgspec
 import structlog
@@ -16,6 +18,7 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.model import Divergence, Verdict
 from shadow.results.record import Record, Revision
 
+_ELSEWHERE = "choose another --events PATH"
 _LEVELS: dict[Verdict, str] = {
     "divergent": "warning",
     "noise": "info",
@@ -40,55 +43,80 @@ def _render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(event)
 
 
-class Events:
-    """The event log of one run."""
+class _WholeLines:
+    """A stream that takes whole lines only; of a file, what is not whole is taken back."""
 
-    def __init__(self, stream: BinaryIO, run_id: str, *, close: bool = True) -> None:
+    def __init__(self, stream: BinaryIO | io.FileIO) -> None:
         self._stream = stream
-        self._close = close
+
+    def write(self, line: bytes) -> int:
+        """Write one line and let nothing wait. Raises OSError."""
+        done = 0
+        try:
+            while done < len(line):  # an unbuffered stream may take less than all
+                done += self._stream.write(line[done:]) or 0
+            self._stream.flush()
+        except OSError:
+            if isinstance(self._stream, io.FileIO):
+                with contextlib.suppress(OSError):  # a pipe cannot be cut
+                    self._stream.truncate(os.fstat(self._stream.fileno()).st_size - done)
+            raise
+        return done
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+class Events:
+    """The event log of one run. After one that could not be written there are no others."""
+
+    def __init__(self, stream: _WholeLines, run_id: str) -> None:
         self._log = structlog.wrap_logger(
-            structlog.BytesLogger(stream),
+            structlog.BytesLogger(cast("BinaryIO", stream)),
             processors=[_common, _render],
             wrapper_class=structlog.BoundLogger,
             cache_logger_on_first_use=True,
             run_id=run_id,
         )
+        self._ended = False
 
     @classmethod
-    def open(cls, path: str, run_id: str) -> Self:
-        """Write to a new file with mode 0600, or to stdout for `-`. Raises ShadowError."""
+    @contextlib.contextmanager
+    def open(cls, path: str, run_id: str) -> Iterator[Self]:
+        """Append to a file, made with mode 0600, or write to stdout for `-`.
+
+        Raises ShadowError where there is no such place.
+        """
         if path == "-":
-            return cls(sys.stdout.buffer, run_id, close=False)
+            if sys.stdout is None:
+                raise ShadowError("cannot write events to stdout: it is closed", _ELSEWHERE)
+            yield cls(_WholeLines(sys.stdout.buffer), run_id)
+            return
         try:
             target = Path(path)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             target.touch(mode=0o600)
-            stream = target.open("ab")
+            stream = target.open("ab", buffering=0)
         except OSError as error:
             raise ShadowError(
-                f"cannot write events to {path}: {error.strerror}", "choose another --events PATH"
+                f"cannot write events to {path}: {error.strerror}", _ELSEWHERE
             ) from None
-        return cls(stream, run_id)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the file; stdout stays open."""
-        if self._close:
-            self._stream.close()
+        with stream:
+            yield cls(_WholeLines(stream), run_id)
 
     def _emit(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        if self._ended:
+            return
         try:
             getattr(self._log, level)(event, **fields)
         except BrokenPipeError:
-            raise UnfinishedError("the reader of the events has gone away") from None
+            self._ended = True
+            raise UnfinishedError(
+                "the reader of the events has gone away",
+                "give --events a file; what was done is in the store",
+            ) from None
         except OSError as error:
+            self._ended = True
             raise UnfinishedError(
                 f"cannot write events: {error.strerror}",
                 "free some space, then run again; what was done is in the store",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import sys
 from importlib import import_module
-from typing import Final, NoReturn
+from types import TracebackType
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -24,6 +27,9 @@ COMMANDS: Final = {
 }
 """Every command with its one line of help; the module `shadow.cli.NAME` holds it."""
 
+UNFINISHED: Final = 4
+INTERRUPTED: Final = 130
+
 
 class _Commands(click.Group):
     """Loads a command's module when it is used, so that `--help` is fast."""
@@ -36,6 +42,14 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"shadow.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if args[0] not in COMMANDS and near:
+            raise ShadowError(f"no command {args[0]}", f"did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -54,34 +68,73 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Run the command line: errors are one line with a hint, never a traceback."""
+    _print_any_text()
+    code = _run()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            # What it holds goes nowhere; left there, Python would complain of it at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout:  # data is lost
+                code = code or UNFINISHED
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
-        result = group.main(standalone_mode=False, auto_envvar_prefix="SHADOW")
-    except ShadowError as error:
-        _complain(error.message, error.hint)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        _usage(error)
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted", "")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of stdout has gone away: nothing to say, and nowhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(4)
-    sys.exit(result if isinstance(result, int) else 0)
+        result = group.main(prog_name="shadow", standalone_mode=False, auto_envvar_prefix="SHADOW")
+    except (BrokenPipeError, SystemExit):  # click leaves so on a broken pipe
+        sys.stdout = sys.__stdout__
+        return UNFINISHED  # the reader of stdout has gone away: nobody to say it to
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - Python's own 1 would read as a divergence
+        message, hint, code = _told(error)
+        with contextlib.suppress(OSError):
+            click.echo(f"shadow: {_one_line(message)}", err=True)
+            if hint:
+                click.echo(f"  hint: {_one_line(hint)}", err=True)
+        return code
+    return result if isinstance(result, int) else 0
 
 
-def _usage(error: click.ClickException) -> None:
-    context = getattr(error, "ctx", None)
-    hint = f"try {context.command_path} --help" if context else ""
-    _complain(error.format_message(), hint)
+def _told(error: BaseException) -> tuple[str, str, int]:
+    """The message, the hint and the exit code of what ended a command."""
+    if isinstance(error, ShadowError):
+        return error.message, error.hint, error.exit_code
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        return error.format_message(), f"try {context.command_path} --help" if context else "", 2
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "interrupted", "", INTERRUPTED
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        hint = "check the space and the permissions there, then run it again"
+        return f"{name}{error.strerror or error}", hint, UNFINISHED
+    said = f"a bug in shadow: {type(error).__name__}: {error}"
+    return said, f"please report it, with: {_places(error.__traceback__)}", UNFINISHED
 
 
-def _complain(message: str, hint: str) -> None:
-    click.echo(f"shadow: {_one_line(message)}", err=True)
-    if hint:
-        click.echo(f"  hint: {_one_line(hint)}", err=True)
+def _print_any_text() -> None:
+    """Let no character of a finding be one that a locale cannot print."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            ascii_only = str(stream.encoding).lower() in {"ascii", "us-ascii", "ansi_x3.4-1968"}
+            reconfigure(encoding="utf-8" if ascii_only else None, errors="backslashreplace")
+
+
+def _places(trace: TracebackType | None) -> str:
+    """Where an exception came through, the innermost first: `walk.py:12 diff.py:50`."""
+    places = []
+    while trace is not None:
+        name = os.path.basename(trace.tb_frame.f_code.co_filename)  # noqa: PTH119 - pathlib is slow to import
+        places.append(f"{name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " ".join(reversed(places[-8:]))
 
 
 def _one_line(text: str) -> str:

@@ -22,8 +22,20 @@ def command() -> None:
 )
 @click.option("--out", required=True, metavar="FILE", help="Where the profile goes.")
 @click.option("--config", metavar="PATH", help="shadow.toml; default: the nearest one upward.")
-@click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--timeout", default=30.0, show_default=True, type=click.FloatRange(0, min_open=True))
+@click.option(
+    "--concurrency",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Exchanges in flight at once.",
+)
+@click.option(
+    "--timeout",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds a request may take in all.",
+)
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
 @options.selection
 def learn(*, out: str, **given: Any) -> int:

@@ -22,14 +22,16 @@ def store(function: Function) -> Function:
     )(function)
 
 
-def _report(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    reports = {}
+def _reports(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    reports = []
     for value in values:
         form, equals, path = value.partition("=")
         if not equals or not path:
             raise click.BadParameter(f"{value!r} is not FORMAT=PATH, like json=report.json")
-        reports[form] = path
-    return reports
+        reports.append((form, path))
+    return tuple(reports)
 
 
 _RUN_OPTIONS = (
@@ -43,7 +45,7 @@ _RUN_OPTIONS = (
         "--report",
         "reports",
         multiple=True,
-        callback=_report,
+        callback=_reports,
         metavar="FORMAT=PATH",
         help="Also write a report: terminal or json. Repeatable.",
     ),

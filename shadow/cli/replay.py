@@ -36,7 +36,13 @@ from shadow.cli import options
 )
 @click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing.")
-@click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1, 10_000))
+@click.option(
+    "--concurrency",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Exchanges in flight at once.",
+)
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Exchanges due a second.")
 @click.option(
     "--ceiling",

@@ -22,7 +22,11 @@ def command(**given: Any) -> int:
     shadow report
     shadow report 20261122 --format json > summary.json
     """  # noqa: D301 - click takes the backspace as "do not wrap"
-    from shadow.reports.show import show  # noqa: PLC0415 - loaded when the command runs
+    from shadow.replay.delivery import print_data  # noqa: PLC0415 - loaded when the command runs
+    from shadow.reports.show import show  # noqa: PLC0415 - as above
 
-    click.echo(show(**given), nl=False)
+    if given["form"] == "terminal":
+        click.echo(show(**given), nl=False)
+    else:
+        print_data(show(**given))
     return 0

@@ -168,7 +168,9 @@ def demo_plan(flags: Flags) -> DiffPlan:
     """`shadow demo`: `shadow diff` on the two captures inside the package."""
     folder = resources.files("shadow") / "demo_data"
     captures: Flags = {side: str(folder / f"{LABELS[side]}.jsonl.gz") for side in LABELS}
-    return diff_plan({**flags, **_NO_SELECTION, **captures, "join": "id"})
+    noise = flags["noise_profile"] or str(folder / "noise.json")
+    given = {**flags, **_NO_SELECTION, **captures, "join": "id", "noise_profile": noise}
+    return diff_plan(given)
 
 
 _NO_SELECTION: Final[dict[str, Any]] = {

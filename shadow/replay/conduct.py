@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -15,17 +15,19 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events
 from shadow.judge import Policy
 from shadow.masking import Masker
-from shadow.replay.delivery import Output, check_reports, deliver
+from shadow.replay.delivery import Output, check_outputs, deliver
 from shadow.replay.ledger import Ledger
-from shadow.replay.progress import Progress
+from shadow.replay.progress import Progress, tell
+from shadow.reports.show import readable_path
 from shadow.results.record import Record
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
-from shadow.results.summary import exit_code, summarise
+from shadow.results.summary import Summary, exit_code, summarise
 from shadow.settle import places_to_settle, settle
 
 INTERRUPTED: Final = 130
 INCONCLUSIVE: Final = 3
+UNFINISHED: Final = UnfinishedError.exit_code
 SIGNATURES_AT_ONCE: Final = 200
 
 Work = Callable[[Ledger], None]
@@ -46,51 +48,117 @@ def conduct(
 
     What was kept before an interruption or a failure is committed and reported all the same.
     """
-    check_reports(output.reports)
+    check_outputs(output, info.captures)
     with Store.open(output.store) as store:
         known = known_signatures(store, info, output)
         run_id = new_run_id()
         path = output.events or str(store.path.parent / f"{run_id}.events.jsonl")
-        run_id = store.start_run(msgspec.structs.replace(info, id=run_id, events=path))
-        with Events.open(path, run_id) as events, Progress(total, shown=not output.quiet) as bar:
-            started = time.monotonic()
-            events.run_started(_started_fields(info))
+        shown = readable_path(path)
+        info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
+        run_id = store.start_run(info)
+        ending = _Ending(store, run_id)
+        with (
+            ending.entered(),
+            Events.open(path, run_id) as events,
+            Progress(total, shown=not output.quiet) as bar,
+        ):
             ledger = Ledger(
                 store=store,
                 run_id=run_id,
                 events=events,
                 masker=Masker(withhold=output.no_values),
                 strict=output.strict,
-                told=bar.tell,
+                told=tell,
                 progress=bar.show,
             )
-            state, error = _do(work, ledger)
-            _settle(store, run_id, ledger, judged, events)
-            run = store.load(run_id)
-            code = _code(state, error, run, output, known)
-            duration = round(time.monotonic() - started, 3)
-            run = store.finish_run(run_id, state=state, exit_code=code, duration_s=duration)
-            summary = summarise(run, code=code, store=str(store.path))
-            events.run_finished({name: getattr(summary, name) for name in _COUNTS})
-    deliver(summary, output)
-    if error is not None:
-        raise error
-    return code
+            with ending.noted():
+                events.run_started(_started_fields(info))
+                work(ledger)
+            with ending.noted():
+                ledger.flush()
+            with ending.noted():
+                _settle(store, run_id, ledger, judged, events)
+            summary = _conclude(ending, store.load(run_id), events, output, known)
+    with ending.noted():
+        deliver(summary, output)
+    if ending.error is not None:
+        if ending.state != "interrupted":
+            raise ending.error
+        tell(ending.error.message)
+    return INTERRUPTED if ending.state == "interrupted" else summary.exit_code
 
 
-def _do(work: Work, ledger: Ledger) -> tuple[RunState, ShadowError | None]:
-    """Do the work; whatever ends it, commit what was kept."""
-    try:
-        work(ledger)
-        ledger.flush()
-    except KeyboardInterrupt:
-        ledger.flush()
-        return "interrupted", None
-    except ShadowError as error:
-        with contextlib.suppress(UnfinishedError):
-            ledger.flush()
-        return "failed", error
-    return "finished", None
+class _Ending:
+    """How a run ends: `finished`, unless one of its parts says otherwise."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store = store
+        self._run_id = run_id
+        self.state: RunState = "finished"
+        self.error: ShadowError | None = None
+        """The first one."""
+        self.failures = 0
+        self._started = time.monotonic()
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the start."""
+        return round(time.monotonic() - self._started, 3)
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note what ends a part of the run, and go on to the next part."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.state = "interrupted"
+        except ShadowError as error:
+            self.failures += 1
+            self.error = self.error or error
+            if self.state == "finished":
+                self.state = "failed"
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Enter in the store that the run has ended where something unforeseen ends it."""
+        try:
+            yield
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self.state = "interrupted" if interrupted else "failed"
+            code = INTERRUPTED if interrupted else getattr(error, "exit_code", UNFINISHED)
+            with contextlib.suppress(ShadowError):
+                self.enter(code)
+            raise
+
+    def enter(self, code: int) -> Run:
+        """Enter the end in the store. Raises UnfinishedError."""
+        return self.store.finish_run(
+            self._run_id, state=self.state, exit_code=code, duration_s=self.duration_s
+        )
+
+
+def _conclude(
+    ending: _Ending, run: Run, events: Events, output: Output, known: frozenset[str]
+) -> Summary:
+    """Enter how the run ended, in the store and as the last event."""
+    for _ in range(2):  # the entry itself may fail, which is then to be entered
+        before = ending.failures
+        code = _code(ending, run, output, known)
+        info = msgspec.structs.replace(
+            run.info, state=ending.state, exit_code=code, duration_s=ending.duration_s
+        )
+        run = Run(info=info, tally=run.tally)
+        with ending.noted():
+            run = ending.enter(code)
+        summary = summarise(run, code=code, store=readable_path(ending.store.path))
+        if ending.failures == before:
+            with ending.noted():
+                events.run_finished({name: getattr(summary, name) for name in _COUNTS})
+        if ending.failures == before:
+            break
+        ending.store.close()  # its log is emptied, which makes room on a full disk
+    return summary
 
 
 def _settle(store: Store, run_id: str, ledger: Ledger, judged: Judged, events: Events) -> None:
@@ -128,15 +196,14 @@ def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[s
     return frozenset(finding.signature for finding in found if finding.verdict == "divergent")
 
 
-def _code(
-    state: RunState, error: ShadowError | None, run: Run, output: Output, known: frozenset[str]
-) -> int:
-    if state == "interrupted":
+def _code(ending: _Ending, run: Run, output: Output, known: frozenset[str]) -> int:
+    if ending.state == "interrupted":
         return INTERRUPTED
-    if error is not None:
-        return error.exit_code
+    if ending.error is not None:
+        return ending.error.exit_code
     code = exit_code(run.tally, output.fail_on, known=known)
-    if code != 1 and any(rule.expired(today()) for rule in run.info.accept):
+    expired = any(rule.expired(run.day) for rule in run.info.accept)
+    if expired and output.fail_on != "never":
         return 1
     return 0 if code == INCONCLUSIVE and output.on_inconclusive == "pass" else code
 

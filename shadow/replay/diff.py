@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import signal
 from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
 from shadow.captures import Broken, Unsupported, read
 from shadow.judge import judge
@@ -21,10 +26,34 @@ def diff(plan: DiffPlan, output: Output) -> int:
     sides = read([plan.baseline]), read([plan.candidate])
 
     def work(ledger: Ledger) -> None:
-        judge_pairs(pair(*sides, plan.join), plan, ledger)
+        with _interruptible() as interrupted:
+            pairs = pair(*sides, plan.join)
+            judge_pairs(itertools.takewhile(lambda _: not interrupted, pairs), plan, ledger)
+        if interrupted:
+            raise KeyboardInterrupt
 
     judged = Judged(policy=plan.policy, noise=plan.profile)
     return conduct(plan.info, output, work, judged, total=plan.selection.limit)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """The first SIGINT or SIGTERM is listed, for the work to end in order; a second one ends it."""
+    caught: list[int] = []
+    former: dict[int, Any] = {}
+
+    def note(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        for each in former:
+            signal.signal(each, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        former[number] = signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
 
 
 def judge_pairs(

@@ -10,8 +10,10 @@ from shadow.captures import Broken, read
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import learn
 from shadow.model import Exchange, Judgement, Observation
-from shadow.replay.delivery import write_whole
+from shadow.replay.delivery import check_writable, write_whole
+from shadow.replay.ledger import BROKEN_TOLD
 from shadow.replay.options import NoisePlan, ReplayPlan
+from shadow.replay.progress import tell
 from shadow.replay.replay import check_reachable, drive, event_loop
 from shadow.reports.noise import show_profile
 
@@ -22,6 +24,7 @@ class _Learner:
     def __init__(self, plan: ReplayPlan, profile: NoiseProfile) -> None:
         self._plan = plan
         self._profile = profile
+        self._broken = 0
 
     def keep(
         self,
@@ -36,7 +39,10 @@ class _Learner:
             learn(endpoint, baseline, candidate, self._profile, self._plan.policy)
 
     def broken(self, record: Broken) -> None:
-        """A line that could not be read teaches nothing."""
+        """Tell of a line that could not be read, and go on past it."""
+        self._broken += 1
+        if self._broken <= BROKEN_TOLD:
+            tell(f"broken line: {record.path}:{record.line}: {record.reason}")
 
 
 def learn_noise(plan: ReplayPlan, out: str) -> str:
@@ -45,10 +51,12 @@ def learn_noise(plan: ReplayPlan, out: str) -> str:
     The plan's candidate is the second Go instance, or the first one again. Raises
     UnfinishedError where one is unreachable or the file cannot be written.
     """
-    check_reachable(plan)
+    check_writable(out, f"--out {out}")
+    check_reachable({"--go": plan.baseline, "--secondary": plan.candidate}, plan.limits)
     profile = NoiseProfile()
     quiet = msgspec.structs.replace(plan, noise=NoisePlan(sample=0.0, first=0))
+    learner = _Learner(plan, profile)
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        runner.run(drive(quiet, read(plan.captures), _Learner(plan, profile)))
-    write_whole(profile.to_json().decode(), out)
+        runner.run(drive(quiet, read(plan.captures), learner))
+    write_whole(profile.to_json().decode(), out, hint="choose another --out FILE")
     return show_profile(profile)

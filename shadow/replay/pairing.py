@@ -32,12 +32,12 @@ def pair(
 ) -> Iterator[Paired | Broken | Unsupported]:
     """Pair by id, or by request; the n-th of a key stands for the n-th of the other side.
 
-    Both captures are read in step, so what waits is what stands out of order. Raises
-    ShadowError when too much of that would have to be held.
+    Both captures are read in step, so what waits is what stands out of order. Of a pair with
+    an unsupported record, that record is yielded. Raises ShadowError when too much would have
+    to be held.
     """
-    waiting: tuple[dict[Key, Exchange], ...] = ({}, {})
+    waiting: tuple[dict[Key, Exchange | Unsupported], ...] = ({}, {})
     seen: tuple[Counter[str | bytes], ...] = (Counter(), Counter())
-    unsupported: set[str] = set()
     held = 0
     for records in zip_longest(baseline, candidate):
         for side, record in enumerate(records):
@@ -46,41 +46,45 @@ def pair(
             if isinstance(record, Broken):
                 yield record
                 continue
-            if isinstance(record, Unsupported):
-                if record.id not in unsupported:
-                    unsupported.add(record.id)
-                    yield record
-                continue
             key = _key(record, join)
             numbered = (key, seen[side][key])
             seen[side][key] += 1
             partner = waiting[1 - side].pop(numbered, None)
-            if partner is None:
-                waiting[side][numbered] = record
-                held += _size(record)
-                if held > MAX_WAITING_BYTES:
-                    raise ShadowError(
-                        "the two captures are too far out of step to be joined in memory",
-                        "sort both by id, or cut them into parts with the same ids",
-                    )
+            if partner is not None:
+                held -= _size(partner)
+                yield _paired(record, partner) if side == 0 else _paired(partner, record)
                 continue
-            held -= _size(partner)
-            if side == 0:
-                yield Paired(baseline=record, candidate=partner)
-            else:
-                yield Paired(baseline=partner, candidate=record)
-    yield from (Paired(baseline=exchange, candidate=None) for exchange in waiting[0].values())
-    yield from (Paired(baseline=None, candidate=exchange) for exchange in waiting[1].values())
+            waiting[side][numbered] = record
+            held += _size(record)
+            if held > MAX_WAITING_BYTES:
+                raise ShadowError(
+                    "the two captures are too far out of step to be joined in memory",
+                    "sort both by id, or cut them into parts with the same ids",
+                )
+    yield from (_paired(record, None) for record in waiting[0].values())
+    yield from (_paired(None, record) for record in waiting[1].values())
 
 
-def _key(exchange: Exchange, join: Join) -> str | bytes:
-    if join == "id":
-        return exchange.id
-    request = exchange.request
+def _paired(
+    baseline: Exchange | Unsupported | None, candidate: Exchange | Unsupported | None
+) -> Paired | Unsupported:
+    if isinstance(baseline, Unsupported):
+        return baseline
+    if isinstance(candidate, Unsupported):
+        return candidate
+    return Paired(baseline=baseline, candidate=candidate)
+
+
+def _key(record: Exchange | Unsupported, join: Join) -> str | bytes:
+    if join == "id" or isinstance(record, Unsupported):
+        return record.id
+    request = record.request
     head = f"{request.method} {request.target}\n".encode("latin-1", "replace")
     return hashlib.blake2b(head + request.body, digest_size=16).digest()
 
 
-def _size(exchange: Exchange) -> int:
-    response = exchange.response
-    return 1024 + len(exchange.request.body) + (len(response.body) if response else 0)
+def _size(record: Exchange | Unsupported) -> int:
+    if isinstance(record, Unsupported):
+        return 1024
+    response = record.response
+    return 1024 + len(record.request.body) + (len(response.body) if response else 0)

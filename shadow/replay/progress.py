@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,8 +23,17 @@ from shadow.model import Outcome
 from shadow.results.tally import Tally
 
 
+def tell(line: str) -> None:
+    """Print one line on stderr, whatever `quiet` says, above the bar where there is one."""
+    text = "".join(c if c.isprintable() else " " for c in line)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nowhere is left to say so
+            sys.stderr.write(f"shadow: {text}\n")
+            sys.stderr.flush()
+
+
 class Progress:
-    """Shows how far a run has got, and lines for the operator above it."""
+    """Shows how far a run has got."""
 
     def __init__(self, total: int | None, *, shown: bool) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -56,14 +65,6 @@ class Progress:
     ) -> None:
         if self._bar:
             self._bar.stop()
-
-    def tell(self, line: str) -> None:
-        """Print one line on stderr, whatever `quiet` says: something went wrong."""
-        text = "".join(c if c.isprintable() else " " for c in line)
-        if self._bar:
-            self._console.print(escape(text))
-        else:
-            sys.stderr.write(f"shadow: {text}\n")
 
     def show(self, tally: Tally) -> None:
         """Show what has been kept so far."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -15,11 +14,12 @@ from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.model import Observation, Request
 from shadow.replay.conduct import Judged, conduct
-from shadow.replay.delivery import Output
+from shadow.replay.delivery import Output, print_data
 from shadow.replay.dry_run import DryRun
 from shadow.replay.engine import Control, Engine, Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayPlan
+from shadow.replay.progress import tell
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
 from shadow.sending.rewrite import render
@@ -51,10 +51,11 @@ def replay(plan: ReplayPlan, output: Output) -> int:
     Raises UnfinishedError where a target is unreachable.
     """
     if plan.dry_run:
-        sys.stdout.write(DryRun(plan).run())
+        print_data(DryRun(plan).run())
         return 0
     records = read(plan.captures)
-    check_reachable(plan)
+    targets = {"--go": plan.baseline, "--rust": plan.candidate, "--secondary": plan.secondary}
+    check_reachable(targets, plan.limits)
     noise = plan.noise.profile or NoiseProfile()
     plan = msgspec.structs.replace(plan, noise=msgspec.structs.replace(plan.noise, profile=noise))
 
@@ -110,14 +111,17 @@ def event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def check_reachable(plan: ReplayPlan) -> None:
-    """Notice a dead target before the first request. Raises UnfinishedError naming it."""
-    for target in (plan.baseline, plan.candidate, plan.secondary):
-        failure = asyncio.run(probe(target, plan.limits)) if target is not None else None
+def check_reachable(targets: Mapping[str, Target | None], limits: Limits) -> None:
+    """Notice a dead target before the first request. Raises UnfinishedError naming it.
+
+    `targets` goes by the option that says where each is.
+    """
+    for option, target in targets.items():
+        failure = asyncio.run(probe(target, limits)) if target is not None else None
         if target is not None and failure is not None:
             raise UnfinishedError(
                 f"{target.name} does not answer at {target.url}: {failure.kind}: {failure.detail}",
-                f"start it, or point --{target.name} at where it listens",
+                f"start it, or point {option} at where it listens",
             )
 
 
@@ -132,6 +136,7 @@ def _interruptible(engine: Engine) -> Iterator[asyncio.Event]:
         engine.stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        tell("ending when what is in flight has ended; interrupt again to end at once")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
