@@ -216,16 +216,22 @@ def test_a_replay_that_judged_nothing_is_no_measurement(tmp_path: Path) -> None:
 def test_compare_beside_deepdiff(said: list[str]) -> None:
     figures = compare.measured(TINY, said.append)
     assert whole(figures)
+    assert not any(each.wrong for each in figures)
     assert len(figures) == 6 + 2 + 2
     assert all(each.note for each in figures if "list of 40" in each.what and each.other)
 
 
-def test_a_pair_that_is_judged_wrongly_is_no_measurement() -> None:
+def test_a_pair_that_is_judged_wrongly_reaches_nothing() -> None:
     case = compare.Case(
-        name="wrong", baseline=b"{}", candidate=b"[]", outcome=Outcome.MATCH, bound=None
+        name="wrong",
+        baseline=b"{}",
+        candidate=b"[]",
+        outcome=Outcome.MATCH,
+        bound=Bound(on="value", most=1000),
     )
-    with pytest.raises(measure.FailedError, match="judged divergent, not match"):
-        case.contender()
+    found = compare.beside_deepdiff(TINY, case, case.name)
+    assert found.wrong == "wrong: judged divergent, not match"
+    assert found.reached is False
 
 
 @needs_nginx
