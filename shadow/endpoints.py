@@ -92,7 +92,7 @@ class Endpoints:
         # The template with more literal text is the more specific one.
         parsed = [Template(text) for text in templates]
         self._templates = sorted(parsed, key=lambda template: -template.literals)
-        self._named = lru_cache(maxsize=65_536)(self._name)
+        self._named = lru_cache(maxsize=4_096)(self._name)
 
     def name(self, method: str, target: str) -> str:
         """The endpoint of a request: `GET /v1/items/{id}`."""

@@ -89,19 +89,24 @@ def places_to_settle(
     classes: Mapping[str, DivergenceClass],
     noise: NoiseProfile | None,
 ) -> set[str]:
-    """Signatures of the findings whose verdict the end of the run may change."""
+    """Signatures of the findings whose verdict the end of the run may change.
+
+    What was called noise stays noise as more noise is seen, unless a token proved constant.
+    """
     return {
         finding.signature
         for finding in findings
-        if finding.verdict in ("divergent", "noise")
-        and (
-            finding.signature in classes
-            or (
-                noise is not None
-                and noise.is_noisy(finding.endpoint, finding.where, finding.path_pattern)
-            )
-        )
+        if finding.signature in classes or _may_change(finding, noise)
     }
+
+
+def _may_change(finding: Finding, noise: NoiseProfile | None) -> bool:
+    if noise is None:
+        return False
+    place = finding.endpoint, finding.where, finding.path_pattern
+    if finding.verdict == "noise":
+        return noise.repeats(*place)
+    return finding.verdict == "divergent" and noise.is_noisy(*place)
 
 
 def settle(

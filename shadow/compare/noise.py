@@ -206,11 +206,15 @@ class NoiseProfile:
 
     def is_constant(self, endpoint: str, divergence: Divergence) -> bool:
         """A place where the baseline's tokens never repeat and the candidate's mostly do."""
-        place = self._place(endpoint, divergence)
-        if place is None or divergence.candidate is None:
+        if not self.repeats(endpoint, divergence.where, divergence.path_pattern):
             return False
         is_json = divergence.where == "body" and divergence.path.startswith("$")
-        if not value_of(divergence.candidate, is_json=is_json).is_token:
+        return value_of(divergence.candidate, is_json=is_json).is_token
+
+    def repeats(self, endpoint: str, where: str, path_pattern: str) -> bool:
+        """Whether the candidate's values at a place mostly repeat, and the baseline's never do."""
+        place = self._known(endpoint, f"{where} {path_pattern}")
+        if place is None:
             return False
         ours, theirs = place.baseline, place.candidate
         fresh = ours.seen == ours.distinct

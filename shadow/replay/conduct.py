@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -19,7 +20,6 @@ from shadow.replay.delivery import Output, check_outputs, deliver
 from shadow.replay.ledger import Ledger
 from shadow.replay.progress import Progress, tell
 from shadow.reports.show import readable_path
-from shadow.results.record import Record
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
@@ -29,6 +29,7 @@ INTERRUPTED: Final = 130
 INCONCLUSIVE: Final = 3
 UNFINISHED: Final = UnfinishedError.exit_code
 SIGNATURES_AT_ONCE: Final = 200
+RECORDS_AT_ONCE: Final = 20_000
 
 Work = Callable[[Ledger], None]
 """Does the run. Raises KeyboardInterrupt when stopped, UnfinishedError when it cannot go on."""
@@ -165,20 +166,16 @@ def _settle(store: Store, run_id: str, ledger: Ledger, judged: Judged, events: E
     """Revise what is known only now: in the store, and an event for each revision."""
     classes = ledger.corpus.classes()
     signatures = sorted(places_to_settle(ledger.tally.findings, classes, judged.noise))
-    seen: set[int] = set()
     for start in range(0, len(signatures), SIGNATURES_AT_ONCE):
         batch = signatures[start : start + SIGNATURES_AT_ONCE]
-        records = [
-            record for record in store.records(run_id, signatures=batch) if record.seq not in seen
-        ]
-        seen.update(record.seq for record in records)
-        revisions = list(settle(records, ledger.raw, classes, judged.noise, judged.policy))
-        if not revisions:
-            continue
-        store.revise(run_id, revisions)
-        by_seq: dict[int, Record] = {record.seq: record for record in records}
-        for revision in revisions:
-            events.revised(by_seq[revision.seq], revision)
+        kept = store.records(run_id, signatures=batch)
+        while records := list(itertools.islice(kept, RECORDS_AT_ONCE)):
+            revisions = list(settle(records, ledger.raw, classes, judged.noise, judged.policy))
+            if revisions:
+                store.revise(run_id, revisions)
+            by_seq = {record.seq: record for record in records}
+            for revision in revisions:
+                events.revised(by_seq[revision.seq], revision)
 
 
 def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[str]:

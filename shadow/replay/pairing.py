@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import deque
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Final
@@ -15,7 +15,7 @@ from shadow.errors import ShadowError
 from shadow.model import Exchange
 from shadow.replay.options import Join
 
-Key = tuple[str | bytes, int]
+_Queues = dict[str | bytes, deque[Exchange | Unsupported]]
 MAX_WAITING_BYTES: Final = 2 << 30
 """Bytes of exchanges that may wait for their partner."""
 
@@ -36,8 +36,8 @@ def pair(
     an unsupported record, that record is yielded. Raises ShadowError when too much would have
     to be held.
     """
-    waiting: tuple[dict[Key, Exchange | Unsupported], ...] = ({}, {})
-    seen: tuple[Counter[str | bytes], ...] = (Counter(), Counter())
+    # One queue a key, on the side that is ahead: first in, first out pairs n-th with n-th.
+    waiting: tuple[_Queues, _Queues] = ({}, {})
     held = 0
     for records in zip_longest(baseline, candidate):
         for side, record in enumerate(records):
@@ -47,22 +47,31 @@ def pair(
                 yield record
                 continue
             key = _key(record, join)
-            numbered = (key, seen[side][key])
-            seen[side][key] += 1
-            partner = waiting[1 - side].pop(numbered, None)
+            partner = _take(waiting[1 - side], key)
             if partner is not None:
                 held -= _size(partner)
                 yield _paired(record, partner) if side == 0 else _paired(partner, record)
                 continue
-            waiting[side][numbered] = record
+            waiting[side].setdefault(key, deque()).append(record)
             held += _size(record)
             if held > MAX_WAITING_BYTES:
                 raise ShadowError(
                     "the two captures are too far out of step to be joined in memory",
                     "sort both by id, or cut them into parts with the same ids",
                 )
-    yield from (_paired(record, None) for record in waiting[0].values())
-    yield from (_paired(None, record) for record in waiting[1].values())
+    yield from (_paired(record, None) for queue in waiting[0].values() for record in queue)
+    yield from (_paired(None, record) for queue in waiting[1].values() for record in queue)
+
+
+def _take(queues: _Queues, key: str | bytes) -> Exchange | Unsupported | None:
+    """The first that waits under a key, or None."""
+    queue = queues.get(key)
+    if queue is None:
+        return None
+    first = queue.popleft()
+    if not queue:
+        del queues[key]
+    return first
 
 
 def _paired(

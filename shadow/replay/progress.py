@@ -10,7 +10,6 @@ from typing import Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -43,7 +42,7 @@ class Progress:
         if shown and self._console.is_terminal:
             self._bar = Bar(
                 SpinnerColumn(),
-                MofNCompleteColumn(),
+                TextColumn("{task.completed:,.0f} exchanges"),
                 BarColumn(bar_width=30),
                 TextColumn("{task.description}"),
                 TimeElapsedColumn(),

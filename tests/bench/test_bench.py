@@ -30,6 +30,7 @@ TINY = measure.Sizes(
     memory=(200, 400),
     memory_bound_at=400,
     diffed=200,
+    reported=200,
 )
 BUILD = Path(__file__).parents[2] / "services" / "build.sh"
 
@@ -248,10 +249,22 @@ def test_what_needs_no_service(area: command.Area, said: list[str]) -> None:
 
 
 @needs_nginx
+@pytest.mark.e2e
 def test_profile(tmp_path: Path) -> None:
+    subprocess.run([BUILD], check=True)
     path = tmp_path / "profile.txt"
     assert profiled.write(TINY, path) == ""
-    assert "tottime" in path.read_text("utf-8")
+    assert path.read_text("utf-8").count("By own time") == 2
+
+
+def test_a_profile_is_told_by_exchange() -> None:
+    spent: dict[profiled.Place, profiled.Spent] = {
+        ("/a/shadow/judge.py", 7, "judge"): (10, 10, 0.001, 0.004, {}),
+        ("~", 0, "<built-in compile>"): (1, 1, 0.002, 0.002, {}),
+    }
+    own, in_all = profiled.told(spent, 10, "nginx").split("By time in all")
+    assert own.index("compile") < own.index("    1.00   100.00   400.00  shadow/judge.py:7 judge")
+    assert "compile" not in in_all  # it is not called for every exchange
 
 
 def test_everything_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
