@@ -58,11 +58,13 @@ def main() -> int:
             say(f"{name}: {error}", markup=False)
             code = 1
     console.print(table(figures, "Median (lowest to highest); ratios from this run"))
-    console.print(f"JSON: {write(figures, sizes)}")
+    console.print(f"JSON: {os.path.relpath(write(figures, sizes))}")
     if given.profile:
         path = RESULTS / "profile.txt"
         why_not = profiled.write(sizes, path)
-        console.print(f"profile: left out: {why_not}" if why_not else f"profile: {path}")
+        console.print(
+            f"profile: left out: {why_not}" if why_not else f"profile: {os.path.relpath(path)}"
+        )
     return code
 
 

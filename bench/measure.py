@@ -25,12 +25,12 @@ class Sizes:
     """How much is measured."""
 
     rounds: int = 5
-    replayed: int = 20_000
+    replayed: int = 15_000
     """Exchanges of one replay against nginx."""
-    replayed_on_pair: int = 3_000
-    plainly: int = 400
+    replayed_on_pair: int = 2_000
+    plainly: int = 300
     """Exchanges of one replay by the plain program, which is far slower."""
-    wrk_s: int = 2
+    wrk_s: int = 1
     bodies: tuple[int, ...] = (1_500, 20_000, 500_000)
     lists: tuple[int, ...] = (100, 1_000, 5_000)
     longest_for_deepdiff: int = 300
@@ -38,8 +38,10 @@ class Sizes:
     memory: tuple[int, ...] = (10_000, 100_000)
     memory_bound_at: int = 1_000_000
     """Exchanges at which the peak must be that of the smallest run."""
-    diffed: int = 20_000
+    diffed: int = 10_000
     """Pairs of one `shadow diff`."""
+    reported: int = 20_000
+    """Exchanges of the run that is reported."""
     not_pinned: bool = False
     """Also replay without tying anything to a core."""
 
@@ -53,6 +55,7 @@ FULL = Sizes(
     longest_for_deepdiff=1_000,
     memory=(10_000, 100_000, 1_000_000),
     diffed=50_000,
+    reported=1_000_000,
     not_pinned=True,
 )
 

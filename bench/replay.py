@@ -62,12 +62,19 @@ def measured(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
     else:
         with nginx(sizes) as (pair, server):
             found += on_nginx(sizes, pair, server, say)
-    if services.GO.exists() and services.RUST.exists():
+    why_not = pair_missing()
+    if why_not:
+        say(f"replay against the demo pair: left out: {why_not}")
+    else:
         with demo(sizes) as pair:
             found += on_demo(sizes, pair)
-    else:
-        say("replay against the demo pair: left out: the services are not built: make services")
     return found
+
+
+def pair_missing() -> str:
+    """Why the demo pair cannot be started, or empty."""
+    built = services.GO.exists() and services.RUST.exists()
+    return "" if built else "the services are not built: make services"
 
 
 @contextmanager
@@ -208,7 +215,7 @@ def on_demo(sizes: measure.Sizes, pair: Pair) -> list[Figure]:
             shadow=samples[0],
             against=PLAINLY,
             other=samples[1],
-            note="both services share the other core, and bound it",
+            note="both services share the other core",
         ),
         per_cpu("replay, demo pair: exchanges by CPU", rates),
     ]

@@ -13,6 +13,8 @@ from bench.figures import Bound, Figure
 
 WORKERS = Bound(on="ratio", least=1.7)
 REPORT = Bound(on="value", most=3.0)
+BOUND_AT = 1_000_000
+"""Exchanges of a run whose report has a bound."""
 HELP = Bound(on="value", most=0.15)
 
 
@@ -73,8 +75,8 @@ def run_diff(store: Path, captures: tuple[Path, Path], more: list[str]) -> dict[
 
 
 def report(sizes: measure.Sizes, _: Callable[[str], None]) -> list[Figure]:
-    """Time to show a run again, from a store as large as the largest replay of `memory`."""
-    count = max(sizes.memory)
+    """Time to show a run again."""
+    count = sizes.reported
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = folder / "store.sqlite"
@@ -85,7 +87,7 @@ def report(sizes: measure.Sizes, _: Callable[[str], None]) -> list[Figure]:
             lambda: measure.shadow(*shown, "terminal").wall_s,
             lambda: measure.shadow(*shown, "json").wall_s,
         )
-    bound = REPORT if count >= sizes.memory_bound_at else None
+    bound = REPORT if count >= BOUND_AT else None
     return [
         Figure(
             area="report",

@@ -17,7 +17,8 @@ from shadow.errors import ConfigError
 _VARIABLE: Final = re.compile(
     r"[0-9]+"  # a number
     r"|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a uuid
-    r"|(?=[0-9a-zA-Z_-]*[0-9])[0-9a-zA-Z]{16,}"  # a long token with a digit: hex, ULID, Mongo id
+    r"|(?=[^0-9]*[0-9])[0-9a-zA-Z_-]{16,}={0,2}"  # a long token with a digit: hex, ULID, nanoid
+    r"|[-+]?[0-9]+(?:[.,][-+]?[0-9]+)*"  # signed and decimal numbers, coordinates
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"  # a date
     r"|(?=.*[0-9])[0-9a-zA-Z]+(?:[-_.:][0-9a-zA-Z]+)*[-_][0-9]+"  # sku-17, user_42
     r"|[a-zA-Z]+[-_](?=[0-9a-f]*[0-9])[0-9a-f]{6,}"  # usr_9f8e7d

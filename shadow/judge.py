@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -97,15 +98,39 @@ def judge(
         verdict_on(difference, cls, endpoint, policy, noise, clock_gap_s)
         for difference, cls in zip(loud, classes, strict=True)
     )
+    if noise is not None:
+        noise.judged(endpoint)
+        divergences = without_item_floods(divergences, endpoint, noise)
     outcome = outcome_of(divergences, differs=bool(differences))
-    if outcome != Outcome.DIVERGENT and (is_cut(baseline) or is_cut(candidate)):
+    cut = is_cut(baseline) or is_cut(candidate)
+    if outcome != Outcome.DIVERGENT and cut:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated", hollow=hollow)
     return Judgement(
         outcome=outcome,
         divergences=divergences,
         spellings=spellings,
         hollow=hollow,
+        cut=cut,
         clock_gap_s=clock_gap_s,
+    )
+
+
+def without_item_floods(
+    divergences: tuple[Divergence, ...], endpoint: str, noise: NoiseProfile
+) -> tuple[Divergence, ...]:
+    """Items that a list lacks or has too much are noise only in the number two baselines show."""
+    counts: Counter[tuple[str, str]] = Counter(
+        (each.path_pattern, each.kind)
+        for each in divergences
+        if each.verdict == "noise" and each.kind in ("missing", "extra")
+    )
+    return tuple(
+        excused(each, Excuse())
+        if each.verdict == "noise"
+        and each.path_pattern.endswith("[*]")
+        and counts[each.path_pattern, each.kind] > noise.most_items(endpoint, each)
+        else each
+        for each in divergences
     )
 
 

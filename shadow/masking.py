@@ -65,6 +65,8 @@ _HINTS: Final = (
     "assertion",
     "signature",
 )
+_COOKIE_VALUE: Final = re.compile(r"set-cookie/[^/]*")
+"""The place of a cookie's value; its attributes stand one step below."""
 _MARK: Final = re.compile(r"\[masked:[0-9a-f]{4}\]")
 _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*", re.ASCII)
 _BEARER: Final = re.compile(
@@ -297,6 +299,8 @@ class Masker:
             return None
         if self._withhold:
             return WITHHELD
+        if _COOKIE_VALUE.fullmatch(divergence.path) and ";" not in value:
+            return self.mark(value)  # the value alone, which may hold `=` itself
         if divergence.where == "header":
             return cut(self.mask_header(divergence.path, readable(value[:_SCAN_CHARACTERS])))
         return cut(self.mask_json_value(path_names(divergence.path), value[:_SCAN_CHARACTERS]))

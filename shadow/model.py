@@ -169,6 +169,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spellings: tuple[str, ...] = ()
     """Header spelling classes seen (name case, order, framing): tallied, not logged."""
     hollow: bool = False
+    cut: bool = False
+    """A body was cut short on either side."""
     clock_gap_s: float = 0.0
     """How much later the candidate answered than the baseline, in seconds."""
 

@@ -13,12 +13,13 @@ import msgspec
 from shadow.compare.classes import OVER
 from shadow.compare.classes.base import DivergenceClass
 from shadow.compare.json_text import NotJsonError, read
-from shadow.compare.noise import NoiseProfile
+from shadow.compare.noise import NoiseProfile, is_rated
 from shadow.compare.paths import Path
 from shadow.compare.rules import parse_pattern
+from shadow.errors import ConfigError
 from shadow.judge import Excuse, Policy, excuse_for, excused, outcome_of
 from shadow.masking import WITHHELD
-from shadow.model import Divergence
+from shadow.model import Divergence, Outcome
 from shadow.results.finding import Finding
 from shadow.results.record import Change, Record, Revision
 
@@ -31,6 +32,8 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
 
     divergences: tuple[Divergence, ...]
     clock_gap_s: float = 0.0
+    cut: bool = False
+    """A body was cut short: what it holds beyond is not known to be equal."""
 
 
 class Corpus:
@@ -105,7 +108,7 @@ def _may_change(finding: Finding, noise: NoiseProfile | None) -> bool:
         return False
     place = finding.endpoint, finding.where, finding.path_pattern
     if finding.verdict == "noise":
-        return noise.repeats(*place)
+        return noise.repeats(*place) or noise.is_excessive(*place)
     return finding.verdict == "divergent" and noise.is_noisy(*place)
 
 
@@ -140,8 +143,8 @@ def settle(
             for position, (known, after) in enumerate(zip(before, settled, strict=True))
             if known != after
         )
-        if changes:
-            outcome = outcome_of(settled, differs=True)
+        outcome = outcome_of(settled, differs=True)
+        if changes and not (seen.cut and outcome != Outcome.DIVERGENT):
             yield Revision(seq=record.seq, outcome=outcome, changes=changes)
 
 
@@ -172,7 +175,14 @@ def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to kno
         known = msgspec.structs.replace(known, class_id=late.id)
         value = msgspec.structs.replace(value, class_id=late.id)
     excuse = excuse_for(value, endpoint, policy, noise, path=_path(value), clock_gap_s=clock_gap_s)
-    if excuse.verdict == "noise" and noise is not None and noise.is_constant(endpoint, value):
+    if (
+        excuse.verdict == "noise"
+        and noise is not None
+        and (
+            noise.is_constant(endpoint, value)
+            or (is_rated(value) and noise.is_excessive(endpoint, value.where, value.path_pattern))
+        )
+    ):
         excuse = Excuse()
     return excused(known, excuse)
 
@@ -188,4 +198,7 @@ def _illegible(divergence: Divergence) -> bool:
 def _path(divergence: Divergence) -> Path | None:
     if not divergence.path.startswith("$"):
         return None
-    return tuple(value for _, value in parse_pattern(divergence.path).steps)
+    try:
+        return tuple(value for _, value in parse_pattern(divergence.path).steps)
+    except ConfigError:
+        return None  # it was cut or masked, and no rule can mean it any more

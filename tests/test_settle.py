@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from shadow.compare.accept import AcceptRule, Responsibility
+from shadow.compare.classes import CLASSES
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, learn
 from shadow.masking import Masker
@@ -119,3 +120,21 @@ def test_a_class_found_late_can_be_accepted() -> None:
     assert [(c.verdict, c.rule, c.wrong_side) for c in changes] == [
         ("accepted", "accept:x", "baseline")
     ] * 2
+
+
+def test_a_path_that_was_cut_is_settled_without_its_rules() -> None:
+    key = "k" * 1_200
+    tokens = [f'{{"{key}":"{n}f8e7d6c5b4a3021"}}' for n in (1, 2)]
+    early = record(0, tokens[0], tokens[1])
+    classes = {early.divergences[0].signature: CLASSES["enum-int-vs-name"]}
+    (revision,) = settle([early], {}, classes, None, Policy())
+    assert revision.changes[0].class_id == "enum-int-vs-name"
+
+
+def test_a_body_cut_short_is_not_settled_as_equal() -> None:
+    noise = NoiseProfile()
+    first, second = (f'{{"at":"2026-11-22T10:00:0{n}Z"}}' for n in (1, 2))
+    early = record(0, first, second)
+    learn(ENDPOINT, answer(first), answer(second), noise, Policy())
+    raw = {0: Raw(divergences=early.divergences, cut=True)}
+    assert list(settle([early], raw, {}, noise, Policy())) == []

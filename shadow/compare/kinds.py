@@ -20,6 +20,9 @@ _HTTP_DATE: Final = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} "
     r"[0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
 )
+_TOLD: Final = re.compile(r"([0-9]{1,15}) bytes, sha256 [0-9a-f]{16}")
+"""How a binary body is told where its value would stand."""
+_NIL_UUIDS: Final = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
 _HEX: Final = re.compile(r"(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}")
 _TOKEN: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/_.=-]{16,}")
@@ -58,7 +61,8 @@ def value_of(text: str | None, *, is_json: bool) -> Value:  # noqa: PLR0911 - on
     if text is None:
         return ABSENT
     if not is_json:
-        return _string(text, "text")
+        told = _TOLD.match(text)
+        return Value(kind="text:binary", size=int(told[1])) if told else _string(text, "text")
     if text.startswith('"'):
         try:
             return _string(json.loads(text), "string")
@@ -74,6 +78,8 @@ def value_of(text: str | None, *, is_json: bool) -> Value:  # noqa: PLR0911 - on
 def _string(text: str, of: str) -> Value:  # noqa: PLR0911 - one a kind
     if not text or len(text) > _LONGEST:
         return Value(kind=f"{of}:{'long' if text else 'empty'}", size=len(text))
+    if text.lower() in _NIL_UUIDS:
+        return Value(kind=f"{of}:nil", size=len(text))
     if _UUID.fullmatch(text.lower()):
         case = "lower" if text == text.lower() else "upper"
         return Value(kind=f"{of}:uuid-{case}", size=len(text))
@@ -120,4 +126,5 @@ def _number(text: str, of: str) -> Value:
         for name, scale in _EPOCHS:
             if _EPOCH_YEARS[0] <= number / scale < _EPOCH_YEARS[1]:
                 return Value(kind=f"{of}:{name}", size=len(text), number=number / scale)
-    return Value(kind=f"{of}:number", size=len(text), number=number)
+    kind = "integer" if text.removeprefix("-").isdigit() else "number"
+    return Value(kind=f"{of}:{kind}", size=len(text), number=number)

@@ -8,6 +8,8 @@ the baseline's value than the baseline was seen to be from itself, with a margin
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -40,6 +42,7 @@ class KindSeen(msgspec.Struct, kw_only=True):
     """Largest distance of two baselines' values, in the value's unit or seconds."""
     relative_gap: float = 0.0
     """The same as a share of the larger one."""
+    lowest: float = 0.0
     highest: float = 0.0
     rises: int = 0
     falls: int = 0
@@ -51,7 +54,9 @@ class KindSeen(msgspec.Struct, kw_only=True):
         self.longest = max(self.longest, value.size)
         self.count += 1
         if value.number is not None:
-            self.highest = max(self.highest, value.number)
+            first = self.last is None
+            self.lowest = value.number if first else min(self.lowest, value.number)
+            self.highest = value.number if first else max(self.highest, value.number)
             if self.last is not None and value.number != self.last:
                 self.rises += value.number > self.last
                 self.falls += value.number < self.last
@@ -78,6 +83,7 @@ class KindSeen(msgspec.Struct, kw_only=True):
         self.count += other.count
         self.gap = max(self.gap, other.gap)
         self.relative_gap = max(self.relative_gap, other.relative_gap)
+        self.lowest = min(self.lowest, other.lowest)
         self.highest = max(self.highest, other.highest)
         self.rises += other.rises
         self.falls += other.falls
@@ -105,6 +111,10 @@ class Place(msgspec.Struct, kw_only=True):
 
     differed: int = 0
     """Baseline pairs that differed here."""
+    most_items: int = 0
+    """List items gone or new here in one pair, at most."""
+    excused: int = 0
+    """Exchanges of this run whose presence or status here was called noise."""
     order: bool = False
     """A list whose order the baseline does not keep."""
     kinds: dict[str, KindSeen] = {}
@@ -120,6 +130,8 @@ class Endpoint(msgspec.Struct, kw_only=True):
 
     pairs: int = 0
     """Baseline pairs compared; a place that never differed in them is not noisy."""
+    judged: int = 0
+    """Exchanges of this run."""
     places: dict[str, Place] = {}
     """By `where path_pattern`."""
 
@@ -135,7 +147,8 @@ class NoiseProfile:
         """The profile as a file that a person can review."""
         for endpoint in self.endpoints.values():
             for place in endpoint.places.values():
-                place.candidate = Repeats()
+                place.candidate, place.excused = Repeats(), 0
+            endpoint.judged = 0
         encoded = msgspec.json.encode(_File(endpoints=self.endpoints), order="sorted")
         return msgspec.json.format(encoded, indent=2) + b"\n"
 
@@ -149,8 +162,9 @@ class NoiseProfile:
         known = self.endpoints.setdefault(endpoint, Endpoint())
         known.pairs += 1
         seen: set[str] = set()
+        items: Counter[str] = Counter()
         for difference in differences:
-            if difference.kind in ("spelling", "over_budget", "undecodable"):
+            if difference.kind == "spelling" or _is_unfit(difference):
                 continue
             name = place_name(difference)
             if name not in known.places and len(known.places) >= MAX_PLACES:
@@ -158,6 +172,9 @@ class NoiseProfile:
             place = known.places.setdefault(name, Place())
             place.differed += name not in seen
             seen.add(name)
+            if _is_item(difference):
+                items[name] += 1
+                place.most_items = max(place.most_items, items[name])
             _learn(place, difference)
             for text in (difference.baseline, difference.candidate):
                 if text is not None:
@@ -172,7 +189,7 @@ class NoiseProfile:
         baseline tells yesterday's time.
         """
         place = self._place(endpoint, divergence)
-        if place is None or divergence.where == "transport":
+        if place is None or divergence.where == "transport" or _is_unfit(divergence):
             return None
         if divergence.kind == "reordered":
             return "noise:order" if place.order else None
@@ -183,13 +200,47 @@ class NoiseProfile:
         baseline = value_of(divergence.baseline, is_json=is_json)
         candidate = value_of(divergence.candidate, is_json=is_json)
         seen = place.kinds.get(candidate.kind)
+        if not self._is_own(endpoint) and not candidate.is_token:
+            return None
         if seen is None or not _near(seen, baseline, candidate, clock_gap_s):
             return None
         return f"noise:{candidate.kind}"
 
+    def _is_own(self, endpoint: str) -> bool:
+        """Whether the endpoint itself was asked twice."""
+        known = self.endpoints.get(endpoint)
+        return known is not None and known.pairs > 0
+
+    def judged(self, endpoint: str) -> None:
+        """Count an exchange that is judged by this profile."""
+        if endpoint in self.endpoints:
+            self.endpoints[endpoint].judged += 1
+
+    def most_items(self, endpoint: str, divergence: Divergence) -> int:
+        """How many items of a list were gone or new, at most, between two baselines."""
+        place = self._place(endpoint, divergence)
+        return place.most_items if place else 0
+
+    def is_excessive(self, endpoint: str, where: str, path_pattern: str) -> bool:
+        """A presence or a status that differs much more often than between two baselines.
+
+        Four standard deviations (and three exchanges) above the baselines' own rate, which is
+        taken with two successes and two failures added (Agresti and Coull 1998).
+        """
+        known, place = (
+            self.endpoints.get(endpoint),
+            self._known(endpoint, f"{where} {path_pattern}"),
+        )
+        if known is None or place is None or not place.excused:
+            return False
+        expected = known.judged * (place.differed + 2) / (known.pairs + 4)
+        return place.excused > expected + 4 * math.sqrt(expected + 1) + 3
+
     def observe(self, endpoint: str, divergence: Divergence) -> None:
         """Remember a candidate's value that was called noise: it may turn out a constant."""
         place = self._place(endpoint, divergence)
+        if place is not None and is_rated(divergence):
+            place.excused += 1
         if place is not None and divergence.candidate is not None:
             name = place_name(divergence)
             self._remember(endpoint, name, "candidate", divergence.candidate, place.candidate)
@@ -229,16 +280,23 @@ class NoiseProfile:
         known = self.endpoints.get(endpoint)
         if known is None:
             return ()
-        return tuple(name.partition(" ")[2] for name, place in known.places.items() if place.order)
+        return tuple(
+            name.removeprefix("body ")
+            for name, place in known.places.items()
+            if place.order and name.startswith("body $")
+        )
 
     def merge(self, other: NoiseProfile) -> None:
         """Add what another part of the run learned."""
         for name, theirs in other.endpoints.items():
             mine = self.endpoints.setdefault(name, Endpoint())
             mine.pairs += theirs.pairs
+            mine.judged += theirs.judged
             for where, place in theirs.places.items():
                 known = mine.places.setdefault(where, Place())
                 known.differed += place.differed
+                known.excused += place.excused
+                known.most_items = max(known.most_items, place.most_items)
                 known.order = known.order or place.order
                 for kind, seen in place.kinds.items():
                     known.kinds.setdefault(kind, KindSeen()).merge(seen)
@@ -268,6 +326,26 @@ class NoiseProfile:
 class _File(msgspec.Struct, kw_only=True):
     v: Literal[1] = 1
     endpoints: dict[str, Endpoint]
+
+
+def _is_item(divergence: Divergence) -> bool:
+    """An item of a list that one side lacks."""
+    return divergence.kind in ("missing", "extra") and divergence.path_pattern.endswith("[*]")
+
+
+def is_rated(divergence: Divergence) -> bool:
+    """What is or is not there, now and then: how often it differs says whether it is noise."""
+    if divergence.where == "status":
+        return True
+    return divergence.kind in ("missing", "extra") and not _is_item(divergence)
+
+
+def _is_unfit(divergence: Divergence) -> bool:
+    """A difference that no noise explains: unread bodies, and whole bodies of other kinds."""
+    if divergence.kind in ("undecodable", "over_budget"):
+        return True
+    whole = divergence.where == "body" and not divergence.path
+    return whole and divergence.kind != "value_changed"
 
 
 def place_name(divergence: Divergence) -> str:
@@ -304,11 +382,12 @@ def _near(seen: KindSeen, baseline: Value, candidate: Value, clock_gap_s: float)
             candidate.size <= seen.longest * TEXT_MARGIN
         )
     if baseline.number is None or baseline.kind != candidate.kind:
-        return candidate.number <= seen.highest * NUMBER_MARGIN
+        spread = seen.highest - seen.lowest
+        return seen.lowest - spread <= candidate.number <= seen.highest + spread
     gap, relative = _gaps(baseline.number, candidate.number)
     if candidate.is_time:
         shifted = abs(candidate.number - baseline.number - clock_gap_s)
         return min(gap, shifted) <= max(seen.gap * TIME_MARGIN, TIME_FLOOR_S)
     if seen.counts_up:
-        return 0 <= candidate.number <= seen.highest * NUMBER_MARGIN
+        return 0 < candidate.number <= seen.highest * NUMBER_MARGIN
     return gap <= seen.gap * NUMBER_MARGIN and relative <= seen.relative_gap * NUMBER_MARGIN

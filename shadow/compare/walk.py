@@ -71,6 +71,7 @@ class _Walk:
         self.spelled = "\\" in baseline.text or "\\" in candidate.text
         self.found: list[Difference] = []
         self.nodes = 0
+        self.spellings = 0
         self.deadline = time.perf_counter() + budget.seconds
         self.stack: list[_Work] = [(None, baseline.value, candidate.value, None)]
 
@@ -98,7 +99,15 @@ class _Walk:
             raise _OverBudgetError(f"more than {self.budget.seconds:g} s")
 
     def add(self, difference: Difference) -> None:
-        if len(self.found) >= self.budget.differences:
+        if difference.kind == "spelling":
+            self.spellings += 1
+            if self.spellings <= self.budget.differences:
+                self.found.append(difference)
+            return
+        if (
+            len(self.found) - min(self.spellings, self.budget.differences)
+            >= self.budget.differences
+        ):
             raise _OverBudgetError(f"more than {self.budget.differences} differences")
         self.found.append(difference)
 

@@ -68,7 +68,8 @@ class _Job(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        return len(self.exchange.request.body) + 1024
+        recorded = self.exchange.response
+        return 1024 + 3 * len(self.exchange.request.body) + (len(recorded.body) if recorded else 0)
 
 
 def ceiling(rate: float) -> Throttler:

@@ -10,7 +10,7 @@ from shadow.captures import Broken
 from shadow.errors import CaptureError
 from shadow.events import Events
 from shadow.masking import Masker
-from shadow.model import Divergence, Exchange, Judgement, Observation
+from shadow.model import Exchange, Judgement, Observation
 from shadow.results.record import Record
 from shadow.results.store import Store
 from shadow.results.tally import Tally
@@ -85,7 +85,7 @@ class Ledger:
             baseline=baseline,
             candidate=candidate,
         )
-        self._remember(judgement.divergences, judgement.clock_gap_s)
+        self._remember(judgement)
         self._seq += 1
         self._records.append(record)
         self._batch.add(record)
@@ -93,14 +93,17 @@ class Ledger:
         if len(self._records) >= BATCH or time.monotonic() - self._committed > BATCH_S:
             self.flush()
 
-    def _remember(self, divergences: tuple[Divergence, ...], clock_gap_s: float) -> None:
+    def _remember(self, judgement: Judgement) -> None:
+        divergences = judgement.divergences
         if all(divergence.verdict in ("equivalent", "accepted") for divergence in divergences):
             return
         for divergence in divergences:
             self.corpus.add(divergence)
         size = sum(len(d.baseline or "") + len(d.candidate or "") + 500 for d in divergences)
         if self._raw_bytes + size <= RAW_BYTES:
-            self.raw[self._seq] = Raw(divergences=divergences, clock_gap_s=clock_gap_s)
+            self.raw[self._seq] = Raw(
+                divergences=divergences, clock_gap_s=judgement.clock_gap_s, cut=judgement.cut
+            )
             self._raw_bytes += size
 
     def broken(self, record: Broken) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from shadow.errors import ConfigError
 from shadow.model import Exchange
 
 Job = TypeVar("Job")
+
+
+LONGEST_PAUSE_S: Final = 86_400.0
+"""A time that is further ahead is a broken clock, and is not waited for."""
 
 
 class Pace:
@@ -39,7 +43,8 @@ class Pace:
             if self._first is None:
                 self._first = exchange.ts
             offset = (exchange.ts - self._first).total_seconds() / self._speed
-            self._latest = max(self._latest, offset)
+            if offset - self._latest <= LONGEST_PAUSE_S:
+                self._latest = max(self._latest, offset)
         return self._latest
 
 

@@ -91,7 +91,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             seq=seq,
             exchange_id=cut(exchange.id, _NAME_BYTES),
             session=None if session is None else cut(masker.mask_text(session), _NAME_BYTES),
-            endpoint=cut(endpoint, _NAME_BYTES),
+            endpoint=cut(masker.mask_target(endpoint), _NAME_BYTES),
             method=cut(readable(exchange.request.method), 50),
             target=cut(masker.mask_target(target), _TARGET_BYTES),
             outcome=judgement.outcome,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import unquote
 
 from shadow.endpoints import Template, path_of
 from shadow.errors import ConfigError
@@ -30,6 +31,8 @@ class Safety:
         if request.method in SAFE_METHODS:
             return True
         path = path_of(request.target)
+        if any(unquote(segment) in (".", "..") for segment in path.split("/")):
+            return False  # a proxy may resolve it to another endpoint
         return any(read.matches(request.method, path) for read in self._reads)
 
     def refusal(self, request: Request) -> str:

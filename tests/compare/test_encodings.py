@@ -33,7 +33,7 @@ def test_a_bomb_costs_no_more_than_its_bound(name: str) -> None:
         decode(bomb, [name], 1_000)
 
 
-@pytest.mark.parametrize("name", ["gzip", "deflate", "br"])
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
 def test_a_body_cut_short_is_said_to_be(name: str) -> None:
     body = ENCODERS[name](bytes(range(256)) * 40)
     with pytest.raises(UndecodableError, match="cut short"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from uuid import UUID
@@ -14,6 +15,7 @@ from bench.diffy import KINDS, flagged_by_diffy, flagged_by_shadow
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, learn
 from shadow.model import Answer, Exchange, Headers, Judgement, Outcome, Request, Response
+from shadow.settle import settle_one
 
 ENDPOINT = "GET /x"
 JSON: Headers = (("Content-Type", "application/json"),)
@@ -175,3 +177,64 @@ def test_a_profile_survives_its_file_and_merging(
     parts.merge(taught(*bodies[cut:]))
     assert parts.endpoints[ENDPOINT].pairs == whole.endpoints[ENDPOINT].pairs
     assert parts.endpoints[ENDPOINT].places.keys() == whole.endpoints[ENDPOINT].places.keys()
+
+
+def test_a_header_whose_values_change_places_is_no_list_rule() -> None:
+    headers = [(("Vary", "a"), ("Vary", "b")), (("Vary", "b"), ("Vary", "a"))]
+    profile = NoiseProfile()
+    learn(
+        ENDPOINT,
+        answer("{}", headers=headers[0]),
+        answer("{}", headers=headers[1]),
+        profile,
+        Policy(),
+    )
+    exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
+    sides = [answer("{}", headers=each) for each in headers]
+    judgement = judge(exchange, ENDPOINT, sides[0], sides[1], Policy(), noise=profile)
+    assert [each.verdict for each in judgement.divergences] == ["noise"]
+
+
+def items(count: int) -> str:
+    return json.dumps({"items": [{"n": number} for number in range(count)]})
+
+
+def test_a_list_that_loses_an_item_now_and_then_does_not_excuse_an_empty_one() -> None:
+    profile = taught((items(3), items(2)))
+    assert judged(items(3), items(2), profile).outcome == Outcome.EQUIVALENT
+    assert judged(items(3), items(0), profile).outcome == Outcome.DIVERGENT
+    assert judged(items(3), items(9), profile).outcome == Outcome.DIVERGENT
+
+
+def test_what_go_omits_now_and_then_may_not_be_missing_always() -> None:
+    profile = taught(('{"hint":"cache"}', "{}"), *[('{"hint":"cache"}', '{"hint":"cache"}')] * 50)
+    for _ in range(100):
+        divergence = judged('{"hint":"cache"}', "{}", profile).divergences[0]
+    assert divergence.verdict == "noise"
+    final = settle_one(divergence, ENDPOINT, noise=profile, policy=Policy())
+    assert final.verdict == "divergent"
+
+
+def test_an_integer_that_became_a_float_is_not_noise() -> None:
+    profile = taught(*[(f'{{"n":{n}}}', f'{{"n":{n + 1}}}') for n in range(10, 15)])
+    assert verdict('{"n":12}', '{"n":13}', profile) == "noise"
+    assert verdict('{"n":12}', '{"n":13.0}', profile) == "divergent"
+
+
+def test_a_whole_body_that_cannot_be_read_is_not_noise() -> None:
+    binary: Headers = (("Content-Type", "application/pdf"),)
+
+    def pdf(data: bytes, *more: tuple[str, str]) -> Answer:
+        return Answer(response=Response(status=200, headers=(*binary, *more), body=data))
+
+    profile = NoiseProfile()
+    pages = [b"%PDF\0" + bytes([n]) * 1_000 for n in range(3)]
+    learn(ENDPOINT, pdf(pages[0]), pdf(pages[1]), profile, Policy())
+    exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
+    verdicts = [
+        judge(exchange, ENDPOINT, pdf(pages[0]), other, Policy(), noise=profile)
+        .divergences[-1]
+        .verdict
+        for other in (pdf(pages[2]), pdf(b""), pdf(b"\0"), pdf(b"x", ("Content-Encoding", "gzip")))
+    ]
+    assert verdicts == ["noise", "divergent", "divergent", "divergent"]

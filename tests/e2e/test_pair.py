@@ -41,10 +41,14 @@ def test_without_a_defect_exactly_the_committed_findings_are_there() -> None:
 def test_the_volatile_places_are_noise_and_nothing_else_is() -> None:
     summary = trial.replay()
     noise = {trial.place(each) for each in summary["findings"] if each["verdict"] == "noise"}
-    volatile = {
-        (row["endpoint"], row["where"], row["path_pattern"]) for row in trial.expected()["volatile"]
-    }
-    assert noise == volatile
+    volatile = trial.expected()["volatile"]
+    assert noise <= {place_of(row) for row in volatile}
+    # An order is no difference any more once it is known to be unstable.
+    assert {place_of(row) for row in volatile if row["kind"] != "reordered"} <= noise
+
+
+def place_of(row: dict[str, Any]) -> trial.Place:
+    return row["endpoint"], row["where"], row["path_pattern"]
 
 
 @pytest.mark.parametrize("seed", [42, 7])

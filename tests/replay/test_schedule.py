@@ -40,6 +40,12 @@ def test_without_a_time_an_exchange_is_due_with_the_one_before() -> None:
     assert [pace.due(exchange(at)) for at in (0, 10, None, 12)] == [0, 5, 5, 6]
 
 
+def test_a_clock_that_jumps_by_years_is_not_waited_for() -> None:
+    pace = Pace(speed=1)
+    years = 400 * 365 * 86_400.0
+    assert [pace.due(exchange(at)) for at in (0, years, 10)] == [0, 0, 10]
+
+
 def test_without_a_pace_nothing_is_due() -> None:
     assert Pace().due(exchange(3)) is None
 

@@ -28,6 +28,8 @@ def request(method: str, target: str = "/x", **headers: str) -> Request:
         (request("POST", "/v1/quote/7"), False),
         (request("POST", "/v1/users/7/search"), True),
         (request("PATCH", "/v1/quote"), False),
+        (request("POST", "/v1/users/../search"), False),
+        (request("POST", "/v1/users/%2e%2E/search"), False),
         (request("GET", "/x", X_HTTP_Method_Override="DELETE"), False),
         (request("POST", "/v1/quote", x_method_override="PUT"), False),
     ],
