@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, learn
-from shadow.model import Answer, Exchange, Outcome, Request, Response
+from shadow.model import Answer, Divergence, Exchange, Request, Response
 from shadow.settle import settle_one
 
 RELATIVE = 0.20
@@ -67,7 +67,7 @@ def flagged_by_shadow(baseline: Field, candidate: Field, seed: int = 1) -> bool:
     rng = random.Random(seed)
     noise, policy = NoiseProfile(), Policy()
     exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
-    divergent = []
+    divergent: list[Divergence] = []
     for number in range(REQUESTS):
         first = _answer(baseline(rng))
         if number % 5 == 0:
@@ -75,7 +75,7 @@ def flagged_by_shadow(baseline: Field, candidate: Field, seed: int = 1) -> bool:
         judgement = judge(exchange, "GET /x", first, _answer(candidate(rng)), policy, noise=noise)
         divergent.extend(judgement.divergences)
     settled = [settle_one(each, "GET /x", noise=noise, policy=policy) for each in divergent]
-    return any(each.verdict == Outcome.DIVERGENT for each in settled)
+    return any(each.verdict == "divergent" for each in settled)
 
 
 def _answer(value: str) -> Answer:
