@@ -17,7 +17,14 @@ from shadow.compare.noise import NoiseProfile, is_rated
 from shadow.compare.paths import Path
 from shadow.compare.rules import parse_pattern
 from shadow.errors import ConfigError
-from shadow.judge import Excuse, Policy, excuse_for, excused, outcome_of
+from shadow.judge import (
+    Excuse,
+    Policy,
+    excuse_for,
+    excused,
+    outcome_of,
+    without_item_floods,
+)
 from shadow.masking import WITHHELD
 from shadow.model import Divergence, Outcome
 from shadow.results.finding import Finding
@@ -131,6 +138,8 @@ def settle(
             _settled(known, value, seen.clock_gap_s, record.endpoint, classes, noise, policy)
             for known, value in zip(before, seen.divergences, strict=True)
         ]
+        if noise is not None:
+            settled = list(without_item_floods(tuple(settled), record.endpoint, noise))
         changes = tuple(
             Change(
                 position=position,

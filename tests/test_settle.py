@@ -138,3 +138,15 @@ def test_a_body_cut_short_is_not_settled_as_equal() -> None:
     learn(ENDPOINT, answer(first), answer(second), noise, Policy())
     raw = {0: Raw(divergences=early.divergences, cut=True)}
     assert list(settle([early], raw, {}, noise, Policy())) == []
+
+
+def test_a_flood_of_missing_items_stays_divergent_at_the_end() -> None:
+    full, shorter = ('{"items":[%s]}' % ",".join(f'{{"n":{n}}}' for n in range(k)) for k in (3, 2))  # noqa: UP031 - braces of JSON
+    noise = NoiseProfile()
+    learn(ENDPOINT, answer(full), answer(shorter), noise, Policy())
+    empty = record(0, full, '{"items":[]}', noise)
+    assert empty.outcome == "divergent"
+    assert settled([empty], noise) == []
+    one_gone = record(1, full, shorter, noise)
+    assert one_gone.outcome == "equivalent"
+    assert settled([one_gone], noise) == []

@@ -60,24 +60,27 @@ def _brotli(data: bytes, bound: int) -> bytes:
 
 
 def _zstd(data: bytes, bound: int) -> bytes:
+    reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+        data, read_across_frames=True
+    )
     parts: list[bytes] = []
     room = bound + 1
-    while data and room > 0:
-        # Bounded by reading; the frame's own end is asked for by decompressing it whole.
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data)
-        size = 0
-        while room > 0 and (part := reader.read(min(room, 1 << 20))):
-            parts.append(part)
-            room -= len(part)
-            size += len(part)
-        if room <= 0:
-            break
+    while room > 0 and (part := reader.read(min(room, 1 << 20))):
+        parts.append(part)
+        room -= len(part)
+    if room > 0:
+        _refuse_cut_frames(data)
+    return b"".join(parts)
+
+
+def _refuse_cut_frames(data: bytes) -> None:
+    """The reader takes a cut frame for its end; a frame decompressed for itself says so."""
+    while data:
         frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
         frame.decompress(data)
         if not frame.eof:
             raise UndecodableError("cut short")
         data = frame.unused_data
-    return b"".join(parts)
 
 
 _DECODERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {

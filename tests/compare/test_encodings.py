@@ -65,3 +65,8 @@ def test_raw_deflate_is_taken_too() -> None:
 
 def test_several_gzip_members_are_one_body() -> None:
     assert decode(gzip.compress(b"a") + gzip.compress(b"b"), ["gzip"], 100) == b"ab"
+
+
+def test_several_zstd_frames_are_one_body() -> None:
+    frames = b"".join(map(ENCODERS["zstd"], (b"a", b"", b"bc")))
+    assert decode(frames, ["zstd"], 100) == b"abc"
