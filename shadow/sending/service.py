@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from shadow.model import Observation, Request
 
-Done = Callable[[Observation], None]
-"""Takes what a service did with one request; called once, on the event loop."""
+Done = Callable[[Observation | None], None]
+"""Takes what a service did with one request, once and on the event loop.
+
+None: the request was lost on a reused connection without a byte of answer, and is safe to send
+once more, with `send(…, fresh=True)`.
+"""
 
 
 class Service(Protocol):
-    """One side of a replay. `sending.wire.Wire` is the fast one."""
+    """One side of a replay, an async context manager. `sending.wire.Wire` is the fast one."""
 
     def render(self, request: Request) -> bytes:
         """Make the message of a request. Raises `rewrite.Unsendable`."""
 
     def start(
         self, message: bytes, *, method: str, safe: bool, due: float | None, done: Done
+    ) -> bool:
+        """Send a message at once, where a connection is free now; else do nothing: False.
+
+        `done` is called later, or before this returns; never after `aclose`.
+        """
+
+    async def send(
+        self,
+        message: bytes,
+        *,
+        method: str,
+        safe: bool,
+        due: float | None = None,
+        fresh: bool = False,
+    ) -> Observation:
+        """Send a message, waiting for a connection (a new one, with `fresh`) where it must.
+
+        What the service does is never an exception. Raises UnfinishedError when this machine
+        is out of file descriptors.
+        """
+
+    async def __aenter__(self) -> Self:
+        """Get ready."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        """Send a message that `render` made, and call `done` with what the service did.
-
-        `done` may be called before this returns. It is not called after `aclose`. What the
-        service does is never an exception; what keeps the machine from sending at all
-        (out of file descriptors) is raised by `failed`.
-        """
-
-    async def failed(self) -> None:
-        """Wait for what keeps this machine from sending at all, and raise it.
-
-        Raises UnfinishedError; returns never.
-        """
-
-    async def aclose(self) -> None:
-        """Close every connection; cancels what is in flight."""
+        """Close every connection; what is in flight is cancelled."""
