@@ -6,7 +6,9 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -19,6 +21,7 @@ from shadow.model import Divergence, Verdict
 from shadow.results.record import Record, Revision
 
 _ELSEWHERE = "choose another --events PATH"
+_ALONE: AbstractContextManager[None] = contextlib.nullcontext()
 _LEVELS: dict[Verdict, str] = {
     "divergent": "warning",
     "noise": "info",
@@ -46,11 +49,16 @@ def _render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
 class _WholeLines:
     """A stream that takes whole lines only; of a file, what is not whole is taken back."""
 
-    def __init__(self, stream: BinaryIO | io.FileIO) -> None:
+    def __init__(self, stream: BinaryIO | io.FileIO, turns: AbstractContextManager[None]) -> None:
         self._stream = stream
+        self._turns = turns
 
     def write(self, line: bytes) -> int:
         """Write one line and let nothing wait. Raises OSError."""
+        with self._turns:
+            return self._write(line)
+
+    def _write(self, line: bytes) -> int:
         done = 0
         try:
             while done < len(line):  # an unbuffered stream may take less than all
@@ -82,15 +90,18 @@ class Events:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: str, run_id: str) -> Iterator[Self]:
+    def open(
+        cls, path: str, run_id: str, turns: AbstractContextManager[None] = _ALONE
+    ) -> Iterator[Self]:
         """Append to a file, made with mode 0600, or write to stdout for `-`.
 
-        Raises ShadowError where there is no such place.
+        `turns` is held for each line where other processes write there too. Raises ShadowError
+        where there is no such place.
         """
         if path == "-":
             if sys.stdout is None:
                 raise ShadowError("cannot write events to stdout: it is closed", _ELSEWHERE)
-            yield cls(_WholeLines(sys.stdout.buffer), run_id)
+            yield cls(_WholeLines(sys.stdout.buffer, turns), run_id)
             return
         try:
             target = Path(path)
@@ -102,7 +113,7 @@ class Events:
                 f"cannot write events to {path}: {error.strerror}", _ELSEWHERE
             ) from None
         with stream:
-            yield cls(_WholeLines(stream), run_id)
+            yield cls(_WholeLines(stream, turns), run_id)
 
     def _emit(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if self._ended:
@@ -163,12 +174,58 @@ class Events:
             self._emit("info", "shadow.exchange.skipped", exchange_fields(record))
 
 
+_OF_EXCHANGE = re.compile(
+    rb'"event":"shadow\.(?:divergence|exchange\.[a-z]+)".*?"seq":([0-9]+)', re.DOTALL
+)
+
+
+def withdraw(path: str, is_kept: Callable[[int], bool], turns: AbstractContextManager[None]) -> int:
+    """Take back the events of exchanges that a killed process had not committed.
+
+    `is_kept` tells whether the exchange with a `seq` is in the store. Returns how many were
+    taken back; a line cut short counts as one. What went into a pipe stays there. Raises
+    ShadowError where the file cannot be changed.
+    """
+    file = Path(path)
+    if path == "-" or not file.is_file():
+        return 0
+    try:
+        with turns, file.open("rb+") as log:
+            return _withdraw(log, is_kept)
+    except OSError as error:
+        raise ShadowError(f"cannot mend {path}: {error.strerror}", _ELSEWHERE) from None
+
+
+def _withdraw(log: BinaryIO, is_kept: Callable[[int], bool]) -> int:
+    """Find the first line to take back, and write again what stays of those behind it."""
+
+    def stays(line: bytes) -> bool:
+        found = _OF_EXCHANGE.match(line, line.find(b'"event":'))
+        return line.endswith(b"\n") and (found is None or is_kept(int(found[1])))
+
+    start = 0
+    for line in log:
+        if not stays(line):
+            break
+        start += len(line)
+    else:
+        return 0
+    log.seek(start)
+    lines = list(log)
+    kept = [line for line in lines if stays(line)]
+    log.seek(start)
+    log.truncate()
+    log.writelines(kept)
+    return len(lines) - len(kept)
+
+
 _COUNTED_ONLY = frozenset({"sampled-out", "filtered", "shed"})
 
 
 def exchange_fields(record: Record) -> dict[str, Any]:
     """The fields that name an exchange, and why it ended where it did."""
     return {
+        "seq": record.seq,
         "exchange_id": record.exchange_id,
         "session": record.session,
         "endpoint": record.endpoint,
@@ -181,6 +238,7 @@ def exchange_fields(record: Record) -> dict[str, Any]:
 def divergence_fields(record: Record, divergence: Divergence) -> dict[str, Any]:
     """The fields of one `shadow.divergence`."""
     return {
+        "seq": record.seq,
         "exchange_id": record.exchange_id,
         "session": record.session,
         "endpoint": record.endpoint,

@@ -99,7 +99,6 @@ def judge(
         for difference, cls in zip(loud, classes, strict=True)
     )
     if noise is not None:
-        noise.judged(endpoint)
         divergences = without_item_floods(divergences, endpoint, noise)
     outcome = outcome_of(divergences, differs=bool(differences))
     cut = is_cut(baseline) or is_cut(candidate)
@@ -134,18 +133,41 @@ def without_item_floods(
     )
 
 
+def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> None:
+    """Let the noise profile remember what was judged by it."""
+    if noise is None or judgement.outcome == Outcome.INCOMPARABLE:
+        return
+    noise.judged(endpoint)
+    for divergence in judgement.divergences:
+        if divergence.verdict == "noise":
+            noise.observe(endpoint, divergence)
+
+
+def within(policy: Policy, *, seconds: float, nodes: int, items: int, decoded: int) -> Policy:
+    return policy
+
+
 def learn(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
 ) -> None:
     """Learn from what the baseline answered twice to one request."""
+    found = own_differences(endpoint, first, second, policy, noise)
+    if found is not None:
+        noise.learn(endpoint, found)
+
+
+def own_differences(
+    endpoint: str, first: Observation, second: Observation, policy: Policy, noise: NoiseProfile
+) -> list[Divergence] | None:
+    """How two answers of the baseline to one request differ; None where one is no answer."""
     if not isinstance(first, Answer) or not isinstance(second, Answer):
-        return
+        return None
     options = with_unordered(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
     if first.response.status != second.response.status:
         # What else differs then is another kind of answer, not another value of this one.
         differences = [difference for difference in differences if difference.where == "status"]
-    noise.learn(endpoint, [divergence_of(difference, endpoint) for difference in differences])
+    return [divergence_of(difference, endpoint) for difference in differences]
 
 
 def with_unordered(
@@ -224,8 +246,6 @@ def verdict_on(  # noqa: PLR0917 - everything one verdict depends on
         excuse = excuse_for(
             divergence, endpoint, policy, noise, path=difference.path, clock_gap_s=clock_gap_s
         )
-    if noise is not None and excuse.verdict == "noise":
-        noise.observe(endpoint, divergence)
     return excused(divergence, excuse)
 
 

@@ -26,12 +26,14 @@ from shadow.judge import (
     without_item_floods,
 )
 from shadow.masking import WITHHELD
-from shadow.model import Divergence, Outcome
+from shadow.model import Divergence, Judgement, Outcome
 from shadow.results.finding import Finding
 from shadow.results.record import Change, Record, Revision
 
 MAX_PLACES: Final = 2_000
 MAX_SAMPLES: Final = 200
+RAW_BYTES: Final = 32 * 1024 * 1024
+"""Of divergences before masking, in all."""
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,14 @@ class Corpus:
             if _UNREAD not in values:
                 known.append(values)
 
+    def merge(self, other: Corpus) -> None:
+        """Add what another part of the run remembers."""
+        for signature, samples in other._samples.items():
+            if signature in self._samples or len(self._samples) < MAX_PLACES:
+                self._keys[signature] = other._keys[signature]
+                known = self._samples.setdefault(signature, [])
+                known.extend(samples[: MAX_SAMPLES - len(known)])
+
     def classes(self) -> dict[str, DivergenceClass]:
         """The class of each finding whose samples, taken together, show one."""
         found = {}
@@ -92,6 +102,44 @@ def _value(text: str | None) -> Any:
         return read(text or "").value
     except NotJsonError:
         return _UNREAD
+
+
+class Memory:
+    """What settling a run needs and no disk may see: values before masking. Bounded."""
+
+    def __init__(self) -> None:
+        self.corpus = Corpus()
+        self.raw: dict[int, Raw] = {}
+        """By `seq`; at most `RAW_BYTES` of them."""
+        self._bytes = 0
+
+    def remember(self, seq: int, judgement: Judgement) -> None:
+        """Take in what was judged of one exchange."""
+        divergences = judgement.divergences
+        if all(divergence.verdict in ("equivalent", "accepted") for divergence in divergences):
+            return
+        for divergence in divergences:
+            self.corpus.add(divergence)
+        raw = Raw(divergences=divergences, clock_gap_s=judgement.clock_gap_s, cut=judgement.cut)
+        self._hold(seq, raw)
+
+    def recall(self, record: Record) -> None:
+        """Take in a record of an earlier process; what was masked in it tells nothing."""
+        for divergence in record.divergences:
+            if divergence.verdict == "divergent" and not _illegible(divergence):
+                self.corpus.add(divergence)
+
+    def merge(self, other: Memory) -> None:
+        """Add what another part of the run remembers."""
+        self.corpus.merge(other.corpus)
+        for seq, raw in other.raw.items():
+            self._hold(seq, raw)
+
+    def _hold(self, seq: int, raw: Raw) -> None:
+        size = sum(len(d.baseline or "") + len(d.candidate or "") + 500 for d in raw.divergences)
+        if self._bytes + size <= RAW_BYTES:
+            self.raw[seq] = raw
+            self._bytes += size
 
 
 def places_to_settle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shadow.captures.records import Broken, Fidelity, Format, Record, Unsupported
+from shadow.captures.records import WHOLE, Broken, Fidelity, Format, Record, Share, Unsupported
 from shadow.captures.sniff import FORMATS, Capture, open_capture
 from shadow.captures.streams import STDIN, digest
 from shadow.captures.writer import CaptureWriter, open_writer
@@ -14,12 +14,14 @@ from shadow.errors import CaptureError
 __all__ = [
     "FORMATS",
     "STDIN",
+    "WHOLE",
     "Broken",
     "Capture",
     "CaptureWriter",
     "Fidelity",
     "Format",
     "Record",
+    "Share",
     "Unsupported",
     "digest",
     "open_capture",

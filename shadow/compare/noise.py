@@ -143,6 +143,10 @@ class NoiseProfile:
         self.endpoints = endpoints or {}
         self._digests: dict[tuple[str, str, str], set[bytes]] = {}
 
+    def state(self) -> bytes:
+        """Everything, for `from_json` in a process that goes on with the run."""
+        return msgspec.json.encode(_File(endpoints=self.endpoints))
+
     def to_json(self) -> bytes:
         """The profile as a file that a person can review."""
         for endpoint in self.endpoints.values():
@@ -286,15 +290,21 @@ class NoiseProfile:
             if place.order and name.startswith("body $")
         )
 
-    def merge(self, other: NoiseProfile) -> None:
-        """Add what another part of the run learned."""
+    def merge(self, other: NoiseProfile, *, begun_with: NoiseProfile | None = None) -> None:
+        """Add what another part of the run learned.
+
+        `begun_with` is what the other one knew at its start: how often that was seen is not
+        counted again.
+        """
+        begun = begun_with.endpoints if begun_with else {}
         for name, theirs in other.endpoints.items():
             mine = self.endpoints.setdefault(name, Endpoint())
-            mine.pairs += theirs.pairs
-            mine.judged += theirs.judged
+            before = begun.get(name, Endpoint())
+            mine.pairs += theirs.pairs - before.pairs
+            mine.judged += theirs.judged - before.judged
             for where, place in theirs.places.items():
                 known = mine.places.setdefault(where, Place())
-                known.differed += place.differed
+                known.differed += place.differed - before.places.get(where, Place()).differed
                 known.excused += place.excused
                 known.most_items = max(known.most_items, place.most_items)
                 known.order = known.order or place.order

@@ -5,34 +5,36 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
 
+from shadow.captures import WHOLE, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import ShadowError, UnfinishedError
-from shadow.events import Events
+from shadow.events import Events, withdraw
 from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.replay.delivery import Output, check_outputs, deliver
-from shadow.replay.ledger import Ledger
+from shadow.replay.ledger import Ledger, Told, cursor_of, is_kept
 from shadow.replay.progress import Progress, tell
+from shadow.replay.stopping import Stop
+from shadow.replay.workers import Desk, Job, work
 from shadow.reports.show import readable_path
+from shadow.results.lock import Turns, held
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
-from shadow.settle import places_to_settle, settle
+from shadow.settle import Memory, places_to_settle, settle
 
 INTERRUPTED: Final = 130
 INCONCLUSIVE: Final = 3
 UNFINISHED: Final = UnfinishedError.exit_code
 SIGNATURES_AT_ONCE: Final = 200
 RECORDS_AT_ONCE: Final = 20_000
-
-Work = Callable[[Ledger], None]
-"""Does the run. Raises KeyboardInterrupt when stopped, UnfinishedError when it cannot go on."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,43 +45,36 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conduct(
-    info: RunInfo, output: Output, work: Work, judged: Judged, *, total: int | None = None
+    info: RunInfo,
+    output: Output,
+    job: Job,
+    judged: Judged,
+    *,
+    workers: int = 1,
+    total: int | None = None,
 ) -> int:
-    """Do the work of one run and return the exit code.
+    """Do the work of one run and return the exit code. An `info` with an id is a run that goes on.
 
     What was kept before an interruption or a failure is committed and reported all the same.
     """
     check_outputs(output, info.captures)
-    with Store.open(output.store) as store:
+    with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
-        run_id = new_run_id()
-        path = output.events or str(store.path.parent / f"{run_id}.events.jsonl")
-        shown = readable_path(path)
-        info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
-        run_id = store.start_run(info)
-        ending = _Ending(store, run_id)
+        masker = Masker(withhold=output.no_values)
+        info, desk = _entered(store, stack, info, output, masker, workers)
+        ending = _Ending(store, info)
         with (
             ending.entered(),
-            Events.open(path, run_id) as events,
+            Events.open(desk.events, info.id, Turns(store.path, info.id)) as events,
             Progress(total, shown=not output.quiet) as bar,
         ):
-            ledger = Ledger(
-                store=store,
-                run_id=run_id,
-                events=events,
-                masker=Masker(withhold=output.no_values),
-                strict=output.strict,
-                told=tell,
-                progress=bar.show,
-            )
+            memory = Memory()
             with ending.noted():
                 events.run_started(_started_fields(info))
-                work(ledger)
+                _do(job, desk, workers, _Place(store, events, memory, ending, bar))
             with ending.noted():
-                ledger.flush()
-            with ending.noted():
-                _settle(store, run_id, ledger, judged, events)
-            summary = _conclude(ending, store.load(run_id), events, output, known)
+                _settle(store, info.id, memory, judged, events)
+            summary = _conclude(ending, store.load(info.id), events, output, known)
     with ending.noted():
         deliver(summary, output)
     if ending.error is not None:
@@ -89,12 +84,95 @@ def conduct(
     return INTERRUPTED if ending.state == "interrupted" else summary.exit_code
 
 
+def _entered(  # noqa: PLR0917 - what a run is entered with
+    store: Store,
+    stack: contextlib.ExitStack,
+    info: RunInfo,
+    output: Output,
+    masker: Masker,
+    workers: int,
+) -> tuple[RunInfo, Desk]:
+    """Enter a new run in the store, or that an old one goes on, and hold its lock."""
+    if info.id:
+        stack.enter_context(held(store.path, info.id, alone=True))
+        path = output.events or info.events
+        info = store.resume_run(info.id)
+        _take_back(store, info.id, path, workers)
+    else:
+        run_id = new_run_id()
+        path = output.events or str(store.path.parent / f"{run_id}.events.jsonl")
+        shown = readable_path(path)
+        info = msgspec.structs.replace(info, id=run_id, events=shown).masked(masker)
+        info = msgspec.structs.replace(info, id=store.start_run(info))
+        stack.enter_context(held(store.path, info.id))
+    desk = Desk(
+        store=str(store.path), run_id=info.id, events=path, masker=masker, strict=output.strict
+    )
+    return info, desk
+
+
+def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
+    """Take back the events of what a killed process of the run had not committed."""
+    shares = [Share(index=index, of=workers) for index in range(workers)]
+    kept = [cursor_of(store.progress(run_id, share.index)).kept for share in shares]
+
+    def stays(seq: int) -> bool:
+        return is_kept(seq, shares[seq % workers], kept[seq % workers])
+
+    withdraw(path, stays, Turns(store.path, run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the work of a run is done with, in this process."""
+
+    store: Store
+    events: Events
+    memory: Memory
+    ending: _Ending
+    bar: Progress
+
+
+def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
+    """Do the work here, or in as many other processes."""
+    told = Told(tell).broken
+    for record in place.store.records(desk.run_id, divergent=True):  # of an earlier process
+        place.memory.recall(record)
+    if workers > 1:
+        work(
+            job,
+            desk,
+            workers,
+            memory=place.memory,
+            told=told,
+            tell=tell,
+            progress=place.bar.add,
+        )
+        return
+    ledger = Ledger(
+        store=place.store,
+        run_id=desk.run_id,
+        events=place.events,
+        masker=desk.masker,
+        memory=place.memory,
+        noise=job.noise,
+        strict=desk.strict,
+        told=told,
+        progress=place.bar.add,
+    )
+    with place.ending.noted():
+        job.work(ledger, WHOLE, Stop())
+    with place.ending.noted():
+        ledger.flush()
+
+
 class _Ending:
     """How a run ends: `finished`, unless one of its parts says otherwise."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, info: RunInfo) -> None:
         self.store = store
-        self._run_id = run_id
+        self._run_id = info.id
+        self._before_s = info.duration_s or 0.0
         self.state: RunState = "finished"
         self.error: ShadowError | None = None
         """The first one."""
@@ -103,8 +181,8 @@ class _Ending:
 
     @property
     def duration_s(self) -> float:
-        """Seconds since the start."""
-        return round(time.monotonic() - self._started, 3)
+        """Seconds since the start, and those of earlier processes of the run."""
+        return round(self._before_s + time.monotonic() - self._started, 3)
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
@@ -162,15 +240,16 @@ def _conclude(
     return summary
 
 
-def _settle(store: Store, run_id: str, ledger: Ledger, judged: Judged, events: Events) -> None:
+def _settle(store: Store, run_id: str, memory: Memory, judged: Judged, events: Events) -> None:
     """Revise what is known only now: in the store, and an event for each revision."""
-    classes = ledger.corpus.classes()
-    signatures = sorted(places_to_settle(ledger.tally.findings, classes, judged.noise))
+    classes = memory.corpus.classes()
+    findings = store.load(run_id).tally.findings
+    signatures = sorted(places_to_settle(findings, classes, judged.noise))
     for start in range(0, len(signatures), SIGNATURES_AT_ONCE):
         batch = signatures[start : start + SIGNATURES_AT_ONCE]
         kept = store.records(run_id, signatures=batch)
         while records := list(itertools.islice(kept, RECORDS_AT_ONCE)):
-            revisions = list(settle(records, ledger.raw, classes, judged.noise, judged.policy))
+            revisions = list(settle(records, memory.raw, classes, judged.noise, judged.policy))
             if revisions:
                 store.revise(run_id, revisions)
             by_seq = {record.seq: record for record in records}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import signal
 from collections.abc import Iterator
-from types import FrameType
-from typing import Any
 
-from shadow.captures import Broken, Unsupported, read
-from shadow.judge import judge
+import msgspec
+
+from shadow.captures import WHOLE, Broken, Record, Share, Unsupported
+from shadow.compare.noise import NoiseProfile
+from shadow.judge import judge, note
 from shadow.model import Exchange, Judgement, Outcome, Request
 from shadow.replay.conduct import Judged, conduct
 from shadow.replay.delivery import Output
@@ -18,79 +16,102 @@ from shadow.replay.engine import Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import DiffPlan
 from shadow.replay.pairing import Paired, pair
+from shadow.replay.reading import check_files, shared
 from shadow.replay.selection import left_out
+from shadow.replay.stopping import Stop, heeding
+
+
+class DiffJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A diff as one process does it."""
+
+    plan: DiffPlan
+    opened: tuple[Iterator[Record], Iterator[Record]] | None = None
+    """Both sides, where one process does all of it: a pipe is opened once."""
+
+    @property
+    def noise(self) -> NoiseProfile | None:
+        """The profile that was learned before."""
+        return self.plan.profile
+
+    def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
+        """Judge a share of the pairs. Raises KeyboardInterrupt when stopped."""
+        plan = self.plan
+        sides = self.opened or _sides(plan, share)
+        pairs = _within(pair(*sides, plan.join), plan.selection.limit)
+        with heeding(stop):
+            for ordinal, paired in enumerate(pairs):
+                if stop.requested:
+                    raise KeyboardInterrupt
+                if ordinal not in ledger.cursor:
+                    judge_pair(paired, plan, ledger, ordinal)
+
+
+def _sides(plan: DiffPlan, share: Share) -> tuple[Iterator[Record], Iterator[Record]]:
+    return shared(plan.baseline, share, plan.join), shared(plan.candidate, share, plan.join)
 
 
 def diff(plan: DiffPlan, output: Output) -> int:
-    """Judge every pair, keep the outcomes, and return the exit code."""
-    sides = read([plan.baseline]), read([plan.candidate])
+    """Judge every pair, keep the outcomes, and return the exit code.
 
-    def work(ledger: Ledger) -> None:
-        with _interruptible() as interrupted:
-            pairs = pair(*sides, plan.join)
-            judge_pairs(itertools.takewhile(lambda _: not interrupted, pairs), plan, ledger)
-        if interrupted:
-            raise KeyboardInterrupt
-
+    A limit counts pairs in their order, which only one process sees.
+    """
+    limit = plan.selection.limit
+    workers = plan.workers if limit is None else 1
+    opened = None
+    if workers > 1:
+        check_files((plan.baseline, plan.candidate))
+    else:
+        opened = _sides(plan, WHOLE)
     judged = Judged(policy=plan.policy, noise=plan.profile)
-    return conduct(plan.info, output, work, judged, total=plan.selection.limit)
+    job = DiffJob(plan=plan, opened=opened)
+    return conduct(plan.info, output, job, judged, workers=workers, total=limit)
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM is listed, for the work to end in order; a second one ends it."""
-    caught: list[int] = []
-    former: dict[int, Any] = {}
-
-    def note(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-        for each in former:
-            signal.signal(each, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        former[number] = signal.signal(number, note)
-    try:
-        yield caught
-    finally:
-        for each, handler in former.items():
-            signal.signal(each, handler)
-
-
-def judge_pairs(
-    pairs: Iterator[Paired | Broken | Unsupported], plan: DiffPlan, keeper: Keeper
-) -> None:
-    """Judge every pair and keep its outcome. The baseline's request is the one shown."""
-    read_so_far = 0
+def _within(
+    pairs: Iterator[Paired | Broken | Unsupported], limit: int | None
+) -> Iterator[Paired | Broken | Unsupported]:
+    """Yield the first `limit` pairs, broken lines aside."""
     for paired in pairs:
-        if isinstance(paired, Broken):
-            keeper.broken(paired)
-            continue
-        if read_so_far == plan.selection.limit:
-            return
-        read_so_far += 1
-        if isinstance(paired, Unsupported):
-            request = Request(method=paired.method, target=paired.target)
-            endpoint = plan.endpoints.name(paired.method, paired.target)
-            judgement = Judgement(outcome=Outcome.SKIPPED, reason="unsupported")
-            keeper.keep(Exchange(id=paired.id, request=request), endpoint, judgement)
-        else:
-            _judge(paired, plan, keeper)
+        if limit is not None and not isinstance(paired, Broken):
+            limit -= 1
+            if limit < 0:
+                return
+        yield paired
 
 
-def _judge(paired: Paired, plan: DiffPlan, keeper: Keeper) -> None:
+def judge_pair(
+    paired: Paired | Broken | Unsupported, plan: DiffPlan, keeper: Keeper, ordinal: int
+) -> None:
+    """Judge one pair and keep its outcome. The baseline's request is the one shown."""
+    if isinstance(paired, Broken):
+        keeper.broken(paired, ordinal=ordinal)
+    elif isinstance(paired, Unsupported):
+        request = Request(method=paired.method, target=paired.target)
+        endpoint = plan.endpoints.name(paired.method, paired.target)
+        judgement = Judgement(outcome=Outcome.SKIPPED, reason="unsupported")
+        exchange = Exchange(id=paired.id, request=request)
+        keeper.keep(exchange, endpoint, judgement, ordinal=ordinal)
+    else:
+        _judge(paired, plan, keeper, ordinal)
+
+
+def _judge(paired: Paired, plan: DiffPlan, keeper: Keeper, ordinal: int) -> None:
     shown = paired.baseline or paired.candidate
     assert shown is not None
     endpoint = plan.endpoints.name(shown.request.method, shown.request.target)
     reason = left_out(shown, endpoint, plan.selection)
     if reason:
-        keeper.keep(shown, endpoint, Judgement(outcome=Outcome.SKIPPED, reason=reason))
+        judgement = Judgement(outcome=Outcome.SKIPPED, reason=reason)
+        keeper.keep(shown, endpoint, judgement, ordinal=ordinal)
         return
     if paired.baseline is None or paired.candidate is None:
-        keeper.keep(shown, endpoint, Judgement(outcome=Outcome.INCOMPARABLE, reason="unpaired"))
+        judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="unpaired")
+        keeper.keep(shown, endpoint, judgement, ordinal=ordinal)
         return
     ours, theirs = paired.baseline.recorded, paired.candidate.recorded
     if ours is None or theirs is None:
         judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
     else:
         judgement = judge(shown, endpoint, ours, theirs, plan.policy, noise=plan.profile)
-    keeper.keep(shown, endpoint, judgement, ours, theirs)
+        note(endpoint, judgement, plan.profile)
+    keeper.keep(shown, endpoint, judgement, ours, theirs, ordinal=ordinal)

@@ -1,49 +1,43 @@
 """The event loop of a replay: read, wait until due, send to both sides, judge, keep.
 
-One dispatcher reads the capture and makes jobs due; `concurrency` lanes send them. What is
-read ahead is bounded in number and bytes.
+Callbacks, not coroutines, where it is hot: an exchange is a `_Flight` that goes from one answer
+to the next without a task of its own. Every end of a flight starts the next one and reads a
+little ahead, so that reading is spread evenly. What is read ahead is bounded in number and bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterator
+from functools import partial
 from typing import Protocol
 
-import msgspec
 from asyncio_throttle import Throttler
 
 from shadow.captures import Broken, Record, Unsupported
-from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.errors import ShadowError
-from shadow.judge import Policy, judge, learn
+from shadow.judging import Judging
 from shadow.model import Exchange, Judgement, Observation, Outcome, Request
-from shadow.replay.options import NoisePlan, ReplayOptions, Selection
+from shadow.replay.control import Control
+from shadow.replay.options import ReplayOptions, Selection
 from shadow.replay.schedule import Pace, Sequencer
 from shadow.replay.selection import left_out
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
+from shadow.sending.service import Done, Service
 
-
-class Service(Protocol):
-    """One side: how a request becomes an observation."""
-
-    def render(self, request: Request) -> bytes:
-        """The bytes to send. Raises Unsendable."""
-
-    async def send(
-        self, message: bytes, *, method: str, safe: bool, due: float | None
-    ) -> Observation:
-        """Send, and wait for the answer or for what came instead."""
+_AT_ONCE = 32
+"""Records read at a stretch, so that reading ahead does not hold up answers."""
+_FLUSH_S = 0.5
+"""How often what was kept is committed while little goes on."""
 
 
 class Keeper(Protocol):
-    """Takes what became of each exchange."""
+    """Takes what became of each record. `ordinal` is its place among the records read, from 0."""
 
     def keep(
         self,
@@ -52,24 +46,93 @@ class Keeper(Protocol):
         judgement: Judgement,
         baseline: Observation | None = None,
         candidate: Observation | None = None,
+        *,
+        ordinal: int,
     ) -> None:
         """Keep the outcome of one exchange."""
 
-    def broken(self, record: Broken) -> None:
+    def broken(self, record: Broken, *, ordinal: int) -> None:
         """Count a line that could not be read."""
 
+    def sends(self, *, ordinal: int) -> None:
+        """Remember, whatever happens, that a write is about to be sent."""
 
-class _Job(msgspec.Struct, frozen=True):
-    exchange: Exchange
-    endpoint: str
-    safe: bool
-    messages: tuple[bytes | None, bytes]
-    due: float | None
+    def flush(self) -> None:
+        """Commit what has been kept."""
 
-    @property
-    def size(self) -> int:
-        recorded = self.exchange.response
-        return 1024 + 3 * len(self.exchange.request.body) + (len(recorded.body) if recorded else 0)
+
+class _Flight:
+    """One exchange on its way to its outcome."""
+
+    __slots__ = (
+        "asked_again",
+        "baseline",
+        "candidate",
+        "due",
+        "endpoint",
+        "engine",
+        "exchange",
+        "messages",
+        "ordinal",
+        "rest",
+        "safe",
+        "size",
+    )
+
+    def __init__(
+        self, engine: Engine, ordinal: int, exchange: Exchange, endpoint: str, *, safe: bool
+    ) -> None:
+        self.engine = engine
+        self.ordinal = ordinal
+        self.exchange = exchange
+        self.endpoint = endpoint
+        self.safe = safe
+        self.messages: tuple[bytes | None, bytes] = (None, b"")
+        self.due: float | None = None
+        self.baseline: Observation | None = None
+        self.candidate: Observation | None = None
+        self.rest: Callable[[], None] | None = None
+        """What is still to be asked once the first side has answered."""
+        self.asked_again = False
+        recorded = exchange.response
+        body = len(recorded.body) if recorded else 0
+        self.size = 1024 + 3 * len(exchange.request.body) + body
+
+    def ask_baseline(self) -> None:
+        service, message = self.engine.baseline, self.messages[0]
+        assert service is not None
+        assert message is not None
+        self.engine.ask(self, service, message, self._baseline_did)
+
+    def ask_candidate(self) -> None:
+        self.engine.ask(self, self.engine.candidate, self.messages[1], self._candidate_did)
+
+    def _baseline_did(self, observation: Observation | None) -> None:
+        if observation is None:
+            assert self.engine.baseline is not None
+            self.engine.ask_on_a_new_connection(
+                self, self.engine.baseline, self.messages[0] or b"", self._baseline_did
+            )
+            return
+        self.baseline = observation
+        self._proceed(self.candidate)
+
+    def _candidate_did(self, observation: Observation | None) -> None:
+        if observation is None:
+            self.engine.ask_on_a_new_connection(
+                self, self.engine.candidate, self.messages[1], self._candidate_did
+            )
+            return
+        self.candidate = observation
+        self._proceed(self.baseline)
+
+    def _proceed(self, other: Observation | None) -> None:
+        """Go on after one side: to the other one, or with both."""
+        if other is not None:
+            self.engine.observed(self)
+        elif self.rest is not None:
+            rest, self.rest = self.rest, None
+            rest()
 
 
 def ceiling(rate: float) -> Throttler:
@@ -82,35 +145,8 @@ def ceiling(rate: float) -> Throttler:
     return Throttler(rate_limit=max(1, int(rate * period)), period=period, retry_interval=0.001)
 
 
-class Control:
-    """Go against Go: which exchanges the baseline is asked again, and what came of it.
-
-    Of the safe ones, the first of each endpoint and a seeded share of the rest. A second
-    instance also gets every write that is sent, once: else it would lack what the first one
-    has, and that would pass for noise. The same instance never gets a write twice.
-    """
-
-    def __init__(self, service: Service, plan: NoisePlan, seed: int, *, own: bool) -> None:
-        """Ask `service`; `own` says that it is an instance of its own."""
-        self.service = service
-        self._own = own
-        self.profile = plan.profile or NoiseProfile()
-        self._plan = plan
-        self._asked: Counter[str] = Counter()
-        self._random = random.Random(seed)  # noqa: S311 - a sample, not a secret
-
-    def wants(self, endpoint: str, *, safe: bool) -> bool:
-        """Whether the next exchange of the endpoint is asked again."""
-        if not safe:
-            return self._own
-        if self._asked[endpoint] < self._plan.first or self._random.random() < self._plan.sample:
-            self._asked[endpoint] += 1
-            return True
-        return False
-
-
 class Engine:
-    """Replays one stream of exchanges. `baseline` None means the recorded responses."""
+    """Replays one stream of records. `baseline` None means the recorded responses."""
 
     def __init__(
         self,
@@ -120,182 +156,315 @@ class Engine:
         control: Control | None = None,
         endpoints: Endpoints,
         safety: Safety,
-        policy: Policy,
+        judging: Judging,
         selection: Selection,
         options: ReplayOptions,
         keeper: Keeper,
+        done: Container[int] = (),
+        sent: Container[int] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._baseline = baseline
-        self._candidate = candidate
+        """Replay what is not in `done`; a write in `sent` is not sent a second time.
+
+        Both hold ordinals of records: what an earlier process of the run got to.
+        """
+        self.baseline = baseline
+        self.candidate = candidate
         self._control = control
         self._endpoints = endpoints
         self._safety = safety
-        self._policy = policy
+        self._judging = judging
         self._selection = selection
         self._options = options
         self._keeper = keeper
+        self._done = done
+        self._sent = sent
         self._clock = clock
         self._random = random.Random(options.seed)  # noqa: S311 - an order, not a secret
-        self._sequencer: Sequencer[_Job] = Sequencer()
-        self._ready: asyncio.Queue[_Job | None] = asyncio.Queue()
-        self._changed = asyncio.Event()
-        self._pending = 0
-        self._pending_bytes = 0
-        self._stopping = asyncio.Event()
         self._throttle = ceiling(options.ceiling) if options.ceiling else None
-
-    def stop(self) -> None:
-        """Send nothing more; what is in flight ends."""
-        self._stopping.set()
+        self._sequencer: Sequencer[_Flight] = Sequencer()
+        self._ready: deque[_Flight] = deque()
+        self._held: _Flight | None = None
+        """Read, and not due yet."""
+        self._pending = 0
+        """Due and without an outcome, in flight or not."""
+        self._pending_bytes = 0
+        self._in_flight = 0
+        self._advancing = False
+        self._exhausted = False
+        self._stopping = False
 
     async def run(self, records: Iterator[Record]) -> None:
-        """Replay all records; returns when each has ended in an outcome."""
+        """Replay all records; returns when each has ended in an outcome, or after `stop`.
+
+        What was read and not sent when it stops has no outcome: a resumed run sends it. Raises
+        what the keeper and the reading of the capture raise.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._records = enumerate(records)
+        options = self._options
+        self._pace = Pace(
+            rate=options.rate, speed=options.speed, origin=options.origin, delay_s=options.delay_s
+        )
+        self._start = self._clock()
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._options.concurrency):
-                    group.create_task(self._lane())
-                await self._dispatch(records)
-                await self._drained()
-                for _ in range(self._options.concurrency):
-                    self._ready.put_nowait(None)
+                self._group = group
+                flushing = group.create_task(self._flush())
+                self._advance()
+                await self._ended
+                flushing.cancel()
         except* ShadowError as errors:
             raise errors.exceptions[0] from None
 
-    async def _dispatch(self, records: Iterator[Record]) -> None:
-        pace = Pace(rate=self._options.rate, speed=self._options.speed)
-        start = self._clock()
-        read = 0
-        for record in records:
-            if self._stopping.is_set() or read == self._selection.limit:
-                return
-            if isinstance(record, Broken):
-                self._keeper.broken(record)
-                continue
-            read += 1
-            job = self._job(record, pace, start)
-            if job is not None:
-                await self._hand_over(job)
-            elif read % 64 == 0:
-                await asyncio.sleep(0)  # a long stretch of skipped ones must not stop the loop
+    def stop(self) -> None:
+        """Send nothing more; what is in flight ends."""
+        self._stopping = self._exhausted = True
+        self._ready.clear()
+        self._held = None
+        self._loop.call_soon(self._advance)
 
-    def _job(self, record: Exchange | Unsupported, pace: Pace, start: float) -> _Job | None:
-        """The job of a record, or None when it was skipped (and kept as such)."""
+    async def _flush(self) -> None:
+        """Commit now and then: a slow replay must not lose its last outcomes to a kill."""
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            self._keeper.flush()
+
+    # Reading ahead.
+
+    def _advance(self) -> None:
+        """Start what may go and read on; the end, where nothing is left."""
+        if self._advancing or self._ended.done():
+            return
+        self._advancing = True
+        try:
+            for _ in range(_AT_ONCE):
+                while self._ready and self._in_flight < self._options.concurrency:
+                    self._begin(self._ready.popleft())
+                if not self._may_read():
+                    break
+                self._read()
+            else:
+                self._loop.call_soon(self._advance)
+        except Exception as error:  # noqa: BLE001 - it ends the run, and `run` raises it
+            self._fail(error)
+        finally:
+            self._advancing = False
+        if self._exhausted and not self._in_flight and not self._ready and not self._held:
+            self._end()
+
+    def _may_read(self) -> bool:
+        return (
+            not self._exhausted
+            and self._held is None
+            and len(self._ready) < self._options.concurrency
+            and self._pending < self._options.window
+            and (self._pending_bytes < self._options.window_bytes or not self._pending)
+        )
+
+    def _read(self) -> None:
+        """Read one record: it is offered, held until it is due, or ends here."""
+        following = next(self._records, None)
+        if following is None:
+            self._exhausted = True
+        if following is None or self._stopping:
+            return
+        ordinal, record = following
+        if ordinal in self._done:
+            return
+        if isinstance(record, Broken):
+            self._keeper.broken(record, ordinal=ordinal)
+            return
+        flight = self._flight(ordinal, record)
+        if flight is None:
+            return
+        offset = self._pace.due(flight.exchange)
+        if offset is None:
+            self._offer(flight)
+            return
+        flight.due = self._start + offset
+        delay = flight.due - self._clock()
+        if delay <= 0:
+            self._offer(flight)
+        else:
+            self._held = flight
+            self._loop.call_later(delay, self._fall_due)
+
+    def _fall_due(self) -> None:
+        flight, self._held = self._held, None
+        if flight is not None:
+            self._offer(flight)
+        self._advance()
+
+    def _flight(self, ordinal: int, record: Exchange | Unsupported) -> _Flight | None:
+        """The flight of a record, or None when it was skipped (and kept as such)."""
         if isinstance(record, Unsupported):
             request = Request(method=record.method, target=record.target)
             endpoint = self._endpoints.name(record.method, record.target)
-            self._skip(Exchange(id=record.id, request=request), endpoint, "unsupported")
+            self._skip(ordinal, Exchange(id=record.id, request=request), endpoint, "unsupported")
             return None
         request = record.request
         endpoint = self._endpoints.name(request.method, request.target)
         reason = left_out(record, endpoint, self._selection) or self._safety.refusal(request)
         if reason:
-            self._skip(record, endpoint, reason)
+            self._skip(ordinal, record, endpoint, reason)
             return None
+        flight = _Flight(self, ordinal, record, endpoint, safe=self._safety.is_safe(request))
         try:
-            messages = (
-                self._baseline.render(request) if self._baseline else None,
-                self._candidate.render(request),
+            flight.messages = (
+                self.baseline.render(request) if self.baseline else None,
+                self.candidate.render(request),
             )
         except Unsendable as unsendable:
-            self._skip(record, endpoint, unsendable.reason)
+            self._skip(ordinal, record, endpoint, unsendable.reason)
             return None
-        offset = pace.due(record)
-        return _Job(
-            exchange=record,
-            endpoint=endpoint,
-            safe=self._safety.is_safe(request),
-            messages=messages,
-            due=None if offset is None else start + offset,
-        )
+        return flight
 
-    def _skip(self, exchange: Exchange, endpoint: str, reason: str) -> None:
-        self._keeper.keep(exchange, endpoint, Judgement(outcome=Outcome.SKIPPED, reason=reason))
+    def _skip(self, ordinal: int, exchange: Exchange, endpoint: str, reason: str) -> None:
+        judgement = Judgement(outcome=Outcome.SKIPPED, reason=reason)
+        self._keeper.keep(exchange, endpoint, judgement, ordinal=ordinal)
 
-    async def _hand_over(self, job: _Job) -> None:
-        """Wait until the job is due and there is room, then let its session have it."""
-        if job.due is not None:
-            await self._stopped_within(job.due - self._clock())
-        while not self._has_room():
-            self._changed.clear()
-            await self._changed.wait()
+    def _offer(self, flight: _Flight) -> None:
+        """Let the flight's session have it."""
         self._pending += 1
-        self._pending_bytes += job.size
-        if self._sequencer.offer(job.exchange.session, job):
-            self._ready.put_nowait(job)
+        self._pending_bytes += flight.size
+        if self._sequencer.offer(flight.exchange.session, flight):
+            self._ready.append(flight)
 
-    async def _stopped_within(self, delay: float) -> None:
-        if delay > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
+    # One flight.
 
-    def _has_room(self) -> bool:
-        return self._pending == 0 or (
-            self._pending < self._options.window
-            and self._pending_bytes < self._options.window_bytes
+    def _begin(self, flight: _Flight) -> None:
+        self._in_flight += 1
+        if not flight.safe:
+            if flight.ordinal in self._sent:
+                judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="interrupted")
+                self._keep(flight, judgement)
+                return
+            self._keeper.sends(ordinal=flight.ordinal)
+        if self._throttle is None:
+            self._ask(flight)
+        else:
+            self._group.create_task(self._ask_below(self._throttle, flight))
+
+    async def _ask_below(self, throttle: Throttler, flight: _Flight) -> None:
+        await throttle.acquire()
+        self._ask(flight)
+
+    def _ask(self, flight: _Flight) -> None:
+        """Ask both sides. Whichever is asked first looks slower, so the order is random."""
+        if self.baseline is None:
+            flight.baseline = flight.exchange.recorded
+            if flight.baseline is None:
+                flight.rest = partial(self.observed, flight)
+            flight.ask_candidate()
+            return
+        first, second = flight.ask_baseline, flight.ask_candidate
+        if self._random.random() < 0.5:
+            first, second = second, first
+        if self._options.sides == "together":
+            first()
+            second()
+        else:
+            flight.rest = second
+            first()
+
+    def ask(self, flight: _Flight, service: Service, message: bytes, done: Done) -> None:
+        """Send one message of a flight, at once where a connection is free."""
+        given = partial(self._answered, done)
+        method = flight.exchange.request.method
+        if not service.start(message, method=method, safe=flight.safe, due=flight.due, done=given):
+            self._group.create_task(self._wait_and_send(flight, service, message, given))
+
+    def ask_on_a_new_connection(
+        self, flight: _Flight, service: Service, message: bytes, done: Done
+    ) -> None:
+        """Send a message again that was lost on a stale connection."""
+        given = partial(self._answered, done)
+        self._group.create_task(self._wait_and_send(flight, service, message, given, fresh=True))
+
+    async def _wait_and_send(
+        self, flight: _Flight, service: Service, message: bytes, done: Done, *, fresh: bool = False
+    ) -> None:
+        done(
+            await service.send(
+                message,
+                method=flight.exchange.request.method,
+                safe=flight.safe,
+                due=flight.due,
+                fresh=fresh,
+            )
         )
 
-    async def _drained(self) -> None:
-        while self._pending:
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def _lane(self) -> None:
-        while (job := await self._ready.get()) is not None:
-            await self._exchange(job)
-            following = self._sequencer.done(job.exchange.session)
-            if following is not None:
-                self._ready.put_nowait(following)
-            self._pending -= 1
-            self._pending_bytes -= job.size
-            self._changed.set()
-
-    async def _exchange(self, job: _Job) -> None:
-        if self._stopping.is_set():
-            self._skip(job.exchange, job.endpoint, "interrupted")
+    def _answered(self, done: Done, observation: Observation | None) -> None:
+        """Go on with an answer. A transport's callback has nobody to raise to."""
+        if self._ended.done():
             return
-        if self._throttle is not None:
-            await self._throttle.acquire()
-        baseline, candidate = await self._observe(job)
+        try:
+            done(observation)
+        except Exception as error:  # noqa: BLE001 - it ends the run, and `run` raises it
+            self._fail(error)
+
+    def observed(self, flight: _Flight) -> None:
+        """Both sides are done: ask the baseline again where noise is learned, then judge."""
+        baseline, control = flight.baseline, self._control
         if baseline is None:
             judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
+            self._keep(flight, judgement)
+        elif control is not None and control.wants(flight.endpoint, safe=flight.safe):
+            self._group.create_task(self._learn(flight, control, baseline))
         else:
-            noise = await self._noise(job, baseline)
-            judgement = judge(
-                job.exchange, job.endpoint, baseline, candidate, self._policy, noise=noise
-            )
-        self._keeper.keep(job.exchange, job.endpoint, judgement, baseline, candidate)
+            self._judge(flight)
 
-    async def _observe(self, job: _Job) -> tuple[Observation | None, Observation]:
-        """Ask both sides. Whichever is asked first looks slower, so the order is random."""
-        if self._baseline is None:
-            return job.exchange.recorded, await self._ask(self._candidate, job, 1)
-        asks = [self._ask(self._baseline, job, 0), self._ask(self._candidate, job, 1)]
-        swapped = self._random.random() < 0.5
-        if swapped:
-            asks.reverse()
-        if self._options.sides == "together":
-            first, second = await asyncio.gather(*asks)
-        else:
-            first, second = await asks[0], await asks[1]
-        return (second, first) if swapped else (first, second)
-
-    async def _noise(self, job: _Job, baseline: Observation) -> NoiseProfile | None:
-        """What is known of the baseline's noise, after asking once more where that is due."""
-        control = self._control
-        if control is None:
-            return None
-        if control.wants(job.endpoint, safe=job.safe):
-            message = control.service.render(job.exchange.request)
-            again = await control.service.send(
-                message, method=job.exchange.request.method, safe=job.safe, due=None
-            )
-            learn(job.endpoint, baseline, again, control.profile, self._policy)
-        return control.profile
-
-    async def _ask(self, service: Service, job: _Job, index: int) -> Observation:
-        message = job.messages[index]
-        assert message is not None
-        return await service.send(
-            message, method=job.exchange.request.method, safe=job.safe, due=job.due
+    async def _learn(self, flight: _Flight, control: Control, baseline: Observation) -> None:
+        again = await control.service.send(
+            control.service.render(flight.exchange.request),
+            method=flight.exchange.request.method,
+            safe=flight.safe,
         )
+        await self._judging.learn(flight.endpoint, baseline, again)
+        self._judge(flight)
+
+    def _judge(self, flight: _Flight) -> None:
+        baseline, candidate = flight.baseline, flight.candidate
+        assert baseline is not None
+        assert candidate is not None
+        judgement = self._judging.here(flight.exchange, flight.endpoint, baseline, candidate)
+        if judgement is None:
+            self._group.create_task(self._judge_elsewhere(flight, baseline, candidate))
+        else:
+            self._keep(flight, judgement)
+
+    async def _judge_elsewhere(
+        self, flight: _Flight, baseline: Observation, candidate: Observation
+    ) -> None:
+        judgement = await self._judging.elsewhere(
+            flight.exchange, flight.endpoint, baseline, candidate
+        )
+        self._keep(flight, judgement)
+
+    def _keep(self, flight: _Flight, judgement: Judgement) -> None:
+        """Keep the outcome, let the session's next one go, and go on."""
+        self._keeper.keep(
+            flight.exchange,
+            flight.endpoint,
+            judgement,
+            flight.baseline,
+            flight.candidate,
+            ordinal=flight.ordinal,
+        )
+        self._in_flight -= 1
+        self._pending -= 1
+        self._pending_bytes -= flight.size
+        following = self._sequencer.done(flight.exchange.session)
+        if following is not None and not self._stopping:
+            self._ready.append(following)
+        self._advance()
+
+    def _end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(error)

@@ -6,15 +6,17 @@ import asyncio
 
 import msgspec
 
-from shadow.captures import Broken, read
+from shadow.captures import WHOLE, Broken
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import learn
 from shadow.model import Exchange, Judgement, Observation
 from shadow.replay.delivery import check_writable, write_whole
-from shadow.replay.ledger import BROKEN_TOLD
+from shadow.replay.ledger import Told
 from shadow.replay.options import NoisePlan, ReplayPlan
 from shadow.replay.progress import tell
+from shadow.replay.reading import records
 from shadow.replay.replay import check_reachable, drive, event_loop
+from shadow.replay.stopping import Stop
 from shadow.reports.noise import show_profile
 
 
@@ -24,7 +26,7 @@ class _Learner:
     def __init__(self, plan: ReplayPlan, profile: NoiseProfile) -> None:
         self._plan = plan
         self._profile = profile
-        self._broken = 0
+        self._told = Told(tell)
 
     def keep(
         self,
@@ -33,16 +35,22 @@ class _Learner:
         judgement: Judgement,  # noqa: ARG002 - as above
         baseline: Observation | None = None,
         candidate: Observation | None = None,
+        *,
+        ordinal: int,  # noqa: ARG002 - as above
     ) -> None:
         """Learn from two answers of the baseline."""
         if baseline is not None and candidate is not None:
             learn(endpoint, baseline, candidate, self._profile, self._plan.policy)
 
-    def broken(self, record: Broken) -> None:
+    def broken(self, record: Broken, *, ordinal: int) -> None:  # noqa: ARG002 - as above
         """Tell of a line that could not be read, and go on past it."""
-        self._broken += 1
-        if self._broken <= BROKEN_TOLD:
-            tell(f"broken line: {record.path}:{record.line}: {record.reason}")
+        self._told.broken(record)
+
+    def sends(self, *, ordinal: int) -> None:
+        """Remember nothing: no write is sent."""
+
+    def flush(self) -> None:
+        """Commit nothing."""
 
 
 def learn_noise(plan: ReplayPlan, out: str) -> str:
@@ -56,7 +64,11 @@ def learn_noise(plan: ReplayPlan, out: str) -> str:
     profile = NoiseProfile()
     quiet = msgspec.structs.replace(plan, noise=NoisePlan(sample=0.0, first=0))
     learner = _Learner(plan, profile)
+    found = records(plan.captures, WHOLE, plan.selection.limit)
+    stop = Stop()
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        runner.run(drive(quiet, read(plan.captures), learner))
+        runner.run(drive(quiet, found, learner, NoiseProfile(), stop))
+    if stop.requested:
+        raise KeyboardInterrupt
     write_whole(profile.to_json().decode(), out, hint="choose another --out FILE")
     return show_profile(profile)

@@ -6,27 +6,64 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from shadow.captures import Broken
+from shadow.captures import WHOLE, Broken, Share
+from shadow.compare.noise import NoiseProfile
 from shadow.errors import CaptureError
 from shadow.events import Events
 from shadow.masking import Masker
-from shadow.model import Exchange, Judgement, Observation
+from shadow.model import Exchange, Judgement, Observation, Outcome
+from shadow.replay.cursor import Cursor
 from shadow.results.record import Record
-from shadow.results.store import Store
+from shadow.results.store import Progress, Store
 from shadow.results.tally import Tally
-from shadow.settle import Corpus, Raw
+from shadow.settle import Memory
 
 BATCH: Final = 500
 """Records a transaction."""
 BATCH_S: Final = 0.5
 """Seconds after which a smaller batch is committed, so that a killed run loses little."""
-RAW_BYTES: Final = 32 * 1024 * 1024
+NOISE_S: Final = 2.0
+"""Seconds after which a noise profile that has grown is committed too."""
 BROKEN_TOLD: Final = 5
 """Broken lines that are told one by one; the rest are counted."""
 
 
+class Told:
+    """Tells the operator of the first broken lines; all are counted elsewhere."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._count = 0
+
+    def broken(self, record: Broken) -> None:
+        """Tell of one that could not be read."""
+        self._count += 1
+        if self._count <= BROKEN_TOLD:
+            self._tell(f"broken line: {record.path}:{record.line}: {record.reason}")
+        elif self._count == BROKEN_TOLD + 1:
+            self._tell("more broken lines are counted and not listed")
+
+
+def seq_of(share: Share, kept: int) -> int:
+    """The `seq` of a share's exchange after `kept` others: no two shares give the same."""
+    return kept * share.of + share.index
+
+
+def is_kept(seq: int, share: Share, kept: int) -> bool:
+    """Whether an exchange is of another share, or among the first `kept` of this one."""
+    return seq % share.of != share.index or seq // share.of < kept
+
+
+def cursor_of(progress: Progress) -> Cursor:
+    """How far a shard has got by what is in the store of it."""
+    return Cursor() if progress.cursor is None else Cursor.from_text(progress.cursor)
+
+
 class Ledger:
-    """The keeper of one run. `tally` has everything kept so far, committed or not."""
+    """The keeper of one run, or of one shard of it.
+
+    What it commits is, in one transaction: records, what they add to the counts, and the cursor.
+    """
 
     def __init__(
         self,
@@ -35,37 +72,39 @@ class Ledger:
         run_id: str,
         events: Events,
         masker: Masker,
+        share: Share = WHOLE,
+        memory: Memory | None = None,
+        noise: NoiseProfile | None = None,
         strict: bool = False,
-        told: Callable[[str], None] = lambda _: None,
-        progress: Callable[[Tally], None] = lambda _: None,
+        told: Callable[[Broken], None] = lambda _: None,
+        progress: Callable[[int, int], None] = lambda _, __: None,
     ) -> None:
-        """Keep into `store` and `events`; `strict` ends the run at a broken line.
+        """Keep into `store` and `events`, after what the shard has committed before.
 
-        `told` takes a line for the operator, `progress` the counts after each batch.
+        `strict` ends the run at a broken line, else `told` gets it; `progress` gets the number
+        of exchanges read and divergent since the last time. `noise` is kept with the run where
+        it is learned while it goes; what an earlier process kept takes its place.
         """
         self._store = store
         self._run_id = run_id
         self._events = events
         self._masker = masker
+        self._share = share
+        self._noise = noise
         self._strict = strict
         self._told = told
         self._progress = progress
         self._records: list[Record] = []
-        self._batch = Tally()
-        self._committed = time.monotonic()
-        self._seq = 0
-        self._broken_told = 0
-        self.tally = Tally()
-        self.corpus = Corpus()
-        """Values of unexplained differences, for what is known only at the end."""
-        self.raw: dict[int, Raw] = {}
-        """Divergences before masking, by `seq`, for the same; at most `RAW_BYTES` of them."""
-        self._raw_bytes = 0
-
-    @property
-    def read(self) -> int:
-        """Exchanges kept so far."""
-        return self.tally.read + self._batch.read
+        self._tally = Tally()
+        self._committed = self._noise_committed = time.monotonic()
+        self._pairs_committed = -1
+        self.memory = memory or Memory()
+        before = store.progress(run_id, share.index)
+        self.cursor = cursor_of(before)
+        self.sent = before.sent
+        """Writes that an earlier process was about to send."""
+        if noise is not None and before.noise is not None:
+            noise.endpoints = NoiseProfile.from_json(before.noise.encode()).endpoints
 
     def keep(
         self,
@@ -74,57 +113,66 @@ class Ledger:
         judgement: Judgement,
         baseline: Observation | None = None,
         candidate: Observation | None = None,
+        *,
+        ordinal: int,
     ) -> None:
         """Keep the outcome of one exchange, masked. Raises UnfinishedError on a full disk."""
+        seq = seq_of(self._share, self.cursor.kept)
         record = Record.of(
             exchange,
             judgement,
-            seq=self._seq,
+            seq=seq,
             endpoint=endpoint,
             masker=self._masker,
             baseline=baseline,
             candidate=candidate,
         )
-        self._remember(judgement)
-        self._seq += 1
+        if judgement.divergences:
+            self.memory.remember(seq, judgement)
+        self.cursor.kept += 1
+        self.cursor.pass_by(ordinal)
         self._records.append(record)
-        self._batch.add(record)
+        self._tally.add(record)
         self._events.exchange(record)
         if len(self._records) >= BATCH or time.monotonic() - self._committed > BATCH_S:
             self.flush()
 
-    def _remember(self, judgement: Judgement) -> None:
-        divergences = judgement.divergences
-        if all(divergence.verdict in ("equivalent", "accepted") for divergence in divergences):
-            return
-        for divergence in divergences:
-            self.corpus.add(divergence)
-        size = sum(len(d.baseline or "") + len(d.candidate or "") + 500 for d in divergences)
-        if self._raw_bytes + size <= RAW_BYTES:
-            self.raw[self._seq] = Raw(
-                divergences=divergences, clock_gap_s=judgement.clock_gap_s, cut=judgement.cut
-            )
-            self._raw_bytes += size
-
-    def broken(self, record: Broken) -> None:
+    def broken(self, record: Broken, *, ordinal: int) -> None:
         """Count a line that could not be read. Raises CaptureError when `strict`."""
-        place = f"{record.path}:{record.line}: {record.reason}"
         if self._strict:
+            place = f"{record.path}:{record.line}: {record.reason}"
             raise CaptureError(place, "mend the line, or run without --strict to go on past it")
-        self._batch.count_broken()
-        self._broken_told += 1
-        if self._broken_told <= BROKEN_TOLD:
-            self._told(f"broken line: {place}")
-        elif self._broken_told == BROKEN_TOLD + 1:
-            self._told("more broken lines are counted and not listed")
+        self._tally.count_broken()
+        self.cursor.pass_by(ordinal)
+        self._told(record)
+
+    def sends(self, *, ordinal: int) -> None:
+        """Remember that a write is about to be sent: nothing may send it a second time."""
+        self._store.note_sent(self._run_id, shard=self._share.index, ordinal=ordinal)
 
     def flush(self) -> None:
         """Commit what has been kept since the last time."""
-        if self._records or self._batch.broken:
+        if self._records or self._tally.broken:
             self._store.commit_segment(
-                self._run_id, cursor=str(self._seq), records=self._records, tally=self._batch
+                self._run_id,
+                cursor=self.cursor.to_text(),
+                records=self._records,
+                tally=self._tally,
+                shard=self._share.index,
+                noise=self._noise_to_commit(),
             )
-            self.tally.merge(self._batch)
-            self._records, self._batch = [], Tally()
-            self._progress(self.tally)
+            divergent = self._tally.outcomes[Outcome.DIVERGENT]
+            self._progress(self._tally.read, divergent)
+            self._records, self._tally = [], Tally()
         self._committed = time.monotonic()
+
+    def _noise_to_commit(self) -> str | None:
+        """The noise profile, where it has grown since it was last committed, some time ago."""
+        if self._noise is None or time.monotonic() - self._noise_committed < NOISE_S:
+            return None
+        pairs = sum(endpoint.pairs for endpoint in self._noise.endpoints.values())
+        self._noise_committed = time.monotonic()
+        if pairs == self._pairs_committed:
+            return None
+        self._pairs_committed = pairs
+        return self._noise.state().decode()

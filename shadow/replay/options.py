@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -46,6 +47,10 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     sides: Sides = "together"
     """Ask both services at once, or one after the other in seeded random order."""
     seed: int = 0
+    origin: datetime | None = None
+    """Where the capture's timeline begins, where that is not at the first exchange read."""
+    delay_s: float = 0.0
+    """Seconds after the start at which a schedule by `rate` begins."""
     window: int = 4096
     """Exchanges read ahead, so that a long session does not idle the others."""
     window_bytes: int = 64 * 1024 * 1024
@@ -82,6 +87,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A second instance of the baseline, for noise."""
     noise: NoisePlan = NoisePlan()
     dry_run: bool = False
+    workers: int = 1
+    """Processes that do it together."""
 
 
 class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,3 +103,5 @@ class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):
     info: RunInfo
     profile: NoiseProfile | None = None
     """Noise that was learned before."""
+    workers: int = 1
+    """Processes that do it together."""

@@ -46,7 +46,7 @@ def pair(
             if isinstance(record, Broken):
                 yield record
                 continue
-            key = _key(record, join)
+            key = key_of(record, join)
             partner = _take(waiting[1 - side], key)
             if partner is not None:
                 held -= _size(partner)
@@ -84,7 +84,8 @@ def _paired(
     return Paired(baseline=baseline, candidate=candidate)
 
 
-def _key(record: Exchange | Unsupported, join: Join) -> str | bytes:
+def key_of(record: Exchange | Unsupported, join: Join) -> str | bytes:
+    """What pairs a record with that of the other side."""
     if join == "id" or isinstance(record, Unsupported):
         return record.id
     request = record.request

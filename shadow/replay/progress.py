@@ -18,9 +18,6 @@ from rich.progress import (
     Progress as Bar,
 )
 
-from shadow.model import Outcome
-from shadow.results.tally import Tally
-
 
 def tell(line: str) -> None:
     """Print one line on stderr, whatever `quiet` says, above the bar where there is one."""
@@ -37,6 +34,7 @@ class Progress:
     def __init__(self, total: int | None, *, shown: bool) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._shown = shown
+        self._divergent = 0
         self._bar: Bar | None = None
         self._task = None
         if shown and self._console.is_terminal:
@@ -65,13 +63,9 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def show(self, tally: Tally) -> None:
-        """Show what has been kept so far."""
-        if self._bar is None or self._task is None:
-            return
-        outcomes = tally.outcomes
-        self._bar.update(
-            self._task,
-            completed=tally.read,
-            description=f"{outcomes[Outcome.DIVERGENT]:,} divergent",
-        )
+    def add(self, read: int, divergent: int) -> None:
+        """Show that so many more exchanges have been kept."""
+        self._divergent += divergent
+        if self._bar is not None and self._task is not None:
+            described = f"{self._divergent:,} divergent"
+            self._bar.update(self._task, advance=read, description=described)

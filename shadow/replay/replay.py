@@ -4,45 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
-from shadow.captures import Record, read
+from shadow.captures import WHOLE, Record, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
-from shadow.model import Observation, Request
+from shadow.judging import Judging
 from shadow.replay.conduct import Judged, conduct
+from shadow.replay.control import Control
+from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import Output, print_data
 from shadow.replay.dry_run import DryRun
-from shadow.replay.engine import Control, Engine, Keeper
+from shadow.replay.engine import Engine, Keeper
 from shadow.replay.ledger import Ledger
-from shadow.replay.options import ReplayPlan
+from shadow.replay.options import ReplayOptions, ReplayPlan
 from shadow.replay.progress import tell
+from shadow.replay.reading import beginning, check_files, records
+from shadow.replay.stopping import ENDING, SIGNALS, Stop
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
-from shadow.sending.rewrite import render
 from shadow.sending.target import Target
 from shadow.sending.wire import Wire
 
 
-class WireService:
-    """One side, over the wire transport."""
+class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A replay as one process does it."""
 
-    def __init__(self, target: Target, limits: Limits) -> None:
-        self._target = target
-        self.wire = Wire(target, limits=limits)
+    plan: ReplayPlan
+    noise: NoiseProfile
+    opened: Iterator[Record] | None = None
+    """The records, where one process does all of it: a pipe is opened once."""
 
-    def render(self, request: Request) -> bytes:
-        """The bytes to send. Raises Unsendable."""
-        return render(request, self._target)
+    def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
+        """Send a share of the capture to both sides. Raises KeyboardInterrupt when stopped."""
+        plan = msgspec.structs.replace(self.plan, options=_of_share(self.plan, share, ledger))
+        found = self.opened or records(plan.captures, share, plan.selection.limit)
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            runner.run(drive(plan, found, ledger, self.noise, stop, ledger))
+        if stop.requested:
+            raise KeyboardInterrupt
 
-    async def send(
-        self, message: bytes, *, method: str, safe: bool, due: float | None
-    ) -> Observation:
-        """Send, and wait for the answer or for what came instead."""
-        return await self.wire.send(message, method=method, safe=safe, due=due)
+
+def _of_share(plan: ReplayPlan, share: Share, before: Before) -> ReplayOptions:
+    """The options of one process: its part of what the processes do together.
+
+    A process that goes on after another one begins the timeline where the other one ended.
+    """
+    options = plan.options
+    if share.of == 1:
+        return options
+    fresh = before.cursor.at_start
+    paced = options.speed is not None
+    return msgspec.structs.replace(
+        options,
+        concurrency=max(1, -(-options.concurrency // share.of)),
+        rate=None if options.rate is None else options.rate / share.of,
+        ceiling=None if options.ceiling is None else options.ceiling / share.of,
+        delay_s=0.0 if options.rate is None else share.index / options.rate,
+        origin=beginning(plan.captures) if paced and fresh else None,
+        seed=options.seed + share.index,
+    )
 
 
 def replay(plan: ReplayPlan, output: Output) -> int:
@@ -53,53 +77,76 @@ def replay(plan: ReplayPlan, output: Output) -> int:
     if plan.dry_run:
         print_data(DryRun(plan).run())
         return 0
-    records = read(plan.captures)
+    opened = None
+    if plan.workers > 1:
+        check_files(plan.captures)
+    else:
+        opened = records(plan.captures, WHOLE, plan.selection.limit)
     targets = {"--go": plan.baseline, "--rust": plan.candidate, "--secondary": plan.secondary}
     check_reachable(targets, plan.limits)
     noise = plan.noise.profile or NoiseProfile()
-    plan = msgspec.structs.replace(plan, noise=msgspec.structs.replace(plan.noise, profile=noise))
+    return conduct(
+        plan.info,
+        output,
+        ReplayJob(plan=plan, noise=noise, opened=opened),
+        Judged(policy=plan.policy, noise=noise),
+        workers=plan.workers,
+        total=plan.selection.limit,
+    )
 
-    def work(ledger: Ledger) -> None:
-        with asyncio.Runner(loop_factory=event_loop) as runner:
-            runner.run(drive(plan, records, ledger))
 
-    judged = Judged(policy=plan.policy, noise=noise)
-    return conduct(plan.info, output, work, judged, total=plan.selection.limit)
+class Before(Protocol):
+    """What earlier processes of the run got to."""
+
+    @property
+    def cursor(self) -> Cursor:
+        """The records that have their outcome."""
+
+    @property
+    def sent(self) -> frozenset[int]:
+        """The writes that must not be sent again."""
 
 
-async def drive(plan: ReplayPlan, records: Iterator[Record], keeper: Keeper) -> None:
-    """Send all records to both sides. Raises KeyboardInterrupt when stopped by a signal.
+async def drive(
+    plan: ReplayPlan,
+    found: Iterator[Record],
+    keeper: Keeper,
+    noise: NoiseProfile,
+    stop: Stop,
+    before: Before | None = None,
+) -> None:
+    """Send all records to both sides; returns early once `stop` is requested.
 
-    What is learned of the baseline's noise goes into `plan.noise.profile`.
+    What is learned of the baseline's noise goes into `noise`.
     """
     async with contextlib.AsyncExitStack() as stack:
-        candidate = WireService(plan.candidate, plan.limits)
-        await stack.enter_async_context(candidate.wire)
-        baseline = WireService(plan.baseline, plan.limits) if plan.baseline else None
-        if baseline is not None:
-            await stack.enter_async_context(baseline.wire)
+        enter = stack.enter_async_context
+        candidate = await enter(Wire(plan.candidate, limits=plan.limits))
+        baseline = await enter(Wire(plan.baseline, limits=plan.limits)) if plan.baseline else None
         again = baseline if plan.noise.twice else None
         if plan.secondary is not None:
-            again = WireService(plan.secondary, plan.limits)
-            await stack.enter_async_context(again.wire)
-        asks = plan.noise if again else msgspec.structs.replace(plan.noise, sample=0.0, first=0)
+            again = await enter(Wire(plan.secondary, limits=plan.limits))
+        control = None
+        if again is not None:
+            own = plan.secondary is not None
+            control = Control(again, plan.noise, plan.options.seed, own=own)
         engine = Engine(
             baseline=baseline,
             candidate=candidate,
-            control=Control(
-                again or candidate, asks, plan.options.seed, own=plan.secondary is not None
-            ),
+            control=control,
             endpoints=plan.endpoints,
             safety=plan.safety,
-            policy=plan.policy,
+            judging=await enter(Judging(plan.policy, noise)),
             selection=plan.selection,
             options=plan.options,
             keeper=keeper,
+            done=before.cursor if before else (),
+            sent=before.sent if before else (),
         )
-        with _interruptible(engine) as interrupted:
-            await engine.run(records)
-    if interrupted.is_set():
-        raise KeyboardInterrupt
+        loop = asyncio.get_running_loop()
+        with _heeding(loop, stop):
+            stop.then(lambda: loop.call_soon_threadsafe(engine.stop))
+            await engine.run(found)
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
@@ -126,22 +173,22 @@ def check_reachable(targets: Mapping[str, Target | None], limits: Limits) -> Non
 
 
 @contextlib.contextmanager
-def _interruptible(engine: Engine) -> Iterator[asyncio.Event]:
+def _heeding(loop: asyncio.AbstractEventLoop, stop: Stop) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends the run in order; a second one ends it at once."""
-    loop = asyncio.get_running_loop()
-    interrupted = asyncio.Event()
+    if not stop.by_signals:
+        yield
+        return
 
-    def stop() -> None:
-        interrupted.set()
-        engine.stop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+    def request() -> None:
+        for number in SIGNALS:
             loop.remove_signal_handler(number)
-        tell("ending when what is in flight has ended; interrupt again to end at once")
+        stop.request()
+        tell(ENDING)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    for number in SIGNALS:
+        loop.add_signal_handler(number, request)
     try:
-        yield interrupted
+        yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             loop.remove_signal_handler(number)

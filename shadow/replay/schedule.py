@@ -21,22 +21,32 @@ class Pace:
     """Seconds after the start at which each exchange is due; None for as soon as possible.
 
     An absolute schedule: an exchange that went out late does not push the later ones back.
+    `origin` is where the timeline begins, by default the first `ts`; `delay_s` is when the first
+    one is due by `rate`.
     """
 
-    def __init__(self, *, rate: float | None = None, speed: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        rate: float | None = None,
+        speed: float | None = None,
+        origin: datetime | None = None,
+        delay_s: float = 0.0,
+    ) -> None:
         if rate is not None and speed is not None:
             raise ConfigError("--rate and --speed exclude each other", "give one of them")
         self._rate = rate
         self._speed = speed
         self._count = 0
-        self._first: datetime | None = None
+        self._first = origin
+        self._delay_s = delay_s
         self._latest = 0.0
 
     def due(self, exchange: Exchange) -> float | None:
         """When the next exchange is due. On the timeline, one without `ts` is due at once."""
         if self._rate is not None:
             self._count += 1
-            return (self._count - 1) / self._rate
+            return self._delay_s + (self._count - 1) / self._rate
         if self._speed is None:
             return None
         if exchange.ts is not None:

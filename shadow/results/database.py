@@ -139,6 +139,8 @@ def _check_schema(connection: Connection, path: Path, *, create: bool) -> None:
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
             return
+        if create and (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
+            metadata.create_all(connection)  # tables that a later release of the version added
     if application != APPLICATION_ID:
         raise ShadowError(f"store {path}: a SQLite file, but not one of shadow's", _STORE_HINT)
     if version > SCHEMA_VERSION:

@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 
 from shadow.results.record import COMPARED, Record, Revision
+from shadow.model import Outcome
+from shadow.results import tables
 from shadow.results.tables import divergences, exchanges, records_of, segments
 from shadow.results.tally import Tally
 
@@ -54,6 +56,29 @@ def cursors(connection: Connection, run: int) -> dict[int, str]:
     return {row.shard: row.cursor for row in rows}
 
 
+def sent(connection: Connection, run: int, shard: int) -> frozenset[int]:
+    """Return the ordinals of a shard's writes that were about to be sent."""
+    s = tables.sent.c
+    rows = connection.scalars(select(s.ordinal).where(s.run == run, s.shard == shard))
+    return frozenset(rows)
+
+
+def noise(connection: Connection, run: int, shard: int) -> str | None:
+    """Return the noise profile of a shard, where it has learned one."""
+    n = tables.noise.c
+    return connection.scalars(
+        select(n.profile).where(n.run == run, n.shard == shard)
+    ).one_or_none()
+
+
+def replace_noise(connection: Connection, run: int, shard: int, profile: str) -> None:
+    """Keep a shard's noise profile in place of the one before."""
+    n = tables.noise.c
+    connection.execute(delete(tables.noise).where(n.run == run, n.shard == shard))
+    row = {"run": run, "shard": shard, "profile": profile}
+    connection.execute(insert(tables.noise), row)
+
+
 def merged_tally(connection: Connection, run: int) -> Tally:
     """Return the counts of all segments. Raise ValueError where one cannot be read."""
     s, total = segments.c, Tally()
@@ -75,10 +100,17 @@ def replace_segments(connection: Connection, run: int, tally: Tally) -> None:
 
 
 def next_records(
-    connection: Connection, run: int, after: int, signatures: Collection[str] | None
+    connection: Connection,
+    run: int,
+    after: int,
+    signatures: Collection[str] | None,
+    *,
+    divergent: bool = False,
 ) -> list[Record]:
     """Return up to `CHUNK` records behind `after`; with `signatures`, that hold one of them."""
     condition = (_E.run == run) & (_E.seq > after)
+    if divergent:
+        condition &= _E.outcome == Outcome.DIVERGENT.value
     if signatures is not None:
         condition &= exists().where(
             _D.run == _E.run, _D.seq == _E.seq, _D.signature.in_(signatures)

@@ -46,6 +46,15 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     divergence: Divergence
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a shard of a run has got; empty where it has committed nothing."""
+
+    cursor: str | None = None
+    sent: frozenset[int] = frozenset()
+    """Ordinals of the writes that were, or may have been, sent."""
+    noise: str | None = None
+
+
 class Store:
     """All runs in one file. Methods may be called from any thread.
 
@@ -96,6 +105,15 @@ class Store:
             connection.execute(insert(tables.runs), values)
         return run_id
 
+    def resume_run(self, run_id: str) -> RunInfo:
+        """Enter that a run which had ended goes on, and return what it is."""
+        with writing(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            info = self._info(connection, run)
+            info = msgspec.structs.replace(info, state="running", finished=None, exit_code=None)
+            self._enter(connection, run, info)
+            return info
+
     def commit_segment(
         self,
         run_id: str,
@@ -104,12 +122,13 @@ class Store:
         records: Sequence[Record],
         tally: Tally,
         shard: int = 0,
+        noise: str | None = None,
     ) -> None:
         """Store a batch of a run in one transaction: all of it, or nothing.
 
         `cursor` says, in the caller's own terms, how far the shard has got with this batch.
         `tally` counts this batch alone: its records, and what it skipped or could not read
-        without a record.
+        without a record. `noise` is the shard's noise profile where it has changed.
         """
         with writing(self._engine, self.path) as connection:
             run = self._run(connection, run_id)
@@ -122,6 +141,24 @@ class Store:
             text = tally.to_json().decode()
             values = {"run": run, "shard": shard, "cursor": cursor, "tally": text}
             connection.execute(insert(tables.segments), values)
+            if noise is not None:
+                queries.replace_noise(connection, run, shard, noise)
+
+    def note_sent(self, run_id: str, *, shard: int, ordinal: int) -> None:
+        """Remember that the shard is about to send the write at `ordinal`."""
+        with writing(self._engine, self.path) as connection:
+            row = {"run": self._run(connection, run_id), "shard": shard, "ordinal": ordinal}
+            connection.execute(insert(tables.sent), row)
+
+    def progress(self, run_id: str, shard: int) -> Progress:
+        """Return how far a shard has got, and what it must not send again."""
+        with reading(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            return Progress(
+                cursor=queries.cursors(connection, run).get(shard),
+                sent=queries.sent(connection, run, shard),
+                noise=queries.noise(connection, run, shard),
+            )
 
     def revise(self, run_id: str, revisions: Sequence[Revision]) -> Run:
         """Settle a run: change rows and counts together, and return the run as settled.
@@ -151,8 +188,7 @@ class Store:
                 exit_code=exit_code,
                 duration_s=duration_s,
             )
-            row = update(tables.runs).where(tables.runs.c.run == run)
-            connection.execute(row.values(info=_encoded(info)))
+            self._enter(connection, run, info)
             return Run(info=info, tally=tally)
 
     def cursors(self, run_id: str) -> dict[int, str]:
@@ -180,9 +216,11 @@ class Store:
             return Run(info=info, tally=self._tally(connection, number))
 
     def records(
-        self, run_id: str, *, signatures: Collection[str] | None = None
+        self, run_id: str, *, signatures: Collection[str] | None = None, divergent: bool = False
     ) -> Iterator[Record]:
         """Yield the records of a run in order; with `signatures`, those that hold one of them.
+
+        With `divergent`, those that ended so.
 
         Reads in short transactions, so that a long reader does not hold up a writer. Raise
         ValueError for more than `queries.MAX_SIGNATURES` signatures.
@@ -193,7 +231,9 @@ class Store:
         while True:
             with reading(self._engine, self.path) as connection:
                 run = self._run(connection, run_id)
-                batch = queries.next_records(connection, run, after, signatures)
+                batch = queries.next_records(
+                    connection, run, after, signatures, divergent=divergent
+                )
             yield from batch
             if len(batch) < queries.CHUNK:
                 return
@@ -207,6 +247,11 @@ class Store:
             run = self._run(connection, run_id)
             rows = queries.occurrence_rows(connection, run, signature, limit)
             return [_occurrence(row) for row in rows]
+
+    @staticmethod
+    def _enter(connection: Connection, run: int, info: RunInfo) -> None:
+        row = update(tables.runs).where(tables.runs.c.run == run)
+        connection.execute(row.values(info=_encoded(info)))
 
     def _run(self, connection: Connection, run_id: str) -> int:
         number = _number(connection, run_id)

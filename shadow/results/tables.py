@@ -100,6 +100,26 @@ segments = Table(
     Column("tally", Text, nullable=False),
     Index("segments_by_run", "run", "shard"),
 )
+sent = Table(
+    "sent",
+    metadata,
+    Column("run", Integer, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    PrimaryKeyConstraint("run", "shard", "ordinal"),
+    sqlite_with_rowid=False,
+)
+"""Writes that were about to be sent: what ends a process must not let them be sent again."""
+noise = Table(
+    "noise",
+    metadata,
+    Column("run", Integer, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("profile", Text, nullable=False),
+    PrimaryKeyConstraint("run", "shard"),
+    sqlite_with_rowid=False,
+)
+"""What each shard has learned of the baseline's noise."""
 
 
 def _compiled(statement: Insert) -> str:

@@ -1,0 +1,174 @@
+"""Where a pair is judged: here while that is cheap, in a pool of processes where it is not.
+
+What runs in an event loop must not hold up the answers that arrive meanwhile. So a pair is first
+judged under a budget of a few milliseconds; what is over it, or is plainly too long, is judged
+again in another process under the budget that the user gave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from shadow.compare.noise import NoiseProfile
+from shadow.judge import Policy, judge, note, own_differences, within
+from shadow.model import Answer, Divergence, Exchange, Judgement, Observation
+
+HERE_BYTES: Final = 128 * 1024
+"""Two different bodies that are longer together go to the pool without a try."""
+HERE_S: Final = 0.005
+HERE_NODES: Final = 20_000
+HERE_ITEMS: Final = 100
+"""Items of a list that deepdiff may be asked to align here: 100 take it some 5 ms."""
+HERE_DECODED: Final = 256 * 1024
+POOL: Final = max(1, (os.cpu_count() or 2) - 1)
+_TRIES: Final = 3
+"""A pair that kills its process takes the others there along; they are tried again."""
+
+T = TypeVar("T")
+
+
+class Judging:
+    """Judges the pairs of one run by one policy, and learns its noise.
+
+    An async context manager; the pool starts with the first pair that needs it.
+    """
+
+    def __init__(self, policy: Policy, noise: NoiseProfile | None = None) -> None:
+        self.policy = policy
+        self.noise = noise
+        self._small = within(
+            policy, seconds=HERE_S, nodes=HERE_NODES, items=HERE_ITEMS, decoded=HERE_DECODED
+        )
+        self._coarse = within(policy, seconds=HERE_S, nodes=0, items=0, decoded=HERE_DECODED)
+        self._pool: ProcessPoolExecutor | None = None
+        self._room = asyncio.Semaphore(2 * POOL)  # what waits for the pool waits unpickled
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def here(
+        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+    ) -> Judgement | None:
+        """The judgement of a pair, or None where it is too dear for an event loop."""
+        if _is_long(baseline, candidate):
+            return None
+        judgement = judge(exchange, endpoint, baseline, candidate, self._small, noise=self.noise)
+        if judgement.over_budget:
+            return None
+        note(endpoint, judgement, self.noise)
+        return judgement
+
+    async def elsewhere(
+        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+    ) -> Judgement:
+        """The judgement of a pair, made in another process.
+
+        A process that dies of a pair, twice, leaves it judged as far as that is cheap: as over
+        its budget.
+        """
+        given = exchange, endpoint, baseline, candidate
+        judgement = await self._there(_judge, *given, self._known())
+        if judgement is None:
+            judgement = judge(*given, self._coarse, noise=self.noise)
+        note(endpoint, judgement, self.noise)
+        return judgement
+
+    async def learn(self, endpoint: str, first: Observation, second: Observation) -> None:
+        """Learn from what the baseline answered twice to one request."""
+        if self.noise is None:
+            return
+        found = None
+        if not _is_long(first, second):
+            found = own_differences(endpoint, first, second, self._small, self.noise)
+        if found is None:
+            found = await self._there(_compare_own, endpoint, first, second, self._known())
+        if found is not None:
+            self.noise.learn(endpoint, found)
+
+    def _known(self) -> NoiseProfile | None:
+        """The profile as a process of the pool needs it: what it would remember stays here."""
+        return None if self.noise is None else NoiseProfile(self.noise.endpoints)
+
+    async def _there(self, call: Callable[..., T], *given: Any) -> T | None:
+        """What a call says in a process of the pool; None where it keeps dying of it."""
+        loop = asyncio.get_running_loop()
+        async with self._room:
+            for _ in range(_TRIES):
+                pool = self._pool = self._pool or _start(self.policy)
+                try:
+                    return await loop.run_in_executor(pool, call, *given)
+                except BrokenProcessPool:
+                    if self._pool is pool:
+                        self._pool = None
+        return None
+
+
+def _is_long(first: Observation, second: Observation) -> bool:
+    """Two answers with different and long bodies."""
+    if not isinstance(first, Answer) or not isinstance(second, Answer):
+        return False
+    ours, theirs = first.response.body, second.response.body
+    return len(ours) + len(theirs) > HERE_BYTES and ours != theirs
+
+
+# What runs in a process of the pool.
+
+_policy: Policy = Policy()
+
+
+def _start(policy: Policy) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        max_workers=POOL,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(policy,),
+    )
+
+
+def _begin(policy: Policy) -> None:
+    """Take the run's policy, leave interrupts to the run, and end with it whatever ends it."""
+    global _policy  # noqa: PLW0603 - what a process is started with
+    _policy = policy
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _judge(
+    exchange: Exchange,
+    endpoint: str,
+    baseline: Observation,
+    candidate: Observation,
+    noise: NoiseProfile | None,
+) -> Judgement:
+    return judge(exchange, endpoint, baseline, candidate, _policy, noise=noise)
+
+
+def _compare_own(
+    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile
+) -> list[Divergence] | None:
+    return own_differences(endpoint, first, second, _policy, noise)

@@ -1,0 +1,270 @@
+"""A run spread over processes: each has its share of the sessions, its loop and its segments.
+
+A worker commits its outcomes together with how far it has got. So one that dies is replaced by
+another, which goes on from there: nothing is lost and nothing counted twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Final, Protocol
+
+import msgspec
+
+from shadow.captures import Broken, Share
+from shadow.compare.noise import NoiseProfile
+from shadow.errors import ShadowError, UnfinishedError
+from shadow.events import Events, withdraw
+from shadow.masking import Masker
+from shadow.replay.ledger import Ledger, cursor_of, is_kept
+from shadow.replay.stopping import ENDING, SIGNALS, Stop, heeding
+from shadow.results.lock import Turns, held
+from shadow.results.store import Store
+from shadow.settle import Memory
+
+_DEATHS: Final = 3
+"""Workers that may die one after the other without an outcome between them."""
+
+
+class Job(Protocol):
+    """What a run does, in one process or in each of several. Can be pickled."""
+
+    @property
+    def noise(self) -> NoiseProfile | None:
+        """The profile that it judges by and may add to."""
+
+    def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
+        """Do a share of the run. Returns early once `stop` is requested."""
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run is kept: what each process of it needs to keep its part."""
+
+    store: str
+    run_id: str
+    events: str
+    masker: Masker
+    strict: bool = False
+
+    @contextlib.contextmanager
+    def ledger(
+        self,
+        share: Share,
+        noise: NoiseProfile | None,
+        told: Callable[[Broken], None],
+        progress: Callable[[int, int], None],
+    ) -> Iterator[Ledger]:
+        """Open the ledger of a share, in a process of its own."""
+        with (
+            Store.open(self.store, create=False) as store,
+            held(store.path, self.run_id),
+            Events.open(self.events, self.run_id, Turns(store.path, self.run_id)) as events,
+        ):
+            yield Ledger(
+                store=store,
+                run_id=self.run_id,
+                events=events,
+                masker=self.masker,
+                share=share,
+                noise=noise,
+                strict=self.strict,
+                told=told,
+                progress=progress,
+            )
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A worker has committed outcomes."""
+
+    read: int
+    divergent: int
+
+
+class _Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """The last word of a worker."""
+
+    memory: Memory
+    noise: NoiseProfile | None
+    error: ShadowError | None = None
+
+
+def work(
+    job: Job,
+    desk: Desk,
+    workers: int,
+    *,
+    memory: Memory,
+    told: Callable[[Broken], None],
+    tell: Callable[[str], None],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Do the job in processes; returns when every share is done, its memory in `memory`.
+
+    What they learned of the noise is added to the job's profile. Raises KeyboardInterrupt when
+    stopped by a signal, ShadowError for what ended a worker.
+    """
+    stop = Stop()
+    crew = _Crew(job, desk, workers, tell)
+    begun_with = None if job.noise is None else NoiseProfile.from_json(job.noise.state())
+
+    def stop_all() -> None:
+        tell(ENDING)
+        crew.stop()
+
+    with heeding(stop), crew:
+        stop.then(stop_all)
+        for said in crew.listen():
+            if isinstance(said, Broken):
+                told(said)
+            elif isinstance(said, _Kept):
+                progress(said.read, said.divergent)
+            else:
+                memory.merge(said.memory)
+                if job.noise is not None and said.noise is not None:
+                    job.noise.merge(said.noise, begun_with=begun_with)
+    if crew.error is not None:
+        raise crew.error
+    if stop.requested:
+        raise KeyboardInterrupt
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self, job: Job, desk: Desk, share: Share) -> None:
+        self.share = share
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(
+            target=_serve, args=(job, desk, share, theirs)
+        )
+        self.process.start()
+        theirs.close()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self.pipe.send("stop")
+
+
+class _Crew:
+    """The workers of a run; each share has one until it is done."""
+
+    def __init__(self, job: Job, desk: Desk, count: int, tell: Callable[[str], None]) -> None:
+        self.error: ShadowError | None = None
+        self._job, self._desk, self._tell = job, desk, tell
+        self._shares = [Share(index=index, of=count) for index in range(count)]
+        self._workers: list[_Worker] = []
+        self._deaths: dict[int, list[int]] = {}
+        self._stopping = False
+
+    def __enter__(self) -> None:
+        self._workers = [_Worker(self._job, self._desk, share) for share in self._shares]
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+
+    def stop(self) -> None:
+        """Let every worker end in order."""
+        self._stopping = True
+        for worker in self._workers:
+            worker.stop()
+
+    def listen(self) -> Iterator[Broken | _Kept | _Ended]:
+        """Yield what the workers say until all have ended; replace those that die."""
+        while self._workers:
+            pipes = {worker.pipe: worker for worker in self._workers}
+            for pipe in wait(list(pipes)):
+                assert isinstance(pipe, Connection)
+                worker = pipes[pipe]
+                try:
+                    said = pipe.recv()
+                except (EOFError, OSError):
+                    self._replace(worker)
+                    continue
+                yield said
+                if isinstance(said, _Ended):
+                    self._let_go(worker)
+                    self._fail(said.error)
+
+    def _let_go(self, worker: _Worker) -> None:
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
+
+    def _fail(self, error: ShadowError | None) -> None:
+        """Note the first error, and let the others end in order."""
+        if error is not None and self.error is None:
+            self.error = error
+            self.stop()
+
+    def _replace(self, worker: _Worker) -> None:
+        """Go on with the share of a worker that died without a word."""
+        self._let_go(worker)
+        share, cause = worker.share, _cause(worker.process.exitcode)
+        with Store.open(self._desk.store, create=False) as store:
+            kept = cursor_of(store.progress(self._desk.run_id, share.index)).kept
+            turns = Turns(store.path, self._desk.run_id)
+        withdraw(self._desk.events, lambda seq: is_kept(seq, share, kept), turns)
+        name = f"worker {share.index + 1} of {share.of}"
+        if self._stopping:
+            self._tell(f"{name} died ({cause}): what it had not committed is left to --resume")
+            return
+        deaths = self._deaths.setdefault(share.index, [])
+        deaths.append(kept)
+        if deaths[-_DEATHS:] == [kept] * _DEATHS:
+            failure = f"{name} died {_DEATHS} times without an outcome between ({cause})"
+            hint = f"free some memory, then: shadow replay --resume {self._desk.run_id}"
+            self._fail(UnfinishedError(failure, hint))
+            return
+        self._tell(f"{name} died ({cause}): another one goes on after {kept:,} exchanges")
+        self._workers.append(_Worker(self._job, self._desk, share))
+
+
+def _cause(code: int | None) -> str:
+    """What ended a process, in words."""
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit code {code}"
+
+
+# What runs in a worker.
+
+
+def _serve(job: Job, desk: Desk, share: Share, pipe: Connection) -> None:
+    """Do a share, and end early when the parent says so or is gone."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    stop = Stop(by_signals=False)
+    threading.Thread(target=_heed, args=(pipe, stop), daemon=True).start()
+    memory, error = Memory(), None
+    try:
+        with desk.ledger(
+            share, job.noise, pipe.send, lambda read, divergent: pipe.send(_Kept(read, divergent))
+        ) as ledger:
+            memory = ledger.memory
+            try:
+                job.work(ledger, share, stop)
+            finally:
+                ledger.flush()
+    except ShadowError as caught:
+        error = caught
+    except BrokenPipeError:
+        return  # the parent is gone: what was committed is resumed
+    with contextlib.suppress(BrokenPipeError):
+        pipe.send(_Ended(memory=memory, noise=job.noise, error=error))
+
+
+def _heed(pipe: Connection, stop: Stop) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        pipe.recv()
+    stop.request()
