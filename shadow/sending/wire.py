@@ -16,7 +16,7 @@ from shadow.sending.connection import Connection
 from shadow.sending.limits import Limits
 from shadow.sending.pool import Pool
 from shadow.sending.reader import Heads
-from shadow.sending.rewrite import render
+from shadow.sending.rewrite import Rewriter
 from shadow.sending.service import Done
 from shadow.sending.target import Target
 
@@ -35,6 +35,7 @@ class Wire:
         self.target = target
         self._limits = limits or Limits()
         self._timeout_s = self._limits.timeout_s
+        self._rewriter = Rewriter(target)
         self._tls = tls_context(target)
         self._pool = Pool(self._limits.connections)
         self._heads = Heads()
@@ -68,7 +69,7 @@ class Wire:
 
     def render(self, request: Request) -> bytes:
         """Make the message of a request. Raises `rewrite.Unsendable`."""
-        return render(request, self.target)
+        return self._rewriter.render(request)
 
     def start(
         self, message: bytes, *, method: str, safe: bool, due: float | None, done: Done
