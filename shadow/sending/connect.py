@@ -12,6 +12,7 @@ from shadow.errors import UnfinishedError
 from shadow.model import NoAnswer
 from shadow.sending.connection import Connection
 from shadow.sending.limits import Limits
+from shadow.sending.reader import Heads
 from shadow.sending.target import Target
 
 TIMED_OUT = "connect: "
@@ -35,17 +36,23 @@ def tls_context(target: Target) -> ssl.SSLContext | None:
 
 
 async def connect(
-    target: Target, *, limits: Limits, tls: ssl.SSLContext | None, timeout_s: float
+    target: Target,
+    *,
+    limits: Limits,
+    tls: ssl.SSLContext | None,
+    timeout_s: float,
+    heads: Heads | None = None,
 ) -> Connection | NoAnswer:
     """Open one connection; a failure is a `NoAnswer` without timing.
 
-    Raises `UnfinishedError` when it is this machine that is out of file descriptors.
+    Connections to one target may share `heads`. Raises `UnfinishedError` when it is this
+    machine that is out of file descriptors.
     """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
             _, connection = await loop.create_connection(
-                lambda: Connection(limits),
+                lambda: Connection(limits, heads),
                 target.host,
                 target.port,
                 ssl=tls,

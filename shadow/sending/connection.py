@@ -8,83 +8,95 @@ import select
 import ssl
 import time
 from collections.abc import Callable
+from math import inf
 from typing import cast
 
 from shadow.model import Answer, NoAnswer, NoAnswerKind, Observation, Timing
 from shadow.sending.limits import Limits
-from shadow.sending.reader import AnswerReader, MalformedAnswer
+from shadow.sending.reader import AnswerReader, Heads, MalformedAnswer
+from shadow.sending.service import Done
+
+_NOT_REPEATED = "the connection was a reused one, and an unsafe request is not sent twice"
 
 
 class Connection(asyncio.Protocol):
     """An open connection, made by `shadow.sending.connect.connect`.
 
-    `exchange` writes a request and returns a future of what the service did with it. When the
-    answer is complete and the connection may be used again, it reports itself to `on_idle`;
-    otherwise it closes. `on_lost` is called once, when it is closed and holds nothing any more.
+    `exchange` writes a request and says later what the service did with it. When the answer is
+    complete and the connection may be used again, it reports itself to `on_idle`; otherwise it
+    closes. `on_lost` is called once, when it is closed and holds nothing any more.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._reader = AnswerReader(limits)
+        self._reader = AnswerReader(limits, heads)
         self._readable = select.poll()
         self._fd = -1
-        self._pending: asyncio.Future[Observation] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timeout = 0.0
-        self._served = 0
+        self._done: Done | None = None
+        self._safe = False
+        self._timeout_s = 0.0
+        self._served = False
         self._due = self._sent = 0.0
-        self._idle_since = 0.0
+        self.deadline = inf
+        """When `expire` is due, on the loop's clock; infinite while nothing is in flight."""
+        self.idle_since = 0.0
+        """When the last answer was complete, on the loop's clock."""
         self.on_idle: Callable[[Connection], None] | None = None
         self.on_lost: Callable[[Connection], None] | None = None
         self.open = False
-        self.stale = False
-        """The last request was lost without a byte of answer, on a connection that had served
-        others: most likely the service closed it as idle and never saw the request."""
 
     def exchange(
-        self, message: bytes, *, method: str, due: float | None, deadline: float, timeout_s: float
-    ) -> asyncio.Future[Observation]:
-        """Write a request. The future never fails; give up on it with `abandon`.
+        self,
+        message: bytes,
+        *,
+        method: str,
+        safe: bool,
+        due: float | None,
+        deadline: float,
+        timeout_s: float,
+        done: Done,
+    ) -> None:
+        """Write a request; `done` takes what came of it, unless `abandon` or `drop` come first.
 
-        `due` is on `time.perf_counter`'s clock, `deadline` on the loop's; `timeout_s` is what
-        `deadline` was made from, for the message.
+        `done` takes None where a safe request was lost without a byte of answer, on a
+        connection that had served others: most likely the service closed it as idle and never
+        saw the request. `due` is on `time.perf_counter`'s clock. The caller calls `expire` at
+        `deadline`, which is on the loop's; `timeout_s` is what it was made from, for the message.
         """
         self._reader.begin(method)
-        self._pending = future = self._loop.create_future()
-        self._timeout = timeout_s
-        self._timer = self._loop.call_at(deadline, self._expire)
+        self._done = done
+        self._safe = safe
+        self._timeout_s = timeout_s
+        self.deadline = deadline
         self._sent = time.perf_counter()
         self._due = self._sent if due is None else due
         if self.open:
             self._transport.write(message)
         else:
             self._lose(None)
-        return future
 
-    def abandon(self, future: asyncio.Future[Observation]) -> None:
+    def abandon(self, done: Done) -> None:
         """Close the connection if that exchange is still in flight on it."""
-        if self._pending is future:
-            self._release()
-            self.abort()
+        if self._done is done:
+            self.drop()
 
     def abort(self) -> None:
         """Close at once, without waiting for anything to be written."""
         self.open = False
         self._transport.abort()
 
-    def cancel(self) -> None:
-        """Close at once and cancel what is in flight."""
-        if self._pending is not None:
-            self._release().cancel()
+    def drop(self) -> None:
+        """Close at once; nobody is told what came of a request in flight."""
+        self._done, self.deadline = None, inf
         self.abort()
+
+    def expire(self) -> None:
+        """Give up on the request in flight: its time has passed."""
+        self._fail("timeout", f"total: {self._timeout_s:g} s passed {self._reader.progress()}")
 
     def is_quiet(self) -> bool:
         """Whether nothing lies unread: no close, no answer that nobody asked for."""
         return not self._readable.poll(0)
-
-    def idle_s(self) -> float:
-        """Return the seconds since the last answer."""
-        return self._loop.time() - self._idle_since
 
     # What the event loop calls.
 
@@ -98,7 +110,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the answer; close a connection that speaks without being asked."""
-        if self._pending is None:
+        if self._done is None:
             self.abort()
             return
         try:
@@ -116,7 +128,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle what is in flight and report the end."""
         self.open = False
-        if self._pending is not None and isinstance(exc, OSError):
+        if self._done is not None and isinstance(exc, OSError):
             self._read_what_arrived()
         self._lose(exc)
         if self.on_lost is not None:
@@ -136,12 +148,9 @@ class Connection(asyncio.Protocol):
         except (OSError, MalformedAnswer):
             return
 
-    def _expire(self) -> None:
-        self._fail("timeout", f"total: {self._timeout:g} s passed {self._reader.progress()}")
-
     def _lose(self, exc: Exception | None) -> None:
         """Settle what is in flight on a connection that is gone."""
-        if self._pending is None:
+        if self._done is None:
             return
         if exc is None:
             self._reader.end()
@@ -150,38 +159,42 @@ class Connection(asyncio.Protocol):
         elif isinstance(exc, ssl.SSLError):
             self._fail("tls", f"{exc.reason or exc} {self._reader.progress()}")
         else:
-            self.stale = self._served > 0 and self._reader.received == 0
-            self._fail("reset", f"{'reset' if exc else 'closed'} {self._reader.progress()}")
+            detail = f"{'reset' if exc else 'closed'} {self._reader.progress()}"
+            stale = self._served and not self._reader.received
+            if stale and self._safe:
+                self._settle(None)
+            else:
+                self._fail("reset", f"{detail}; {_NOT_REPEATED}" if stale else detail)
 
     def _answer(self) -> None:
-        future = self._release()
-        self._served += 1
-        answer = Answer(response=self._reader.take(), timing=self._timing(self._reader.done))
-        if not future.done():
-            future.set_result(answer)
+        reader = self._reader
+        timing = Timing(due=self._due, sent=self._sent, done=reader.done)
+        self._served = True
         # An early answer leaves the rest of the request unsent: that connection is spoilt.
-        if self.open and self._reader.reusable and not self._transport.get_write_buffer_size():
-            self._idle_since = self._loop.time()
+        reusable = self.open and reader.reusable and not self._transport.get_write_buffer_size()
+        self._settle(Answer(response=reader.take(), timing=timing), reusable=reusable)
+
+    def _fail(self, kind: NoAnswerKind, detail: str) -> None:
+        timing = Timing(due=self._due, sent=self._sent, done=time.perf_counter())
+        self._settle(NoAnswer(kind=kind, detail=detail, timing=timing))
+
+    def _settle(self, observation: Observation | None, *, reusable: bool = False) -> None:
+        """Take the exchange off this connection, and only then say what came of it.
+
+        So a request that is started by `done` finds the connection ready, and whatever `done`
+        raises is the caller's matter alone.
+        """
+        done, self._done, self.deadline = self._done, None, inf
+        assert done is not None
+        if reusable:
+            self.idle_since = self._loop.time()
             if self.on_idle is not None:
                 self.on_idle(self)
         else:
             self.abort()
-
-    def _fail(self, kind: NoAnswerKind, detail: str) -> None:
-        future = self._release()
-        if not future.done():
-            timing = self._timing(time.perf_counter())
-            future.set_result(NoAnswer(kind=kind, detail=detail, timing=timing))
-        self.abort()
-
-    def _timing(self, done: float) -> Timing:
-        return Timing(due=self._due, sent=self._sent, done=done)
-
-    def _release(self) -> asyncio.Future[Observation]:
-        """Take the exchange off this connection."""
-        future, self._pending = self._pending, None
-        assert future is not None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        return future
+        try:
+            done(observation)
+        except Exception as error:  # noqa: BLE001  the loop tells it
+            self._loop.call_exception_handler(
+                {"message": "failed to take an observation", "exception": error, "protocol": self}
+            )

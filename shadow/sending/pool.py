@@ -36,11 +36,19 @@ class Pool:
         """Count the open connections."""
         return len(self._open)
 
-    def take(self, *, safe: bool) -> Connection | None:
-        """Return an idle connection fit for the request, if there is one."""
+    @property
+    def open(self) -> list[Connection]:
+        """The open connections, idle or not."""
+        return list(self._open)
+
+    def take(self, *, safe: bool, now: float) -> Connection | None:
+        """Return an idle connection fit for the request, if there is one; never out of turn.
+
+        `now` is on the loop's clock. A connection falls idle only where nobody waits for one.
+        """
         while self._idle:
             connection = self._idle.pop()
-            if _fits(connection, safe=safe):
+            if _fits(connection, safe=safe, now=now):
                 return connection
             connection.abort()
         return None
@@ -51,9 +59,10 @@ class Pool:
         With `fresh` it is always a slot. Who gets a slot must `fill` it or `free` it.
         Raises `RuntimeError` after `aclose`.
         """
+        clock = asyncio.get_running_loop().time
         while True:
             self._refuse_when_closed()
-            if not fresh and (connection := self.take(safe=safe)) is not None:
+            if not fresh and (connection := self.take(safe=safe, now=clock())) is not None:
                 return connection
             if self._slots:
                 self._slots -= 1
@@ -61,7 +70,7 @@ class Pool:
             if fresh and self._idle:
                 self._idle.pop().abort()
             handed = await self._wait()
-            if handed is None or (not fresh and _fits(handed, safe=safe)):
+            if handed is None or (not fresh and _fits(handed, safe=safe, now=clock())):
                 return handed
             handed.abort()
 
@@ -85,12 +94,12 @@ class Pool:
             self._slots += 1
 
     async def aclose(self) -> None:
-        """Close every connection and cancel every exchange; returns when all are closed."""
+        """Close every connection, whatever is in flight; returns when all are closed."""
         self._closed = True
         while waiter := self._next_waiter():
             waiter.cancel()
         for connection in list(self._open):
-            connection.cancel()
+            connection.drop()
         while self._open:
             self._empty.clear()
             await self._empty.wait()
@@ -137,10 +146,10 @@ class Pool:
         return None
 
 
-def _fits(connection: Connection, *, safe: bool) -> bool:
+def _fits(connection: Connection, *, safe: bool, now: float) -> bool:
     if not connection.open:
         return False
-    idle_s = connection.idle_s()
+    idle_s = now - connection.idle_since
     if safe and idle_s < _JUST_USED_S:
         return True
     return connection.is_quiet() and (safe or idle_s < _UNSAFE_IDLE_S)

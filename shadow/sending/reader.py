@@ -12,9 +12,53 @@ from shadow.sending.limits import Limits
 _MAX_FIELDS = 2_000
 """Header fields of one answer; a field of four bytes costs some 200 in memory."""
 
+_MAX_HEADS = 256
+_MAX_HEAD_BYTES = 2_048
+_VAIN = 64
+_END_OF_HEAD = b"\r\n\r\n"
+_BODILESS = (204, 304)
+
 
 class MalformedAnswer(Exception):  # noqa: N818  it becomes a NoAnswer, it is not our fault
     """What arrived is not an HTTP/1 answer, or is beyond a bound."""
+
+
+class Heads:
+    """Heads of answers that the parser has read, and what it made of them.
+
+    A service begins most of its answers with one of a few heads. What a head means follows from
+    its bytes alone, so an answer that arrives in one piece with a known one, and with exactly
+    as many bytes behind it as that announces, needs no parser. At most `_MAX_HEADS` of at most
+    `_MAX_HEAD_BYTES` are known; then it starts anew, since old ones hold an old Date. Where no
+    head comes twice, since each holds an id, only one in `_VAIN` is still looked up.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[int, Headers, int]] = {}
+        self._vain = 0
+        """How many answers came since one began with a known head."""
+
+    def recall(self, data: bytes) -> tuple[int, Headers, bytes] | None:
+        """Return status, fields and body of an answer with a known head."""
+        self._vain += 1
+        if self._vain > _VAIN and self._vain % _VAIN:
+            return None
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        known = self._known.get(data[:end])
+        if known is None or len(data) - end != known[2]:
+            return None
+        self._vain = 0
+        return known[0], known[1], data[end:]
+
+    def learn(self, data: bytes, status: int, headers: Headers, size: int) -> None:
+        """Take the head of a whole answer, if nothing but its body of `size` bytes follows it."""
+        if self._vain > _VAIN and self._vain % _VAIN:
+            return
+        end = len(data) - size
+        if end <= _MAX_HEAD_BYTES and data.find(_END_OF_HEAD) + len(_END_OF_HEAD) == end:
+            if len(self._known) >= _MAX_HEADS:
+                self._known.clear()
+            self._known[data[:end]] = (status, headers, size)
 
 
 class AnswerReader:
@@ -23,12 +67,13 @@ class AnswerReader:
     `begin` once per request, then `feed` until `complete`; `end` when the service closes.
     Interim answers (100, 103) and trailers are read and dropped. After completion, `reusable`
     says whether the connection may carry another request: false when the service is going to
-    close it, and when bytes came that nobody asked for.
+    close it, and when bytes came that nobody asked for. Readers for one target may share `heads`.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, heads: Heads | None = None) -> None:
         self._max_body = limits.max_body
         self._max_header = limits.max_header
+        self._heads = Heads() if heads is None else heads
         self._parser = httptools.HttpResponseParser(self)
         self._stale_parser = False
         self.begin("GET")
@@ -39,8 +84,9 @@ class AnswerReader:
             self._parser = httptools.HttpResponseParser(self)
             self._stale_parser = False
         self._method = method
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._body = bytearray()
+        self._fields: list[tuple[str, str]] = []
+        self._headers: Headers = ()
+        self._body: bytes | bytearray = b""
         self._status = 0
         self._final = False
         self._until_close = False
@@ -55,7 +101,36 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Read on. Raises `MalformedAnswer` unless the answer is already complete."""
+        first = not self.received
         self.received += len(data)
+        if first and self._recall(data):
+            return
+        self._parse(data)
+        if first and self.complete and self.reusable:
+            self._learn(data)
+
+    def _recall(self, data: bytes) -> bool:
+        """Read an answer that is whole and has a known head; the parser sees nothing of it."""
+        if self._method == "HEAD":
+            return False
+        known = self._heads.recall(data)
+        if known is None or len(known[2]) > self._max_body:
+            return False
+        self._status, self._headers, self._body = known
+        self._final = self._persistent = True
+        self._finish()
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """Keep the head of an answer that came whole, on a connection that stays open.
+
+        Where no fewer bytes stand behind the head than the body has, a length was announced:
+        chunks take more, and what lasts until the close leaves nothing open.
+        """
+        if self._method != "HEAD" and self._status not in _BODILESS:
+            self._heads.learn(data, self._status, self._headers, len(self._body))
+
+    def _parse(self, data: bytes) -> None:
         self._without_body += len(data)
         try:
             self._parser.feed_data(data)
@@ -81,10 +156,10 @@ class AnswerReader:
 
     def take(self) -> Response:
         """Hand over the complete answer; an idle connection must not hold its memory."""
-        body, self._body = self._body, bytearray()
+        body, self._body = self._body, b""
         return Response(
             status=self._status,
-            headers=self._headers(),
+            headers=self._headers,
             body=bytes(body),
             truncated=self.truncated,
         )
@@ -95,7 +170,7 @@ class AnswerReader:
             return "before the first byte of an answer"
         if not self._final:
             return f"inside the head of the answer, after {self.received} bytes"
-        length = header(self._headers(), "content-length")
+        length = header(self._headers, "content-length")
         of = f" of {length}" if length is not None else ""
         return f"after {len(self._body)}{of} bytes of body"
 
@@ -110,8 +185,10 @@ class AnswerReader:
         """Keep a field of the head; trailers are dropped."""
         if self._final:
             return
-        if len(self._fields) < _MAX_FIELDS:
-            self._fields.append((name, value))
+        fields = self._fields
+        if len(fields) < _MAX_FIELDS:
+            # White space after a value is no part of it (RFC 9110 section 5.5).
+            fields.append((name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")))
         else:
             self._refusal = f"more than {_MAX_FIELDS} header fields"
 
@@ -127,8 +204,9 @@ class AnswerReader:
             return
         self._final = True
         self._status = status
+        self._headers = tuple(self._fields)
         self._persistent = self._parser.should_keep_alive()
-        if self._method == "HEAD" or status in (204, 304):
+        if self._method == "HEAD" or status in _BODILESS:
             self._end_at_head()
         elif not self._persistent:
             self._refuse_version()
@@ -143,7 +221,13 @@ class AnswerReader:
             return
         self._without_body = 0
         room = self._max_body - len(self._body)
-        self._body += data if len(data) <= room else data[:room]
+        piece = data if len(data) <= room else data[:room]
+        if not self._body:
+            self._body = piece  # most bodies arrive in one
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += piece
         if len(data) > room:
             self.truncated = True
             self._finish()
@@ -186,12 +270,6 @@ class AnswerReader:
         if version not in ("1.0", "1.1"):
             self._refusal = f"HTTP version {version}"
 
-    def _headers(self) -> Headers:
-        # White space after a value is no part of it (RFC 9110 section 5.5).
-        return tuple(
-            [(n.decode("latin-1"), v.rstrip(b" \t").decode("latin-1")) for n, v in self._fields]
-        )
-
     def _tokens(self, name: str) -> list[str]:
-        values = header_values(self._headers(), name)
+        values = header_values(self._headers, name)
         return [token.strip().lower() for token in ",".join(values).split(",") if token.strip()]

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 from types import TracebackType
 from typing import Self
 
 from msgspec.structs import replace
 
-from shadow.model import Answer, NoAnswer, Observation, Timing
+from shadow.model import NoAnswer, Observation, Request, Timing
 from shadow.sending.connect import connect, tls_context
 from shadow.sending.connection import Connection
 from shadow.sending.limits import Limits
 from shadow.sending.pool import Pool
+from shadow.sending.reader import Heads
+from shadow.sending.rewrite import Rewriter
+from shadow.sending.service import Done
 from shadow.sending.target import Target
 
 NO_FREE_CONNECTION = "pool: "
 """How the detail of a timeout begins when no connection was free in all that time."""
 
-_NOT_REPEATED = "the connection was a reused one, and an unsafe request is not sent twice"
-
 
 class Wire:
-    """Sends to one target over its own pool of kept-alive connections.
+    """Sends to one target over its own pool of kept-alive connections: a `service.Service`.
 
     An async context manager; leaving it closes every connection and cancels what is still in
     flight. Nothing is decoded, redirected, or stored between requests.
@@ -32,8 +34,14 @@ class Wire:
     def __init__(self, target: Target, *, limits: Limits | None = None) -> None:
         self.target = target
         self._limits = limits or Limits()
+        self._timeout_s = self._limits.timeout_s
+        self._rewriter = Rewriter(target)
         self._tls = tls_context(target)
         self._pool = Pool(self._limits.connections)
+        self._heads = Heads()
+        self._sending: set[asyncio.Future[Observation | None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._watched = inf
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,13 +55,49 @@ class Wire:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close every connection; cancels what is in flight."""
+        """Close every connection; cancels what is in flight, and no `done` is called any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for future in self._sending:
+            future.cancel()
         await self._pool.aclose()
 
     @property
     def connections(self) -> int:
         """How many connections are open now."""
         return len(self._pool)
+
+    def render(self, request: Request) -> bytes:
+        """Make the message of a request. Raises `rewrite.Unsendable`."""
+        return self._rewriter.render(request)
+
+    def start(
+        self, message: bytes, *, method: str, safe: bool, due: float | None, done: Done
+    ) -> bool:
+        """Send a message at once where a connection is idle, else do nothing: False.
+
+        Opens no connection: `send` does. `done` takes the observation as `send` returns it, on
+        the event loop, or None for a safe request that was lost on a reused connection before
+        a byte of answer. What `done` raises goes to the loop's exception handler.
+        """
+        now = asyncio.get_running_loop().time()
+        connection = self._pool.take(safe=safe, now=now)
+        if connection is None:
+            return False
+        timeout_s = self._timeout_s
+        deadline = now + timeout_s
+        if deadline < self._watched:
+            self._watch(deadline)
+        connection.exchange(
+            message,
+            method=method,
+            safe=safe,
+            due=due,
+            deadline=deadline,
+            timeout_s=timeout_s,
+            done=done,
+        )
+        return True
 
     async def send(
         self,
@@ -62,39 +106,77 @@ class Wire:
         method: str,
         safe: bool,
         due: float | None = None,
+        fresh: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109  one timer inside, cheaper than a scope
     ) -> Observation:
-        """Send a message as `rewrite.render` made it and observe what the service does.
+        """Send a message as `render` made it and observe what the service does.
 
         `due` and the timing of the observation are on `time.perf_counter`'s clock; `due` is
-        the moment of sending by default. `timeout` in seconds stands in for the limit's. What
-        the service does is never an exception. A `safe` request that was lost on a reused
-        connection, before a byte of answer, is sent once more on a new one; others are not.
-        Raises `UnfinishedError` when this machine is out of file descriptors.
+        the moment of sending by default. `timeout` in seconds stands in for the limit's;
+        `fresh` asks for a new connection. What the service does is never an exception. A `safe`
+        request that was lost on a reused connection, before a byte of answer, is sent once more
+        on a new one; others are not. Raises `UnfinishedError` when this machine is out of file
+        descriptors.
         """
         started = time.perf_counter()
-        timeout_s = self._limits.timeout_s if timeout is None else timeout
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        connection: Connection | None = self._pool.take(safe=safe)
-        fresh = False
+        timeout_s = self._timeout_s if timeout is None else timeout
+        now = asyncio.get_running_loop().time()
+        deadline = now + timeout_s
+        connection = None if fresh else self._pool.take(safe=safe, now=now)
         while True:
             if connection is None:
                 claimed = await self._claim(safe=safe, fresh=fresh, by=deadline, wait_s=timeout_s)
                 if isinstance(claimed, NoAnswer):
                     return _timed(claimed, started if due is None else due, started)
                 connection = claimed
-            future = connection.exchange(
-                message, method=method, due=due, deadline=deadline, timeout_s=timeout_s
+            observation = await self._observe(
+                connection,
+                message,
+                method=method,
+                safe=safe,
+                due=due,
+                deadline=deadline,
+                timeout_s=timeout_s,
             )
-            try:
-                observation = await future
-            finally:
-                connection.abandon(future)
-            if isinstance(observation, Answer) or not connection.stale:
+            if observation is not None:
                 return observation
-            if not safe:
-                return replace(observation, detail=f"{observation.detail}; {_NOT_REPEATED}")
             connection, fresh = None, True
+
+    async def _observe(
+        self,
+        connection: Connection,
+        message: bytes,
+        *,
+        method: str,
+        safe: bool,
+        due: float | None,
+        deadline: float,
+        timeout_s: float,
+    ) -> Observation | None:
+        """Await what `Connection.exchange` says. Giving up closes the connection."""
+        future: asyncio.Future[Observation | None] = asyncio.get_running_loop().create_future()
+
+        def done(observation: Observation | None) -> None:
+            if not future.done():
+                future.set_result(observation)
+
+        if deadline < self._watched:
+            self._watch(deadline)
+        self._sending.add(future)
+        try:
+            connection.exchange(
+                message,
+                method=method,
+                safe=safe,
+                due=due,
+                deadline=deadline,
+                timeout_s=timeout_s,
+                done=done,
+            )
+            return await future
+        finally:
+            self._sending.discard(future)
+            connection.abandon(done)
 
     async def _claim(
         self, *, safe: bool, fresh: bool, by: float, wait_s: float
@@ -115,6 +197,7 @@ class Wire:
                 limits=self._limits,
                 tls=self._tls,
                 timeout_s=min(self._limits.connect_s, max(left_s, 0)),
+                heads=self._heads,
             )
         except BaseException:
             self._pool.free()
@@ -124,6 +207,26 @@ class Wire:
         else:
             self._pool.fill(opened)
         return opened
+
+    # One timer for all connections, set for the earliest deadline when it was set: most requests
+    # have ended long before theirs, so it fires once in a while and looks who is late.
+
+    def _watch(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._watched = deadline
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        """End the requests whose time has passed, and watch over the others."""
+        now = max(self._watched, asyncio.get_running_loop().time())
+        self._timer, self._watched = None, inf
+        for connection in self._pool.open:
+            if connection.deadline <= now:
+                connection.expire()
+        earliest = min((one.deadline for one in self._pool.open), default=inf)
+        if earliest < self._watched:
+            self._watch(earliest)
 
 
 def _timed(observation: NoAnswer, due: float, started: float) -> NoAnswer:

@@ -101,9 +101,9 @@ def test_first_come_first_served_and_the_last_used_connection_first(run: Run) ->
             for connection in (two, one):
                 assert connection.on_idle is not None
                 connection.on_idle(connection)
-            assert pool.take(safe=True) is one
-            assert pool.take(safe=True) is two
-            assert pool.take(safe=True) is None
+            assert pool.take(safe=True, now=asyncio.get_running_loop().time()) is one
+            assert pool.take(safe=True, now=asyncio.get_running_loop().time()) is two
+            assert pool.take(safe=True, now=asyncio.get_running_loop().time()) is None
             await pool.aclose()
             assert not one.open
             assert not two.open

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import string
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.model import Response
+from shadow.sending import reader as reader_module
 from shadow.sending.limits import Limits
-from shadow.sending.reader import AnswerReader, MalformedAnswer
+from shadow.sending.reader import AnswerReader, Heads, MalformedAnswer
 
 LIMITS = Limits(max_body=1000, max_header=2000)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -286,6 +288,118 @@ def test_answers_on_one_connection_however_they_arrive(
         assert reader.complete
         assert reader.take() == meant
         assert reader.reusable
+
+
+# Known heads.
+
+OK_2 = OK + b"Content-Length: 2\r\n\r\n"
+
+
+def knowing(*sent: bytes) -> Heads:
+    """The heads of answers to GET that a reader has read whole."""
+    heads = Heads()
+    for each in sent:
+        with contextlib.suppress(MalformedAnswer):
+            AnswerReader(LIMITS, heads).feed(each)
+    return heads
+
+
+class NoHeads(Heads):
+    """Never knows one, so that the parser reads every answer."""
+
+    def recall(self, data: bytes) -> None:
+        pass
+
+
+def outcome(heads: Heads, method: str, pieces: list[bytes], limits: Limits = LIMITS) -> object:
+    """Everything that a reader says of an answer."""
+    reader = AnswerReader(limits, heads)
+    reader.begin(method)
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+    except MalformedAnswer as error:
+        return str(error)
+    if not reader.complete:
+        return reader.progress()
+    return reader.take(), reader.reusable, reader.received
+
+
+def test_an_answer_with_a_known_head_does_not_reach_the_parser() -> None:
+    heads = knowing(OK_2 + b"ok")
+    reader = AnswerReader(LIMITS, heads)
+    reader._parser = None
+    reader.feed(OK_2 + b"no")
+    assert reader.take() == Response(status=200, headers=(("Content-Length", "2"),), body=b"no")
+    assert reader.reusable
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        OK_2 + b"ok",
+        OK_2,
+        OK_2 + b"o",
+        OK_2 + b"okH",
+        (OK_2 + b"ok") * 2,
+        b"\r\n" + OK_2 + b"ok",
+        OK + b"Content-Length: 0\r\n\r\n",
+        OK + b"\r\nok",
+        OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nok",
+        OK + b"Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nok",
+        CHUNKED + b"2\r\nok\r\n0\r\n\r\n",
+        CHUNKED + b"0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK_2 + b"ok",
+        b"HTTP/1.1 204 No\r\n\r\n",
+        b"HTTP/1.1 304 Not\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+        OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+    ],
+)
+def test_a_known_head_changes_nothing(method: str, sent: bytes) -> None:
+    heads = knowing(OK_2 + b"ok", sent, sent)
+    assert outcome(heads, method, [sent]) == outcome(NoHeads(), method, [sent])
+
+
+def test_a_body_beyond_the_bound_is_cut_with_a_known_head_too() -> None:
+    heads, small = knowing(OK_2 + b"ok"), Limits(max_body=1)
+    expected = outcome(NoHeads(), "GET", [OK_2 + b"ok"], small)
+    assert outcome(heads, "GET", [OK_2 + b"ok"], small) == expected
+
+
+@given(st.lists(answers(), min_size=1, max_size=3), st.data())
+def test_known_heads_change_nothing_however_answers_arrive(
+    sequence: list[tuple[bytes, Response, str]], data: st.DataObject
+) -> None:
+    heads = knowing(*[sent for sent, _, method in sequence if method == "GET"])
+    whole = data.draw(st.sampled_from(sequence))[0] + data.draw(st.binary(max_size=3))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=2)))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    for method in ("GET", "HEAD"):
+        assert outcome(heads, method, pieces) == outcome(NoHeads(), method, pieces)
+
+
+def test_the_heads_that_are_known_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "_MAX_HEADS", 3)
+    heads = Heads()
+    for number in range(10):
+        AnswerReader(LIMITS, heads).feed(OK + b"A: %d\r\nContent-Length: 0\r\n\r\n" % number)
+    assert 0 < len(heads._known) <= 3
+    AnswerReader(Limits(), heads).feed(
+        OK + b"A: " + b"x" * 3_000 + b"\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert all(len(head) < 100 for head in heads._known)
+
+
+def test_heads_that_never_come_again_are_seldom_looked_up_until_one_does() -> None:
+    heads = Heads()
+    for number in range(1_000):
+        AnswerReader(LIMITS, heads).feed(OK + b"A: %d\r\nContent-Length: 0\r\n\r\n" % number)
+    assert len(heads._known) < 100
+    for _ in range(200):
+        AnswerReader(LIMITS, heads).feed(OK_2 + b"ok")
+    assert heads._vain == 0
 
 
 @given(st.lists(st.binary(max_size=40) | st.just(OK) | st.just(CHUNKED), max_size=6))

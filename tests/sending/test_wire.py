@@ -17,6 +17,7 @@ from shadow.model import Answer, NoAnswer, Observation, Request
 from shadow.sending import pool
 from shadow.sending.limits import Limits
 from shadow.sending.rewrite import render
+from shadow.sending.service import Done
 from shadow.sending.target import Target, parse_target
 from shadow.sending.wire import Wire
 from tests.sending.service import GET, OK, Peer, Run, Script, answering, serve
@@ -555,6 +556,228 @@ def test_an_unsafe_request_takes_no_connection_that_was_idle_for_long(
             assert service.accepted == 1
             assert body(await get(wire, safe=False)) == b"ok"
             assert service.accepted == 2
+
+    run(main())
+
+
+# Started at once, where a connection is idle.
+
+
+class Told:
+    """A `done`: what it was told, and a wait for that."""
+
+    def __init__(self) -> None:
+        self.observations: list[Observation | None] = []
+        self._event = asyncio.Event()
+
+    def __call__(self, observation: Observation | None) -> None:
+        self.observations.append(observation)
+        self._event.set()
+
+    async def one(self) -> Observation | None:
+        await self._event.wait()
+        (observation,) = self.observations
+        return observation
+
+
+def start(wire: Wire, done: Done, *, safe: bool = True, due: float | None = None) -> bool:
+    return wire.start(GET, method="GET", safe=safe, due=due, done=done)
+
+
+def test_started_on_an_idle_connection(run: Run) -> None:
+    async def main() -> None:
+        async with serve(answering(OK)) as service, Wire(service.target()) as wire:
+            first, second, third = Told(), Told(), Told()
+            assert not start(wire, first)  # no connection yet, and `start` opens none
+            assert wire.connections == 0
+            await get(wire)
+            before = time.perf_counter()
+            assert start(wire, second, due=before - 1)
+            assert not start(wire, third)  # the only one is taken
+            answer = await second.one()
+            assert isinstance(answer, Answer)
+            assert answer.response.body == b"ok"
+            assert answer.timing is not None
+            assert answer.timing.due == before - 1
+            assert before <= answer.timing.sent < answer.timing.done <= time.perf_counter()
+            assert start(wire, third, safe=False)
+            assert isinstance(await third.one(), Answer)
+            assert first.observations == []
+            assert service.accepted == 1
+
+    run(main())
+
+
+def test_the_next_request_is_started_by_the_answer_to_the_last(run: Run) -> None:
+    finished = asyncio.Event()
+    left = 100
+
+    async def main() -> None:
+        async with serve(answering(OK)) as service, Wire(service.target()) as wire:
+
+            def done(observation: Observation | None) -> None:
+                nonlocal left
+                assert isinstance(observation, Answer)
+                left -= 1
+                if left:
+                    assert start(wire, done)
+                else:
+                    finished.set()
+
+            await get(wire)
+            assert start(wire, done)
+            await finished.wait()
+            assert service.accepted == 1
+
+    run(main())
+
+
+def test_who_waits_for_a_connection_comes_before_who_starts(run: Run) -> None:
+    async def main() -> None:
+        limits = Limits(connections=1)
+        async with serve(answering(OK)) as service, Wire(service.target(), limits=limits) as wire:
+            first, second = Told(), Told()
+            await get(wire)
+            started: list[bool] = []
+
+            def done(observation: Observation | None) -> None:
+                started.append(start(wire, second))
+                first(observation)
+
+            assert start(wire, done)
+            waiting = asyncio.ensure_future(get(wire))
+            await first.one()
+            assert started == [False]  # idle by now, but handed to the one in line
+            assert body(await waiting) == b"ok"
+            assert service.accepted == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_started_request_that_is_lost_on_a_stale_connection(run: Run, safe: bool) -> None:
+    seen: list[int] = []
+
+    async def main() -> None:
+        async with serve(_closes_on_second(seen)) as service, Wire(service.target()) as wire:
+            await get(wire)
+            told = Told()
+            assert start(wire, told, safe=safe)
+            lost = await told.one()
+            if safe:
+                assert lost is None
+                again = await wire.send(GET, method="GET", safe=True, fresh=True)
+                assert body(again) == b"ok"
+            else:
+                assert lost is not None
+                assert failure(lost).kind == "reset"
+                assert "not sent twice" in failure(lost).detail
+
+    run(main())
+    assert seen == ([1, 1, 2] if safe else [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("sent", "end", "kind", "detail"), [case for case in BROKEN if case[0] or case[1] == "hold"]
+)
+def test_no_answer_to_a_started_request(
+    run: Run, sent: bytes, end: str, kind: str, detail: str
+) -> None:
+    async def main() -> None:
+        timeout_s = 0.15 if kind == "timeout" else 5
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(OK)
+            await peer.request()
+            await peer.send(sent)
+            if end == "reset":
+                await _has_read(wire, len(sent))
+                peer.reset()
+            elif end == "hold":
+                await peer.closed()
+
+        limits = Limits(timeout_s=timeout_s)
+        async with serve(script) as service, Wire(service.target(), limits=limits) as wire:
+            await get(wire)
+            told = Told()
+            assert start(wire, told)
+            observation = await told.one()
+            assert observation is not None
+            assert failure(observation).kind == kind
+            assert detail in failure(observation).detail
+            assert not start(wire, told)  # the connection is not used again
+            assert len(told.observations) == 1
+
+    run(main())
+
+
+def test_what_done_raises_is_the_callers_matter_alone(run: Run) -> None:
+    reported: list[BaseException] = []
+
+    def done(_: Observation | None) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        limits = Limits(connections=1)
+        async with serve(answering(OK)) as service, Wire(service.target(), limits=limits) as wire:
+            await get(wire)
+            for _ in range(3):
+                assert start(wire, done)
+                assert body(await get(wire)) == b"ok"
+            assert service.accepted == 1
+
+    run(main())
+    assert [type(error) for error in reported] == [ZeroDivisionError] * 3
+
+
+def test_nobody_is_told_after_closing(run: Run) -> None:
+    arrived = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        arrived.set()
+        await peer.closed()
+
+    async def main() -> None:
+        told = Told()
+        async with serve(script) as service:
+            async with Wire(service.target()) as wire:
+                await get(wire)
+                assert start(wire, told)
+                await arrived.wait()
+            assert wire.connections == 0
+            assert not start(wire, told)
+        assert told.observations == []
+
+    run(main())
+
+
+def test_each_request_ends_at_its_own_deadline_and_nothing_ticks_meanwhile(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, Wire(service.target()) as wire:
+            ends: list[float] = []
+            timers: list[object] = []
+
+            async def ask(timeout_s: float) -> None:
+                started = time.perf_counter()
+                seen = failure(await get(wire, timeout=timeout_s))
+                assert seen.detail.startswith(f"total: {timeout_s:g} s")
+                assert time.perf_counter() - started > timeout_s - 0.01
+                ends.append(timeout_s)
+                timers.append(wire._timer)
+
+            await asyncio.gather(*map(ask, [0.3, 0.1, 0.4, 0.2]))
+            assert ends == [0.1, 0.2, 0.3, 0.4]
+            assert timers[-1] is None
 
     run(main())
 
