@@ -83,7 +83,10 @@ def judge(
     *,
     noise: NoiseProfile | None = None,
 ) -> Judgement:
-    """Judge what both services did with one request."""
+    """Judge what both services did with one request.
+
+    Pure: the noise profile is only read. Whoever keeps the judgement gives it to `note`.
+    """
     hollow = is_hollow(exchange, baseline)
     reason = incomparable(baseline, candidate)
     if reason:
@@ -92,19 +95,25 @@ def judge(
     differences = compare(baseline, candidate, endpoint, options)
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
-    classes = classify(Pair(baseline, candidate, loud, exchange.request)) if loud else ()
+    pair = Pair(baseline, candidate, loud, exchange.request, options.max_decoded)
+    classes = classify(pair) if loud else ()
     clock_gap_s = dates_apart(baseline, candidate) if noise is not None and loud else 0.0
     divergences = tuple(
         verdict_on(difference, cls, endpoint, policy, noise, clock_gap_s)
         for difference, cls in zip(loud, classes, strict=True)
     )
     if noise is not None:
-        noise.judged(endpoint)
         divergences = without_item_floods(divergences, endpoint, noise)
     outcome = outcome_of(divergences, differs=bool(differences))
+    over_budget = pair.over_bound or any(difference.unfinished for difference in differences)
     cut = is_cut(baseline) or is_cut(candidate)
     if outcome != Outcome.DIVERGENT and cut:
-        return Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated", hollow=hollow)
+        return Judgement(
+            outcome=Outcome.INCOMPARABLE,
+            reason="truncated",
+            hollow=hollow,
+            over_budget=over_budget,
+        )
     return Judgement(
         outcome=outcome,
         divergences=divergences,
@@ -112,7 +121,43 @@ def judge(
         hollow=hollow,
         cut=cut,
         clock_gap_s=clock_gap_s,
+        over_budget=over_budget,
     )
+
+
+def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> None:
+    """Count a judgement that is kept, and the values it called noise, in the profile.
+
+    `judgement` is as `judge` gave it: unmasked. What is incomparable counts for nothing.
+    """
+    if noise is None or judgement.outcome in (Outcome.INCOMPARABLE, Outcome.SKIPPED):
+        return
+    noise.judged(endpoint)
+    for divergence in judgement.divergences:
+        if divergence.verdict == "noise":
+            noise.observe(endpoint, divergence)
+
+
+def within(
+    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int
+) -> Policy:
+    """The policy with a smaller budget, for where judging must not take long.
+
+    A judgement under it is the policy's own, or says `over_budget`. `octets` bounds a body as
+    it is compared: after content-decoding, if it has a coding.
+    """
+    options = policy.compare
+    budget = msgspec.structs.replace(
+        options.budget,
+        nodes=min(nodes, options.budget.nodes),
+        seconds=min(seconds, options.budget.seconds),
+        items=min(items, options.budget.items),
+        octets=octets if options.budget.octets is None else min(octets, options.budget.octets),
+        differences=min(differences, options.budget.differences),
+    )
+    max_decoded = min(octets, options.max_decoded)
+    smaller = msgspec.structs.replace(options, budget=budget, max_decoded=max_decoded)
+    return msgspec.structs.replace(policy, compare=smaller)
 
 
 def without_item_floods(
@@ -224,8 +269,6 @@ def verdict_on(  # noqa: PLR0917 - everything one verdict depends on
         excuse = excuse_for(
             divergence, endpoint, policy, noise, path=difference.path, clock_gap_s=clock_gap_s
         )
-    if noise is not None and excuse.verdict == "noise":
-        noise.observe(endpoint, divergence)
     return excused(divergence, excuse)
 
 

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from shadow.captures import Broken, Unsupported, read
-from shadow.judge import judge
+from shadow.judge import judge, note
 from shadow.model import Exchange, Judgement, Outcome, Request
 from shadow.replay.conduct import Judged, conduct
 from shadow.replay.delivery import Output
@@ -93,4 +93,5 @@ def _judge(paired: Paired, plan: DiffPlan, keeper: Keeper) -> None:
         judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
     else:
         judgement = judge(shown, endpoint, ours, theirs, plan.policy, noise=plan.profile)
+        note(endpoint, judgement, plan.profile)
     keeper.keep(shown, endpoint, judgement, ours, theirs)

@@ -21,7 +21,7 @@ from shadow.captures import Broken, Record, Unsupported
 from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.errors import ShadowError
-from shadow.judge import Policy, judge, learn
+from shadow.judge import Policy, judge, learn, note
 from shadow.model import Exchange, Judgement, Observation, Outcome, Request
 from shadow.replay.options import NoisePlan, ReplayOptions, Selection
 from shadow.replay.schedule import Pace, Sequencer
@@ -264,6 +264,7 @@ class Engine:
             judgement = judge(
                 job.exchange, job.endpoint, baseline, candidate, self._policy, noise=noise
             )
+            note(job.endpoint, judgement, noise)
         self._keeper.keep(job.exchange, job.endpoint, judgement, baseline, candidate)
 
     async def _observe(self, job: _Job) -> tuple[Observation | None, Observation]:
