@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 
 from shadow.compare.noise import NoiseProfile
-from shadow.judge import Policy, judge, learn
+from shadow.judge import Policy, judge, learn, note
 from shadow.model import Answer, Divergence, Exchange, Request, Response
 from shadow.settle import settle_one
 
@@ -73,6 +73,7 @@ def flagged_by_shadow(baseline: Field, candidate: Field, seed: int = 1) -> bool:
         if number % 5 == 0:
             learn("GET /x", first, _answer(baseline(rng)), noise, policy)
         judgement = judge(exchange, "GET /x", first, _answer(candidate(rng)), policy, noise=noise)
+        note("GET /x", judgement, noise)
         divergent.extend(judgement.divergences)
     settled = [settle_one(each, "GET /x", noise=noise, policy=policy) for each in divergent]
     return any(each.verdict == "divergent" for each in settled)

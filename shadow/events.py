@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import sys
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime

@@ -83,7 +83,10 @@ def judge(
     *,
     noise: NoiseProfile | None = None,
 ) -> Judgement:
-    """Judge what both services did with one request."""
+    """Judge what both services did with one request.
+
+    Pure: the noise profile is only read. Whoever keeps the judgement gives it to `note`.
+    """
     hollow = is_hollow(exchange, baseline)
     reason = incomparable(baseline, candidate)
     if reason:
@@ -92,7 +95,8 @@ def judge(
     differences = compare(baseline, candidate, endpoint, options)
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
-    classes = classify(Pair(baseline, candidate, loud, exchange.request)) if loud else ()
+    pair = Pair(baseline, candidate, loud, exchange.request, options.max_decoded)
+    classes = classify(pair) if loud else ()
     clock_gap_s = dates_apart(baseline, candidate) if noise is not None and loud else 0.0
     divergences = tuple(
         verdict_on(difference, cls, endpoint, policy, noise, clock_gap_s)
@@ -101,9 +105,15 @@ def judge(
     if noise is not None:
         divergences = without_item_floods(divergences, endpoint, noise)
     outcome = outcome_of(divergences, differs=bool(differences))
+    over_budget = pair.over_bound or any(difference.unfinished for difference in differences)
     cut = is_cut(baseline) or is_cut(candidate)
     if outcome != Outcome.DIVERGENT and cut:
-        return Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated", hollow=hollow)
+        return Judgement(
+            outcome=Outcome.INCOMPARABLE,
+            reason="truncated",
+            hollow=hollow,
+            over_budget=over_budget,
+        )
     return Judgement(
         outcome=outcome,
         divergences=divergences,
@@ -111,7 +121,43 @@ def judge(
         hollow=hollow,
         cut=cut,
         clock_gap_s=clock_gap_s,
+        over_budget=over_budget,
     )
+
+
+def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> None:
+    """Count a judgement that is kept, and the values it called noise, in the profile.
+
+    `judgement` is as `judge` gave it: unmasked. What is incomparable counts for nothing.
+    """
+    if noise is None or judgement.outcome in (Outcome.INCOMPARABLE, Outcome.SKIPPED):
+        return
+    noise.judged(endpoint)
+    for divergence in judgement.divergences:
+        if divergence.verdict == "noise":
+            noise.observe(endpoint, divergence)
+
+
+def within(
+    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int
+) -> Policy:
+    """The policy with a smaller budget, for where judging must not take long.
+
+    A judgement under it is the policy's own, or says `over_budget`. `octets` bounds a body as
+    it is compared: after content-decoding, if it has a coding.
+    """
+    options = policy.compare
+    budget = msgspec.structs.replace(
+        options.budget,
+        nodes=min(nodes, options.budget.nodes),
+        seconds=min(seconds, options.budget.seconds),
+        items=min(items, options.budget.items),
+        octets=octets if options.budget.octets is None else min(octets, options.budget.octets),
+        differences=min(differences, options.budget.differences),
+    )
+    max_decoded = min(octets, options.max_decoded)
+    smaller = msgspec.structs.replace(options, budget=budget, max_decoded=max_decoded)
+    return msgspec.structs.replace(policy, compare=smaller)
 
 
 def without_item_floods(
@@ -133,20 +179,6 @@ def without_item_floods(
     )
 
 
-def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> None:
-    """Let the noise profile remember what was judged by it."""
-    if noise is None or judgement.outcome == Outcome.INCOMPARABLE:
-        return
-    noise.judged(endpoint)
-    for divergence in judgement.divergences:
-        if divergence.verdict == "noise":
-            noise.observe(endpoint, divergence)
-
-
-def within(policy: Policy, *, seconds: float, nodes: int, items: int, decoded: int) -> Policy:
-    return policy
-
-
 def learn(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
 ) -> None:
@@ -159,11 +191,16 @@ def learn(
 def own_differences(
     endpoint: str, first: Observation, second: Observation, policy: Policy, noise: NoiseProfile
 ) -> list[Divergence] | None:
-    """How two answers of the baseline to one request differ; None where one is no answer."""
+    """How two answers of the baseline to one request differ; None where that tells nothing.
+
+    So it is where one is no answer, and where comparing stopped at its budget.
+    """
     if not isinstance(first, Answer) or not isinstance(second, Answer):
         return None
     options = with_unordered(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
+    if any(difference.unfinished for difference in differences):
+        return None
     if first.response.status != second.response.status:
         # What else differs then is another kind of answer, not another value of this one.
         differences = [difference for difference in differences if difference.where == "status"]

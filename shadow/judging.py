@@ -16,19 +16,31 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypedDict, TypeVar
 
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, note, own_differences, within
 from shadow.model import Answer, Divergence, Exchange, Judgement, Observation
 
+
+class _Small(TypedDict):
+    octets: int
+    nodes: int
+    seconds: float
+    items: int
+    differences: int
+
+
 HERE_BYTES: Final = 128 * 1024
 """Two different bodies that are longer together go to the pool without a try."""
-HERE_S: Final = 0.005
-HERE_NODES: Final = 20_000
-HERE_ITEMS: Final = 100
-"""Items of a list that deepdiff may be asked to align here: 100 take it some 5 ms."""
-HERE_DECODED: Final = 256 * 1024
+_HERE: Final[_Small] = {
+    "octets": HERE_BYTES,
+    "nodes": 20_000,
+    "seconds": 0.005,
+    "items": 100,  # of a list, for deepdiff to align: some 5 ms
+    "differences": 200,
+}
+_NOTHING: Final[_Small] = {"octets": 0, "nodes": 0, "seconds": 0, "items": 0, "differences": 0}
 POOL: Final = max(1, (os.cpu_count() or 2) - 1)
 _TRIES: Final = 3
 """A pair that kills its process takes the others there along; they are tried again."""
@@ -45,10 +57,8 @@ class Judging:
     def __init__(self, policy: Policy, noise: NoiseProfile | None = None) -> None:
         self.policy = policy
         self.noise = noise
-        self._small = within(
-            policy, seconds=HERE_S, nodes=HERE_NODES, items=HERE_ITEMS, decoded=HERE_DECODED
-        )
-        self._coarse = within(policy, seconds=HERE_S, nodes=0, items=0, decoded=HERE_DECODED)
+        self._small = within(policy, **_HERE)
+        self._coarse = within(policy, **_NOTHING)
         self._pool: ProcessPoolExecutor | None = None
         self._room = asyncio.Semaphore(2 * POOL)  # what waits for the pool waits unpickled
 
@@ -85,7 +95,7 @@ class Judging:
         its budget.
         """
         given = exchange, endpoint, baseline, candidate
-        judgement = await self._there(_judge, *given, self._known())
+        judgement = await self._there(_judge, *given, self._known(endpoint))
         if judgement is None:
             judgement = judge(*given, self._coarse, noise=self.noise)
         note(endpoint, judgement, self.noise)
@@ -93,19 +103,19 @@ class Judging:
 
     async def learn(self, endpoint: str, first: Observation, second: Observation) -> None:
         """Learn from what the baseline answered twice to one request."""
-        if self.noise is None:
+        if not isinstance(first, Answer) or not isinstance(second, Answer) or self.noise is None:
             return
         found = None
         if not _is_long(first, second):
             found = own_differences(endpoint, first, second, self._small, self.noise)
         if found is None:
-            found = await self._there(_compare_own, endpoint, first, second, self._known())
+            found = await self._there(_compare_own, endpoint, first, second, self._known(endpoint))
         if found is not None:
             self.noise.learn(endpoint, found)
 
-    def _known(self) -> NoiseProfile | None:
-        """The profile as a process of the pool needs it: what it would remember stays here."""
-        return None if self.noise is None else NoiseProfile(self.noise.endpoints)
+    def _known(self, endpoint: str) -> NoiseProfile | None:
+        """The profile as far as a process of the pool needs it."""
+        return None if self.noise is None else self.noise.part(endpoint)
 
     async def _there(self, call: Callable[..., T], *given: Any) -> T | None:
         """What a call says in a process of the pool; None where it keeps dying of it."""
@@ -169,6 +179,7 @@ def _judge(
 
 
 def _compare_own(
-    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile
+    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile | None
 ) -> list[Divergence] | None:
+    assert noise is not None
     return own_differences(endpoint, first, second, _policy, noise)

@@ -174,6 +174,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     clock_gap_s: float = 0.0
     """How much later the candidate answered than the baseline, in seconds."""
     over_budget: bool = False
+    """Comparing stopped at its budget: a larger one may come to another judgement."""
 
 
 def header_values(headers: Sequence[tuple[str, str]], name: str) -> list[str]:

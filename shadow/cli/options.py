@@ -22,6 +22,28 @@ def store(function: Function) -> Function:
     )(function)
 
 
+def workers(function: Function) -> Function:
+    """`--workers`: processes that share the work."""
+    return click.option(
+        "--workers",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 64),
+        help="Processes that share the work, by session; 1 a core is plenty.",
+    )(function)
+
+
+def explicit() -> frozenset[str]:
+    """The names of what was given on the command line or by the environment."""
+    context = click.get_current_context()
+    defaults = click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP
+    return frozenset(
+        name
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) not in defaults and value != ()
+    )
+
+
 def _reports(
     _: click.Context, __: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:

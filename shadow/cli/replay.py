@@ -10,7 +10,7 @@ from shadow.cli import options
 
 
 @click.command(name="replay", short_help="Send a capture to both services and compare.")
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE…")
+@click.argument("captures", nargs=-1, metavar="CAPTURE…")
 @click.option(
     "--go",
     "--baseline",
@@ -69,6 +69,12 @@ from shadow.cli import options
     help="Ask both at once, or one after the other in random order (fair on one machine).",
 )
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
+@options.workers
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with a run that was interrupted or killed, by its own arguments.",
+)
 @options.selection
 @options.run
 def command(**given: Any) -> int:
@@ -81,8 +87,13 @@ def command(**given: Any) -> int:
     \b
     shadow replay capture.jsonl.gz --go http://127.0.0.1:8080 --rust http://127.0.0.1:8081
     shadow replay traffic.har --go recorded --rust http://127.0.0.1:8081
+    shadow replay --resume latest
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config.resuming import resumed  # noqa: PLC0415 - as above
     from shadow.replay.replay import replay  # noqa: PLC0415 - as above
 
-    return replay(plans.replay_plan(given), plans.output(given))
+    if given["resume"] is None:
+        return replay(plans.replay_plan(given), plans.output(given))
+    plan, flags = resumed({**given, "explicit": options.explicit()})
+    return replay(plan, plans.output(flags))

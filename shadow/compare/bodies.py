@@ -36,9 +36,12 @@ def compare_bodies(
     ours, theirs = decoded(baseline, bound), decoded(candidate, bound)
     if isinstance(ours, str) or isinstance(theirs, str):
         same = ours == theirs and baseline.body == candidate.body
-        return [] if same else [whole.undecodable(ours, theirs)]
+        over = isinstance(ours, OverBound) or isinstance(theirs, OverBound)
+        return [] if same else [whole.undecodable(ours, theirs, unfinished=over)]
     if ours == theirs:
         return []
+    if budget.octets is not None and max(len(ours), len(theirs)) > budget.octets:
+        return [whole.over_size(ours, theirs)]
     contents = content_of(baseline, ours, message), content_of(candidate, theirs, message)
     outside = _outside(*contents)
     if outside is not None:
@@ -52,7 +55,17 @@ def compare_bodies(
             return [whole.over_budget(left, right)]
         if left.kind == right.kind:
             found = _in_parts(left, right, rules, budget, errors=baseline.status >= 400)
-    return [whole.whole(left, right)] if found is None else found
+    if found is not None:
+        return found
+    # Where a body was not read to its end, it may turn out to be of another format.
+    unfinished = bool(left.over_budget or right.over_budget)
+    return [whole.whole(left, right, unfinished=unfinished)]
+
+
+class OverBound(str):
+    """Why there is no body: it has more bytes than it may have."""
+
+    __slots__ = ()
 
 
 def decoded(response: Response, bound: int) -> bytes | str:
@@ -62,6 +75,8 @@ def decoded(response: Response, bound: int) -> bytes | str:
         return response.body
     try:
         return encodings.decode(response.body, codings, bound)
+    except encodings.OverBoundError as error:
+        return OverBound(error)
     except encodings.UndecodableError as error:
         return str(error)
 

@@ -91,8 +91,17 @@ def moved(baseline: Sequence[int], candidate: Sequence[int]) -> bool:
     return not right.isdisjoint(left)
 
 
-def align(baseline: Sequence[int], candidate: Sequence[int]) -> Alignment | None:
-    """The shortest account deepdiff finds; None where the lists are over `MAX_ITEMS`."""
+class TooLongError(Exception):
+    """The lists are longer than may be aligned."""
+
+
+def align(
+    baseline: Sequence[int], candidate: Sequence[int], most: int = MAX_ITEMS
+) -> Alignment | None:
+    """The shortest account deepdiff finds; None where the lists are over `MAX_ITEMS`.
+
+    Raises TooLongError where they are not, and over `most`.
+    """
     start = 0
     shortest = min(len(baseline), len(candidate))
     while start < shortest and baseline[start] == candidate[start]:
@@ -104,6 +113,8 @@ def align(baseline: Sequence[int], candidate: Sequence[int]) -> Alignment | None
     right = [str(token) for token in candidate[start : len(candidate) - end]]
     if max(len(left), len(right)) > MAX_ITEMS:
         return None
+    if max(len(left), len(right)) > most:
+        raise TooLongError
     if not left or not right:
         return Alignment(
             removed=tuple(range(start, start + len(left))),

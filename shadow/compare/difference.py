@@ -54,3 +54,5 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """For kind `spelling`: a class id, or the aspect that differs (`escape`, `number`)."""
     rule: str | None = None
     """The comparing rule that allows it (a tolerance), or None."""
+    unfinished: bool = False
+    """Reading or comparing stopped at the budget here: a larger one may tell something else."""

@@ -290,6 +290,23 @@ class NoiseProfile:
             if place.order and name.startswith("body $")
         )
 
+    def part(self, endpoint: str) -> NoiseProfile:
+        """What judging an exchange of one endpoint reads, to be judged by in another process.
+
+        It has the profile's own objects in it and no digests: not a profile to learn with.
+        """
+        known = self.endpoints.get(endpoint)
+        if known is not None and known.pairs:
+            return NoiseProfile({endpoint: known})
+        headers = {
+            name: Endpoint(
+                pairs=each.pairs,
+                places={place: seen for place, seen in each.places.items() if _is_of_header(place)},
+            )
+            for name, each in self.endpoints.items()
+        }
+        return NoiseProfile(headers)
+
     def merge(self, other: NoiseProfile, *, begun_with: NoiseProfile | None = None) -> None:
         """Add what another part of the run learned.
 
@@ -326,7 +343,7 @@ class NoiseProfile:
         known = self.endpoints.get(endpoint)
         if known is not None and known.pairs:
             return known.places.get(name)
-        if not name.startswith("header "):
+        if not _is_of_header(name):
             return None
         others = (other.places.get(name) for other in self.endpoints.values())
         places = [place for place in others if place is not None]
@@ -336,6 +353,11 @@ class NoiseProfile:
 class _File(msgspec.Struct, kw_only=True):
     v: Literal[1] = 1
     endpoints: dict[str, Endpoint]
+
+
+def _is_of_header(name: str) -> bool:
+    """Whether a place is a header, by the name that the profile gives it."""
+    return name.startswith("header ")
 
 
 def _is_item(divergence: Divergence) -> bool:

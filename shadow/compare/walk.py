@@ -28,11 +28,18 @@ from shadow.compare.rules import ListRule, Rules, key_of
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """What comparing one body may cost; beyond it one coarse `over_budget` is reported."""
+    """What comparing one body may cost; beyond it one coarse `over_budget` is reported.
+
+    What is told within a budget is told within every larger one; what is `unfinished` may not.
+    """
 
     nodes: int = 2_000_000
     seconds: float = 5.0
     differences: int = 1_000
+    items: int = diff.MAX_ITEMS
+    """Items of a list, on either side, that are aligned; never more than `diff.MAX_ITEMS`."""
+    octets: int | None = None
+    """Bytes of a body that is read at all; None for any number."""
 
 
 class _OverBudgetError(Exception):
@@ -86,6 +93,7 @@ class _Walk:
                     kind="over_budget",
                     baseline=f"comparing stopped: {over}",
                     candidate=f"comparing stopped: {over}",
+                    unfinished=True,
                 )
             )
         return self.found
@@ -103,6 +111,8 @@ class _Walk:
             self.spellings += 1
             if self.spellings <= self.budget.differences:
                 self.found.append(difference)
+            elif self.spellings == self.budget.differences + 1:
+                self.cut_spellings()
             return
         if (
             len(self.found) - min(self.spellings, self.budget.differences)
@@ -110,6 +120,11 @@ class _Walk:
         ):
             raise _OverBudgetError(f"more than {self.budget.differences} differences")
         self.found.append(difference)
+
+    def cut_spellings(self) -> None:
+        """Say, at the last one, that there are more spellings than are listed."""
+        last = max(i for i, each in enumerate(self.found) if each.kind == "spelling")
+        self.found[last] = msgspec.structs.replace(self.found[last], unfinished=True)
 
     def visit(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
         self.spend(1)
@@ -255,7 +270,7 @@ class _Walk:
         elif len(ours) == len(theirs) and Counter(ours) == Counter(theirs):
             self.whole_list("reordered", step, left, right)
         else:
-            self.aligned(step, left, right, diff.align(ours, theirs))
+            self.aligned(step, left, right, self.alignment(ours, theirs))
 
     def still(self, left: list[Json], right: list[Json]) -> bool:
         """Cheap proof that no item moved: at most one position differs."""
@@ -273,6 +288,12 @@ class _Walk:
         for index in range(shortest, len(right)):
             self.one_sided("extra", Step(step, index), right[index], None)
         self.pairs(step, left, right, [(i, i) for i in range(shortest)])
+
+    def alignment(self, ours: list[int], theirs: list[int]) -> diff.Alignment | None:
+        try:
+            return diff.align(ours, theirs, self.budget.items)
+        except diff.TooLongError:
+            raise _OverBudgetError(f"more than {self.budget.items} items to align") from None
 
     def aligned(
         self,

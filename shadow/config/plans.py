@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -79,6 +81,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             profile=noise_profile(config, flags["noise_profile"]),
         ),
         dry_run=flags["dry_run"],
+        workers=flags["workers"],
     )
 
 
@@ -104,6 +107,7 @@ _LEARNING: Final[dict[str, Any]] = {
     "rate": None,
     "sides": "in-turn",
     "speed": None,
+    "workers": 1,
 }
 
 
@@ -161,6 +165,7 @@ def diff_plan(flags: Flags) -> DiffPlan:
         selection=selection(flags),
         info=run_info("diff", captures, sides, flags, config),
         profile=noise_profile(config, flags["noise_profile"]),
+        workers=flags["workers"],
     )
 
 
@@ -180,6 +185,7 @@ _NO_SELECTION: Final[dict[str, Any]] = {
     "exclude": (),
     "limit": None,
     "seed": 0,
+    "workers": 1,
 }
 
 
@@ -232,6 +238,38 @@ _TOLD: Final = (
 """The flags that decide what a run sees, kept with it."""
 
 
+ARGUMENTS: Final = (
+    *("captures", "baseline", "candidate", "secondary", "config"),
+    *("allow_writes", "all_events", "endpoint", "exclude", "limit", "methods", "no_values"),
+    *("noise", "noise_profile", "noise_sample", "sample", "seed", "sides", "workers"),
+    *("ceiling", "concurrency", "rate", "speed", "timeout"),
+    *("fail_on", "on_inconclusive", "since", "strict"),
+)
+"""The flags that a resumed run takes from the one before."""
+
+
+def config_digest(config: Config, flags: Flags) -> str:
+    """Of every file, but the captures, that decides on verdicts.
+
+    The text of `shadow.toml` as it stands, so that no secret of the environment is in it. Where
+    one cannot be read, whoever needs it says so.
+    """
+    profile = flags["noise_profile"] or config.noise.profile
+    sources = [config.source, profile, *(each.descriptor_set for each in config.compare.protobuf)]
+    whole = hashlib.sha256()
+    for source in filter(None, sources):
+        with contextlib.suppress(OSError):
+            whole.update(hashlib.sha256(Path(source).read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _readable(value: Any) -> Any:
+    """A flag as it can be stored: the name of a file need not be text."""
+    if isinstance(value, tuple | list):
+        return [_readable(each) for each in value]
+    return readable_path(value) if isinstance(value, str) else value
+
+
 def run_info(
     command: str,
     captures: tuple[str, ...],
@@ -252,6 +290,8 @@ def run_info(
         baseline=sides[0],
         candidate=sides[1],
         options={name: flags[name] for name in _TOLD if flags.get(name) not in (None, ())},
+        arguments={name: _readable(flags[name]) for name in ARGUMENTS if name in flags},
+        config_digest=config_digest(config, flags),
         versions={"shadow": __version__},
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,

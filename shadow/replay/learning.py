@@ -67,7 +67,7 @@ def learn_noise(plan: ReplayPlan, out: str) -> str:
     found = records(plan.captures, WHOLE, plan.selection.limit)
     stop = Stop()
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        runner.run(drive(quiet, found, learner, NoiseProfile(), stop))
+        runner.run(drive(quiet, found, learner, noise=NoiseProfile(), stop=stop))
     if stop.requested:
         raise KeyboardInterrupt
     write_whole(profile.to_json().decode(), out, hint="choose another --out FILE")

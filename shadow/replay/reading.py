@@ -12,7 +12,6 @@ from shadow.model import Exchange
 from shadow.replay.options import Join
 from shadow.replay.pairing import key_of
 
-
 Key = Callable[[Exchange | Unsupported], str | bytes]
 """What decides on the share of a record."""
 

@@ -43,7 +43,7 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
         plan = msgspec.structs.replace(self.plan, options=_of_share(self.plan, share, ledger))
         found = self.opened or records(plan.captures, share, plan.selection.limit)
         with asyncio.Runner(loop_factory=event_loop) as runner:
-            runner.run(drive(plan, found, ledger, self.noise, stop, ledger))
+            runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop, before=ledger))
         if stop.requested:
             raise KeyboardInterrupt
 
@@ -111,6 +111,7 @@ async def drive(
     plan: ReplayPlan,
     found: Iterator[Record],
     keeper: Keeper,
+    *,
     noise: NoiseProfile,
     stop: Stop,
     before: Before | None = None,

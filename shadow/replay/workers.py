@@ -141,9 +141,7 @@ class _Worker:
         self.share = share
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
-            target=_serve, args=(job, desk, share, theirs)
-        )
+        self.process: BaseProcess = context.Process(target=_serve, args=(job, desk, share, theirs))
         self.process.start()
         theirs.close()
 

@@ -19,9 +19,9 @@ from sqlalchemy import (
     update,
 )
 
-from shadow.results.record import COMPARED, Record, Revision
 from shadow.model import Outcome
 from shadow.results import tables
+from shadow.results.record import COMPARED, Record, Revision
 from shadow.results.tables import divergences, exchanges, records_of, segments
 from shadow.results.tally import Tally
 
@@ -66,9 +66,7 @@ def sent(connection: Connection, run: int, shard: int) -> frozenset[int]:
 def noise(connection: Connection, run: int, shard: int) -> str | None:
     """Return the noise profile of a shard, where it has learned one."""
     n = tables.noise.c
-    return connection.scalars(
-        select(n.profile).where(n.run == run, n.shard == shard)
-    ).one_or_none()
+    return connection.scalars(select(n.profile).where(n.run == run, n.shard == shard)).one_or_none()
 
 
 def replace_noise(connection: Connection, run: int, shard: int, profile: str) -> None:

@@ -38,6 +38,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Side
     candidate: Side
     options: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
+    """How the command was called, for `--resume`; no credentials are among them."""
+    config_digest: str = ""
+    """Of the files that say how to judge: a run that goes on must go by the same."""
     versions: dict[str, str] = {}
     accept: tuple[Responsibility, ...] = ()
     """Who accepted what while it ran, whether or not it was seen."""
@@ -56,6 +60,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             baseline=Side(name=self.baseline.name, url=masker.mask_target(self.baseline.url)),
             candidate=Side(name=self.candidate.name, url=masker.mask_target(self.candidate.url)),
             options=_masked_option(self.options, masker),
+            arguments=_masked_option(self.arguments, masker),
         )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.diffy import KINDS, flagged_by_diffy, flagged_by_shadow
 from shadow.compare.noise import NoiseProfile
-from shadow.judge import Policy, judge, learn
+from shadow.judge import Policy, judge, learn, note
 from shadow.model import Answer, Exchange, Headers, Judgement, Outcome, Request, Response
 from shadow.settle import settle_one
 
@@ -34,7 +34,9 @@ def taught(*pairs: tuple[str, str]) -> NoiseProfile:
 
 def judged(go: str, rust: str, profile: NoiseProfile) -> Judgement:
     exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
-    return judge(exchange, ENDPOINT, answer(go), answer(rust), Policy(), noise=profile)
+    judgement = judge(exchange, ENDPOINT, answer(go), answer(rust), Policy(), noise=profile)
+    note(ENDPOINT, judgement, profile)
+    return judgement
 
 
 def verdict(go: str, rust: str, profile: NoiseProfile) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-from shadow.compare.bodies import decoded
+from shadow.compare.bodies import OverBound, decoded
 from shadow.compare.difference import ABSENT, Difference
 from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Severity
 
@@ -21,6 +21,8 @@ Needs = Literal["pair", "request", "corpus", "never"]
 PolicyName = Literal["fail", "allow"]
 Samples = Sequence[tuple[Any, Any]]
 """(baseline value, candidate value) of every difference seen at one place over a run."""
+MAX_DECODED: Final = 1 << 26
+"""Bytes of a decoded body that predicates look at, at most."""
 
 
 class Pair:
@@ -32,7 +34,9 @@ class Pair:
         candidate: Observation,
         differences: Sequence[Difference],
         request: Request | None = None,
+        bound: int = MAX_DECODED,
     ) -> None:
+        self.bound = bound
         self.baseline = baseline
         self.candidate = candidate
         self.differences = differences
@@ -41,18 +45,28 @@ class Pair:
     @cached_property
     def go(self) -> Side:
         """What the baseline did."""
-        return Side(self.baseline)
+        return Side(self.baseline, self.bound)
 
     @cached_property
     def rust(self) -> Side:
         """What the candidate did."""
-        return Side(self.candidate)
+        return Side(self.candidate, self.bound)
+
+    @property
+    def over_bound(self) -> bool:
+        """A predicate asked for a body that has more bytes than it may have."""
+        return self.go.over_bound or self.rust.over_bound
 
 
 class Side:
-    """One observation as predicates read it; every accessor is empty for no answer."""
+    """One observation as predicates read it; every accessor is empty for no answer.
 
-    def __init__(self, observation: Observation) -> None:
+    A body is decoded to `bound` bytes at most; `over_bound` says that it had more.
+    """
+
+    def __init__(self, observation: Observation, bound: int = MAX_DECODED) -> None:
+        self.bound = min(bound, MAX_DECODED)
+        self.over_bound = False
         self.observation = observation
         self.response = observation.response if isinstance(observation, Answer) else None
         self.failure = observation.kind if isinstance(observation, NoAnswer) else None
@@ -70,7 +84,8 @@ class Side:
     @cached_property
     def body(self) -> bytes | None:
         """The decoded body; None where there is none to be had."""
-        body = decoded(self.response, 1 << 26) if self.response else None
+        body = decoded(self.response, self.bound) if self.response else None
+        self.over_bound = isinstance(body, OverBound)
         return body if isinstance(body, bytes) else None
 
     @cached_property

@@ -16,7 +16,7 @@ _SHOWN: Final = 4096
 """Characters of a body that a difference keeps."""
 
 
-def whole(left: Body, right: Body) -> Difference:
+def whole(left: Body, right: Body, *, unfinished: bool = False) -> Difference:
     """One difference: the texts, or what tells two binary bodies apart."""
     ours, theirs = left.content.data, right.content.data
     kind: Kind = "value_changed"
@@ -25,10 +25,11 @@ def whole(left: Body, right: Body) -> Difference:
     elif left.is_json != right.is_json:
         kind = "type_changed"
     if "binary" not in (left.kind, right.kind):
-        return _difference(kind, _shown(left), _shown(right))
+        return _difference(kind, _shown(left), _shown(right), unfinished=unfinished)
     advice = left.advice or right.advice
     shown = [describe(ours, theirs), describe(theirs, ours)]
-    return _difference(kind, *(f"{side}; {advice}" if advice else side for side in shown))
+    told = [f"{side}; {advice}" if advice else side for side in shown]
+    return _difference(kind, *told, unfinished=unfinished)
 
 
 def _shown(body: Body) -> str:
@@ -54,13 +55,18 @@ def over_budget(left: Body, right: Body) -> Difference:
             return f"comparing stopped: {side.over_budget}"
         return describe(side.content.data)
 
-    return _difference("over_budget", told(left), told(right))
+    return _difference("over_budget", told(left), told(right), unfinished=True)
 
 
-def undecodable(ours: bytes | str, theirs: bytes | str) -> Difference:
+def over_size(ours: bytes, theirs: bytes) -> Difference:
+    """Two bodies of which at least one is longer than is read at all."""
+    return _difference("over_budget", describe(ours), describe(theirs), unfinished=True)
+
+
+def undecodable(ours: bytes | str, theirs: bytes | str, *, unfinished: bool = False) -> Difference:
     """Two bodies of which at least one is not what its Content-Encoding says (the reason)."""
     told = [side if isinstance(side, str) else describe(side) for side in (ours, theirs)]
-    return _difference("undecodable", *told)
+    return _difference("undecodable", *told, unfinished=unfinished)
 
 
 def one_has_a_bom(ours: bytes, theirs: bytes) -> Difference:
