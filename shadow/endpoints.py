@@ -95,6 +95,9 @@ class Endpoints:
         self._templates = sorted(parsed, key=lambda template: -template.literals)
         self._named = lru_cache(maxsize=4_096)(self._name)
 
+    def __reduce__(self) -> tuple[type[Endpoints], tuple[list[str]]]:
+        return (Endpoints, ([template.text for template in self._templates],))
+
     def name(self, method: str, target: str) -> str:
         """The endpoint of a request: `GET /v1/items/{id}`."""
         return self._named(method, path_of(target))
