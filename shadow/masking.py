@@ -25,6 +25,8 @@ from shadow.model import Divergence, readable
 
 VALUE_BYTES: Final = 1000
 """Where a compared value is cut (the event contract says 1 kB)."""
+NAME_BYTES: Final = 500
+"""Where ids, sessions, endpoints and reasons are cut."""
 WITHHELD: Final = "[withheld]"
 """Stands for a compared value when values are withheld (`--no-values`)."""
 
@@ -65,6 +67,14 @@ _HINTS: Final = (
     "assertion",
     "signature",
 )
+# The same for a text bared of all but letters and digits, which a name that is spelled with
+# separators cannot hide in. An `=` alone says nothing there: its name must hold one of these.
+_WORDS: Final = re.compile(
+    rb"eyj|bearer|basic|token|pass|pwd|secret|key|auth|cookie|credential|jwt|session|assertion"
+    rb"|sig|code"
+)
+_LOWER: Final = bytes(range(256)).lower()
+_NO_WORD: Final = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 0x7F)
 _COOKIE_VALUE: Final = re.compile(r"set-cookie/[^/]*")
 """The place of a cookie's value; its attributes stand one step below."""
 _MARK: Final = re.compile(r"\[masked:[0-9a-f]{4}\]")
@@ -128,6 +138,20 @@ def _may_hold_secret(text: str) -> bool:
     return any(hint in lowered for hint in _HINTS)
 
 
+def _is_harmless(text: str) -> bool:
+    """Whether there is surely nothing to mask, whatever the text is part of.
+
+    Most texts are, and this is cheaper than to look for each kind of secret.
+    """
+    if "@" in text:
+        return False
+    if not text.isascii() or "\\" in text:
+        return not _may_hold_secret(text)
+    if "%" in text and "=" in text:
+        return False  # a name may be spelled with escapes
+    return _WORDS.search(text.encode().translate(_LOWER, _NO_WORD)) is None
+
+
 def path_names(path: str) -> tuple[str, ...]:
     """Return the member names in an RFC 9535 normalized path; any other path is one name."""
     if not path.startswith("$"):
@@ -147,6 +171,8 @@ class Masker:
     def __init__(self, key: bytes | None = None, *, withhold: bool = False) -> None:
         self._key = blake2b(os.urandom(32) if key is None else key).digest()
         self._withhold = withhold
+        self.mask_endpoint = lru_cache(maxsize=4096)(self._mask_endpoint)
+        """Return an endpoint's name as it may leave memory: masked, cut at `NAME_BYTES`."""
 
     def mark(self, secret: str) -> str:
         """Return what stands for a secret; an empty text and a mark stay as they are."""
@@ -186,12 +212,15 @@ class Masker:
         """Return a request target or URL without credentials in its user part, path or query."""
         return self.mask_text(target)
 
+    def _mask_endpoint(self, endpoint: str) -> str:
+        return cut(self.mask_text(endpoint), NAME_BYTES)
+
     def mask_text(self, text: str) -> str:
         """Return any text without the credentials it shows: tokens, URLs, forms, elements."""
+        if _is_harmless(text):
+            return text
         if "@" in text:
             text = _USERINFO.sub(lambda found: self.mark(found[1]), text)
-        if not _may_hold_secret(text):
-            return text
         text = _QUERY_PAIR.sub(self._query_pair, text)
         text = _TEXT_PAIR.sub(self._text_pair, text)
         if "<" in text:
@@ -225,7 +254,7 @@ class Masker:
         """
         if any(isinstance(name, str) and is_secret_name(name) for name in path):
             return self._mask_secret(text)
-        if "@" not in text and not _may_hold_secret(text):
+        if _is_harmless(text):
             return text
         return self.mask_text(self._mask_members(text, _NESTING) if '"' in text else text)
 
@@ -312,8 +341,7 @@ def _is_plain(divergence: Divergence) -> bool:
     return (
         len(text) <= VALUE_BYTES
         and text.isascii()
-        and "@" not in text
-        and not _may_hold_secret(text)
+        and _is_harmless(text)
         and divergence.path_pattern.isascii()
     )
 

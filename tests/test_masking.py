@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadow import masking
 from shadow.masking import VALUE_BYTES, WITHHELD, Masker, cut, is_secret_name, path_names
 from shadow.model import Divergence, Where, isomorphic
 
@@ -188,6 +189,54 @@ def test_any_text_can_be_masked(text: str) -> None:
     MASKER.mask_target(text)
     for name in ("cookie", "set-cookie/a", "authorization", "x"):
         MASKER.mask_header(name, text)
+
+
+FRAGMENTS = [
+    *("to", "ken", "token", "pass", "word", "p-w-d", "key", "sig", "code", "auth", "cookie", "jwt"),
+    *("Basic dTpw", "BEARER abcdef", JWT, "eyJ", "://u:p@h/", "@", "id", "7", "name"),
+    *("%74oken", "%", "=", "=", "&", "?", "#", "_", "-", ".", "/", " ", ";", "\u0026", "\\", "\\n"),
+    *('"', ":", ",", "{", "}", "[", "]", "<", ">", "</", "é", "\u212aey", "set-", "x", "true"),
+]
+TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3), max_size=12).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS, TEXTS)
+def test_the_short_cut_hides_no_secret(text: str, other: str) -> None:
+    """With and without the look whether there is anything to mask, the result is the same."""
+
+    def masked() -> list[object]:
+        return [
+            MASKER.mask_text(text),
+            MASKER.mask_json_value((other,), text),
+            MASKER.mask_header(other, text),
+            MASKER.mask_divergence(divergence("body", f"$['{other}']", text, other)),
+            MASKER.mask_divergence(divergence("header", *map(isomorphic, (other, text, other)))),
+        ]
+
+    short = masked()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masking, "_is_harmless", lambda _: False)
+        assert short == masked()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/v1/items/7?page=3",
+        "/search?q=brass+lamp&sort=-price",
+        "u-17",
+        "GET /v1/items/{id}",
+        "[1.0]",
+    ],
+)
+def test_ordinary_texts_take_the_short_cut(text: str) -> None:
+    assert masking._is_harmless(text)
+
+
+def test_an_endpoint_is_masked_and_cut() -> None:
+    assert shape(MASKER.mask_endpoint("GET /login;token=abc")) == "GET /login;token=~"
+    assert len(MASKER.mask_endpoint("GET /" + "a" * 1000)) == 500 + len("…")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-from shadow.masking import Masker, cut
+from shadow.masking import NAME_BYTES, Masker, cut
 from shadow.model import (
     Answer,
     Divergence,
@@ -23,7 +23,6 @@ COMPARED: Final = frozenset({Outcome.MATCH, Outcome.EQUIVALENT, Outcome.DIVERGEN
 """The outcomes of an exchange that was judged."""
 
 _TARGET_BYTES: Final = 2000
-_NAME_BYTES: Final = 500
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -41,8 +40,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def of(cls, observation: Observation) -> Self:
         """Reduce an observation to what is kept of it."""
         timing = observation.timing
-        service = None if timing is None else _microseconds(timing.service_s)
-        response = None if timing is None else _microseconds(timing.response_s)
+        service = response = None
+        if timing is not None:
+            service = response = _microseconds(timing.service_s)
+            if timing.due != timing.sent:
+                response = _microseconds(timing.response_s)
         if isinstance(observation, Answer):
             status = observation.response.status
             return cls(status=status, service_us=service, response_us=response)
@@ -50,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def _microseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1_000_000))
+    return round(seconds * 1_000_000) if seconds > 0 else 0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -85,21 +87,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         candidate: Observation | None = None,
     ) -> Self:
         """Make the record of a judged exchange: masked here, once, for store and events."""
-        target = readable(exchange.request.target[: 4 * _TARGET_BYTES])
-        session = exchange.session
+        request, session, divergences = exchange.request, exchange.session, judgement.divergences
+        target = readable(request.target[: 4 * _TARGET_BYTES])
         return cls(
             seq=seq,
-            exchange_id=cut(exchange.id, _NAME_BYTES),
-            session=None if session is None else cut(masker.mask_text(session), _NAME_BYTES),
-            endpoint=cut(masker.mask_target(endpoint), _NAME_BYTES),
-            method=cut(readable(exchange.request.method), 50),
+            exchange_id=cut(exchange.id, NAME_BYTES),
+            session=None if session is None else cut(masker.mask_text(session), NAME_BYTES),
+            endpoint=masker.mask_endpoint(endpoint),
+            method=cut(readable(request.method), 50),
             target=cut(masker.mask_target(target), _TARGET_BYTES),
             outcome=judgement.outcome,
-            reason=cut(judgement.reason, _NAME_BYTES),
+            reason=cut(judgement.reason, NAME_BYTES),
             hollow=judgement.hollow,
             baseline=None if baseline is None else Seen.of(baseline),
             candidate=None if candidate is None else Seen.of(candidate),
-            divergences=tuple(map(masker.mask_divergence, judgement.divergences)),
+            divergences=tuple(map(masker.mask_divergence, divergences)) if divergences else (),
             spellings=judgement.spellings,
         )
 
