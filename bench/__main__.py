@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, measure, memory, profiled, replay, stored
+from bench import compare, lag, measure, memory, profiled, replay, stored
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -28,6 +28,7 @@ AREAS: dict[str, Area] = {
     "start": stored.start,
     "replay": replay.measured,
     "compare": compare.measured,
+    "lag": lag.measured,
     "memory": memory.measured,
     "workers": stored.workers,
     "report": stored.report,

@@ -127,6 +127,7 @@ def test_one_divergence_whole(run: Run, captures: tuple[str, str]) -> None:
         "event": "shadow.divergence",
         "v": 1,
         "level": "warning",
+        "seq": 0,
         "exchange_id": "x1",
         "session": "u-1",
         "endpoint": "GET /v1/items/{id}",

@@ -11,7 +11,7 @@ from shadow.judge import Policy, judge, learn
 from shadow.masking import Masker
 from shadow.model import Answer, Exchange, Headers, Request, Response
 from shadow.results.record import Record, Revision
-from shadow.settle import Corpus, Raw, settle
+from shadow.settle import Corpus, Memory, Raw, settle
 
 ENDPOINT = "GET /x"
 JSON: Headers = (("Content-Type", "application/json"),)
@@ -150,3 +150,32 @@ def test_a_flood_of_missing_items_stays_divergent_at_the_end() -> None:
     one_gone = record(1, full, shorter, noise)
     assert one_gone.outcome == "equivalent"
     assert settled([one_gone], noise) == []
+
+
+def test_what_two_processes_remember_is_what_one_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = Exchange(id="x", request=Request(method="GET", target="/x"))
+    pairs = [("0", '"Open"'), ("1", '"Closed"'), ("0", '"Open"'), ("1", '"Closed"')]
+    whole, parts = Memory(), (Memory(), Memory())
+    for seq, (go, rust) in enumerate(pairs):
+        sides = answer(f'{{"v":{go}}}'), answer(f'{{"v":{rust}}}')
+        judgement = judge(exchange, ENDPOINT, *sides, Policy())
+        whole.remember(seq, judgement)
+        parts[seq % 2].remember(seq, judgement)
+    parts[0].merge(parts[1])
+    assert parts[0].raw == whole.raw
+    found = {signature: cls.id for signature, cls in whole.corpus.classes().items()}
+    assert set(found.values()) == {"enum-int-vs-name"}
+    merged = parts[0].corpus.classes()
+    assert {signature: cls.id for signature, cls in merged.items()} == found
+    monkeypatch.setattr("shadow.settle.RAW_BYTES", 1)
+    bounded = Memory()
+    bounded.merge(whole)
+    assert not bounded.raw
+
+
+def test_what_an_earlier_process_found_counts_for_the_corpus_but_masked_values_do_not() -> None:
+    memory = Memory()
+    for seq, (go, rust) in enumerate([("0", '"Open"'), ("1", '"Closed"'), ("0", '"Open"')]):
+        memory.recall(record(seq, f'{{"v":{go}}}', f'{{"v":{rust}}}'))
+        memory.recall(record(seq, f'{{"token":{go}}}', f'{{"token":{rust}}}'))
+    assert [cls.id for cls in memory.corpus.classes().values()] == ["enum-int-vs-name"]

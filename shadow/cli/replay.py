@@ -9,8 +9,17 @@ import click
 from shadow.cli import options
 
 
+def _or_resume(
+    context: click.Context, parameter: click.Parameter, captures: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A new run needs captures; one that goes on has its own."""
+    if not captures and context.params.get("resume") is None:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return captures
+
+
 @click.command(name="replay", short_help="Send a capture to both services and compare.")
-@click.argument("captures", nargs=-1, metavar="CAPTURE…")
+@click.argument("captures", nargs=-1, metavar="CAPTURE…", callback=_or_resume)
 @click.option(
     "--go",
     "--baseline",
@@ -73,6 +82,7 @@ from shadow.cli import options
 @click.option(
     "--resume",
     metavar="RUN",
+    is_eager=True,
     help="Go on with a run that was interrupted or killed, by its own arguments.",
 )
 @options.selection

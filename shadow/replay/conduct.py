@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,8 +61,7 @@ def conduct(
     check_outputs(output, info.captures)
     with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
-        masker = Masker(withhold=output.no_values)
-        info, desk = _entered(store, stack, info, output, masker, workers)
+        info, desk = _entered(store, stack, info, output, workers)
         ending = _Ending(store, info)
         with (
             ending.entered(),
@@ -84,13 +84,8 @@ def conduct(
     return INTERRUPTED if ending.state == "interrupted" else summary.exit_code
 
 
-def _entered(  # noqa: PLR0917 - what a run is entered with
-    store: Store,
-    stack: contextlib.ExitStack,
-    info: RunInfo,
-    output: Output,
-    masker: Masker,
-    workers: int,
+def _entered(
+    store: Store, stack: contextlib.ExitStack, info: RunInfo, output: Output, workers: int
 ) -> tuple[RunInfo, Desk]:
     """Enter a new run in the store, or that an old one goes on, and hold its lock."""
     if info.id:
@@ -102,11 +97,16 @@ def _entered(  # noqa: PLR0917 - what a run is entered with
         run_id = new_run_id()
         path = output.events or str(store.path.parent / f"{run_id}.events.jsonl")
         shown = readable_path(path)
-        info = msgspec.structs.replace(info, id=run_id, events=shown).masked(masker)
+        info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
         info = msgspec.structs.replace(info, id=store.start_run(info))
         stack.enter_context(held(store.path, info.id))
     desk = Desk(
-        store=str(store.path), run_id=info.id, events=path, masker=masker, strict=output.strict
+        store=str(store.path),
+        run_id=info.id,
+        events=path,
+        key=os.urandom(32),
+        no_values=output.no_values,
+        strict=output.strict,
     )
     return info, desk
 

@@ -49,8 +49,15 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     run_id: str
     events: str
-    masker: Masker
+    key: bytes
+    """What the run masks under: its processes must agree on the marks, and no disk may know it."""
+    no_values: bool = False
     strict: bool = False
+
+    @property
+    def masker(self) -> Masker:
+        """A masker of the run."""
+        return Masker(self.key, withhold=self.no_values)
 
     @contextlib.contextmanager
     def ledger(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import msgspec
@@ -11,7 +12,8 @@ import msgspec
 from shadow.errors import ConfigError
 from shadow.model import Outcome
 from shadow.reports import FORMATS, terminal
-from shadow.results.runs import RunInfo
+from shadow.results.lock import is_held
+from shadow.results.runs import Run, RunInfo
 from shadow.results.store import Store
 from shadow.results.summary import summarise, without_values
 from shadow.results.tally import Tally
@@ -22,7 +24,9 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     if form not in FORMATS:
         raise ConfigError(f"unknown format {form}", f"known are {', '.join(FORMATS)}")
     with Store.open(store, create=False) as opened:
-        summary = summarise(opened.load(run), store=readable_path(opened.path))
+        loaded = opened.load(run)
+        loaded = Run(info=_as_it_is(opened.path, loaded.info), tally=loaded.tally)
+        summary = summarise(loaded, store=readable_path(opened.path))
     if no_values:
         summary = without_values(summary)
     if form != "terminal":
@@ -37,7 +41,7 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:
     """The runs of a store, newest first, a line each."""
     with Store.open(store, create=False) as opened:
-        infos = opened.runs(limit=limit)
+        infos = [_as_it_is(opened.path, info) for info in opened.runs(limit=limit)]
         tallies = [opened.load(info.id).tally for info in infos]
     if as_json:
         return "".join(map(_as_json, infos, tallies))
@@ -52,6 +56,13 @@ def list_runs(store: str, *, as_json: bool, limit: int) -> str:
         for info, tally in zip(infos, tallies, strict=True)
     ]
     return head + "".join(rows)
+
+
+def _as_it_is(store: Path, info: RunInfo) -> RunInfo:
+    """A run that is entered as running, and of which no process is alive, was killed."""
+    if info.state != "running" or is_held(store, info.id):
+        return info
+    return msgspec.structs.replace(info, state="killed")
 
 
 def _as_json(info: RunInfo, tally: Tally) -> str:

@@ -24,14 +24,24 @@ class Caution(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
 
 
+_STATES: Final = {"killed": "not finished, and its process is gone"}
+
+
+def _advice(run: Run) -> str:
+    if run.info.command == "replay" and run.info.state in ("killed", "interrupted", "failed"):
+        return f"go on with it: shadow replay --resume {run.info.id}"
+    return "replay again before you rely on them"
+
+
 def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
     """Yield the warnings of a run, the gravest first."""
     tally = run.tally
     if run.info.state != "finished":
         yield Caution(
             code=run.info.state,
-            text=f"the run is {run.info.state}: these are its results so far",
-            advice="replay again before you rely on them",
+            text=f"the run is {_STATES.get(run.info.state, run.info.state)}:"
+            " these are its results so far",
+            advice=_advice(run),
         )
     yield from _rules(run)
     yield from _evidence(tally, max_incomparable, max_hollow)

@@ -13,7 +13,8 @@ from shadow.compare.accept import Responsibility
 from shadow.masking import Masker, is_secret_name
 from shadow.results.tally import Tally
 
-RunState = Literal["running", "finished", "interrupted", "failed"]
+RunState = Literal["running", "finished", "interrupted", "failed", "killed"]
+"""`killed` is what a reader finds: entered as running, and no process of it is alive."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,15 +95,15 @@ def test_a_replay_that_is_killed(shadow: Shadow, started: Any, paced: list[str])
         command.running.send(signal.SIGKILL)
         assert command.running.code() == -signal.SIGKILL
     (run,) = runs(shadow)
-    assert (run["state"], run["exit_code"]) == ("running", None)
+    assert (run["state"], run["exit_code"]) == ("killed", None)
     assert 0 < run["read"] < 2000
     assert add_up(run)
-    assert "running" in shadow("runs").out
+    assert "killed" in shadow("runs").out
     report = shadow("report", "--format", "json").json
     assert add_up(report)
     assert report["divergences"] == sum(each["divergences"] for each in report["findings"])
     assert shadow("diff", CAPTURE, CAPTURE, "--limit", "5", "--quiet").code == 0
-    assert [each["state"] for each in runs(shadow)] == ["finished", "running"]
+    assert [each["state"] for each in runs(shadow)] == ["finished", "killed"]
 
 
 def test_a_diff_that_is_interrupted(shadow: Shadow, started: Any) -> None:

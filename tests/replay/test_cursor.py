@@ -39,11 +39,16 @@ def test_what_lies_beyond_is_written_as_stretches() -> None:
 
 def test_the_number_kept_is_written_down_too() -> None:
     cursor = Cursor()
-    assert cursor.at_start
     cursor.kept = 7
-    cursor.pass_by(0)
-    assert not cursor.at_start
     assert Cursor.from_text(cursor.to_text()).kept == 7
+
+
+@pytest.mark.parametrize("ordinal", [0, 5])
+def test_it_is_at_its_start_until_something_is_done(ordinal: int) -> None:
+    cursor = Cursor()
+    before = cursor.at_start
+    cursor.pass_by(ordinal)
+    assert (before, cursor.at_start) == (True, False)
 
 
 def test_another_text_is_refused() -> None:

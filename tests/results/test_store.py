@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -21,7 +22,7 @@ from shadow.results import queries
 from shadow.results import tally as tally_module
 from shadow.results.record import COMPARED, Change, Record, Revision
 from shadow.results.runs import RunInfo
-from shadow.results.store import Store
+from shadow.results.store import Progress, Store
 from shadow.results.tally import Tally
 
 Records = st.SearchStrategy[list[Record]]
@@ -273,7 +274,7 @@ WRITER = textwrap.dedent("""
     from shadow.model import Divergence, Outcome
     from shadow.results.record import Record
     from shadow.results.runs import RunInfo, Side
-    from shadow.results.store import Store
+    from shadow.results.store import Progress, Store
     from shadow.results.tally import Tally
 
     found = Divergence(where="body", kind="value_changed", path="$['a']", path_pattern="$['a']",
@@ -350,3 +351,59 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_done(tmp_path: Path) -> Non
     assert "kept" in last
     assert cursors, "something was stored before the disk was full"
     check_consistent(path, run_id, int(cursors[-1]))
+
+
+def test_a_shard_finds_again_what_it_had_got_to(store: Store, info: RunInfo) -> None:
+    run_id = store.start_run(info)
+    assert store.progress(run_id, 1) == Progress()
+    store.note_sent(run_id, shard=1, ordinal=7)
+    store.note_sent(run_id, shard=1, ordinal=9)
+    store.note_sent(run_id, shard=0, ordinal=8)
+    store.commit_segment(run_id, cursor="a", records=[], tally=Tally(), shard=1, noise="first")
+    store.commit_segment(run_id, cursor="b", records=[], tally=Tally(), shard=1, noise="second")
+    store.commit_segment(run_id, cursor="c", records=[], tally=Tally(), shard=1)
+    assert store.progress(run_id, 1) == Progress(cursor="c", sent=frozenset({7, 9}), noise="second")
+    assert store.progress(run_id, 0) == Progress(sent=frozenset({8}))
+    assert store.progress(store.start_run(info), 1) == Progress()
+
+
+def test_a_write_is_entered_once(store: Store, info: RunInfo) -> None:
+    run_id = store.start_run(info)
+    store.note_sent(run_id, shard=0, ordinal=1)
+    with pytest.raises(ShadowError, match="already stored"):
+        store.note_sent(run_id, shard=0, ordinal=1)
+
+
+def test_a_run_that_goes_on_is_running_again(store: Store, info: RunInfo) -> None:
+    run_id = store.start_run(info)
+    store.finish_run(run_id, state="interrupted", exit_code=130, duration_s=2.0)
+    resumed = store.resume_run(run_id)
+    assert (resumed.state, resumed.exit_code, resumed.finished) == ("running", None, None)
+    assert resumed.duration_s == 2.0
+    assert store.load(run_id).info == resumed
+
+
+def test_only_divergent_records_are_read_where_they_are_asked_for(
+    store: Store, info: RunInfo, make_record: MakeRecord
+) -> None:
+    run_id = store.start_run(info)
+    records = [
+        make_record(0),
+        make_record(1, outcome=Outcome.DIVERGENT),
+        make_record(2),
+    ]
+    commit(store, run_id, records)
+    assert list(store.records(run_id, divergent=True)) == records[1:2]
+
+
+def test_a_store_of_an_earlier_release_gets_the_tables_it_lacks(
+    store: Store, info: RunInfo
+) -> None:
+    run_id = store.start_run(info)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DROP TABLE sent")
+        connection.execute("DROP TABLE noise")
+    connection.close()
+    with Store.open(store.path) as again:
+        again.note_sent(run_id, shard=0, ordinal=1)
+        assert again.progress(run_id, 0).sent == {1}

@@ -1,0 +1,67 @@
+"""What a killed process had logged and not committed is taken back, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.errors import ShadowError
+from shadow.events import withdraw
+
+ALONE: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+KINDS = ("shadow.divergence", "shadow.exchange.skipped", "shadow.exchange.incomparable")
+
+
+def line(event: str, seq: int | None) -> bytes:
+    """An event as it is logged; what it quotes tries to pass for another one."""
+    fields = {"event": event, "v": 1, "timestamp": "2026-11-22T13:44:18.488203Z", "level": "info"}
+    rest: dict[str, object] = {"run_id": "r"} if seq is None else {"run_id": "r", "seq": seq}
+    odd = {"target": '/"event":"shadow.divergence","seq":0', "baseline": '\n"seq":1'}
+    return json.dumps({**fields, **rest, **odd}, separators=(",", ":")).encode() + b"\n"
+
+
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9))), st.sets(st.integers(0, 9)))
+def test_the_events_of_what_was_not_kept_are_taken_back(
+    tmp_path_factory: pytest.TempPathFactory, logged: list[tuple[str, int]], kept: set[int]
+) -> None:
+    path = tmp_path_factory.mktemp("events") / "events.jsonl"
+    milestones = [line("shadow.run.started", None), line("shadow.divergence.revised", None)]
+    lines = [*milestones, *(line(event, seq) for event, seq in logged), milestones[0]]
+    path.write_bytes(b"".join(lines))
+    count = withdraw(str(path), kept.__contains__, ALONE)
+    stay = [*milestones, *(line(e, seq) for e, seq in logged if seq in kept), milestones[0]]
+    assert path.read_bytes() == b"".join(stay)
+    assert count == len(lines) - len(stay)
+
+
+def test_a_line_cut_short_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(KINDS[0], 1) + line(KINDS[0], 2)[:-5])
+    assert withdraw(str(path), lambda _: True, ALONE) == 1
+    assert path.read_bytes() == line(KINDS[0], 1)
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    assert withdraw("-", lambda _: False, ALONE) == 0
+    assert withdraw(str(tmp_path / "missing"), lambda _: False, ALONE) == 0
+    assert withdraw("/dev/null", lambda _: False, ALONE) == 0
+
+
+def test_a_file_that_cannot_be_changed_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(KINDS[0], 1))
+
+    class Closed:
+        def __enter__(self) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    with pytest.raises(ShadowError, match="cannot mend"):
+        withdraw(str(path), lambda _: False, Closed())
