@@ -20,6 +20,7 @@ from shadow.captures.records import Broken, Fidelity, Record
 from shadow.captures.streams import HEAD_BYTES, Chunks, Damage, split_records
 from shadow.captures.syntax import (
     MalformedError,
+    are_plain,
     check_headers,
     check_id,
     check_session,
@@ -217,6 +218,8 @@ def _response(part: _Response) -> Response:
 def _wire_headers(headers: Headers | None, whose: str) -> Headers:
     if not headers:
         return ()
+    if are_plain(headers):
+        return headers
     check_headers(headers, whose)
     for _, value in headers:
         if not value.isascii():
