@@ -24,9 +24,14 @@ _VARIABLE: Final = re.compile(
     r"|[a-zA-Z]+[-_](?=[0-9a-f]*[0-9])[0-9a-f]{6,}"  # usr_9f8e7d
     r"|.*%.*|.*@.*|.{64,}"  # escaped, an e-mail address, or long
 )
+_LONG: Final = 64
 _VERSION: Final = re.compile(r"v[0-9]+(?:\.[0-9]+)*")
 _SUFFIX: Final = re.compile(r"\.[a-zA-Z0-9]{1,5}")
 MAX_SEGMENTS: Final = 16
+
+_literal: set[str] = set()
+"""Segments that stand for themselves: few of them make up most paths."""
+_MAX_LITERAL: Final = 4_096
 
 
 def path_of(target: str) -> str:
@@ -42,17 +47,24 @@ def infer(path: str) -> str:
     segments = path.split("/")
     if len(segments) > MAX_SEGMENTS:
         segments = [*segments[:MAX_SEGMENTS], "…"]
-    return "/".join(_segment(segment) for segment in segments)
+    return "/".join([each if each in _literal else _segment(each) for each in segments])
 
 
 def _segment(segment: str) -> str:
-    if not segment or _VERSION.fullmatch(segment):
-        return segment
-    if _VARIABLE.fullmatch(segment):
+    if segment.isdigit() and segment.isascii():
         return "{id}"
-    suffix = _SUFFIX.search(segment)
-    if suffix and suffix.end() == len(segment) and _VARIABLE.fullmatch(segment[: suffix.start()]):
-        return "{id}" + suffix[0]
+    if segment and not _VERSION.fullmatch(segment):
+        if _VARIABLE.fullmatch(segment):
+            return "{id}"
+        suffix = _SUFFIX.search(segment)
+        if (
+            suffix
+            and suffix.end() == len(segment)
+            and _VARIABLE.fullmatch(segment[: suffix.start()])
+        ):
+            return "{id}" + suffix[0]
+    if len(_literal) < _MAX_LITERAL and len(segment) < _LONG:
+        _literal.add(segment)
     return segment
 
 
@@ -92,7 +104,9 @@ class Endpoints:
         """Take templates like `GET /v1/items/{id}`. Raises ConfigError for a malformed one."""
         # The template with more literal text is the more specific one.
         parsed = [Template(text) for text in templates]
-        self._templates = sorted(parsed, key=lambda template: -template.literals)
+        self._templates: dict[str, list[Template]] = {}
+        for template in sorted(parsed, key=lambda template: -template.literals):
+            self._templates.setdefault(template.method, []).append(template)
         self._named = lru_cache(maxsize=4_096)(self._name)
 
     def __reduce__(self) -> tuple[type[Endpoints], tuple[list[str]]]:
@@ -103,7 +117,8 @@ class Endpoints:
         return self._named(method, path_of(target))
 
     def _name(self, method: str, path: str) -> str:
-        for template in self._templates:
-            if template.matches(method, path) or template.matches(method, unquote(path)):
+        spellings = (path, unquote(path)) if "%" in path else (path,)
+        for template in self._templates.get(method, ()):
+            if any(template.matches(method, spelling) for spelling in spellings):
                 return template.text
         return f"{method} {infer(path)}"

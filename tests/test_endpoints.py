@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow import endpoints as endpoints_module
 from shadow.endpoints import Endpoints, infer, path_of
 from shadow.errors import ConfigError
 
@@ -30,6 +31,32 @@ from shadow.errors import ConfigError
 )
 def test_the_template_follows_the_shape_of_the_segments(path: str, template: str) -> None:
     assert infer(path) == template
+
+
+@given(st.lists(st.text("ab7-_.%@/v\u00b2", max_size=12).map("/".__add__), max_size=6))
+def test_what_came_before_changes_no_template(paths: list[str]) -> None:
+    after_others = [infer(path) for path in [*paths, *paths]]
+    alone = []
+    for path in [*paths, *paths]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(endpoints_module, "_literal", set())
+            alone.append(infer(path))
+    assert after_others == alone
+
+
+def test_the_segments_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints_module, "_literal", set())
+    monkeypatch.setattr(endpoints_module, "_MAX_LITERAL", 10)
+    assert infer("/" + "/".join("abcdefghijklmno")) == "/" + "/".join("abcdefghijklmno")
+    assert infer("/" + "a" * 63) == "/" + "a" * 63
+    assert len(endpoints_module._literal) <= 10
+
+
+def test_an_escaped_path_is_of_the_template_it_spells() -> None:
+    endpoints = Endpoints(["GET /a/{id}", "GET /a b"])
+    assert endpoints.name("GET", "/a%20b") == "GET /a b"
+    assert endpoints.name("GET", "/a/%2e") == "GET /a/{id}"
+    assert endpoints.name("POST", "/a%20b") == "POST /{id}"
 
 
 def test_the_most_literal_configured_template_wins() -> None:

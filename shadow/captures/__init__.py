@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shadow.captures.records import WHOLE, Broken, Fidelity, Format, Record, Share, Unsupported
+from shadow.captures.records import Broken, Fidelity, Format, Record, Unsupported
+from shadow.captures.shares import ELSEWHERE, WHOLE, Elsewhere, Share
 from shadow.captures.sniff import FORMATS, Capture, open_capture
 from shadow.captures.streams import STDIN, digest
 from shadow.captures.writer import CaptureWriter, open_writer
 from shadow.errors import CaptureError
 
 __all__ = [
+    "ELSEWHERE",
     "FORMATS",
     "STDIN",
     "WHOLE",
     "Broken",
     "Capture",
     "CaptureWriter",
+    "Elsewhere",
     "Fidelity",
     "Format",
     "Record",
@@ -27,6 +30,7 @@ __all__ = [
     "open_capture",
     "open_writer",
     "read",
+    "read_share",
 ]
 
 
@@ -43,6 +47,22 @@ def read(paths: Sequence[str | Path]) -> Iterator[Record]:
     return _records([_checked(name) for name in names])
 
 
+def read_share(paths: Sequence[str | Path], share: Share) -> Iterator[Record | Elsewhere]:
+    """Yield as `read` does, but only the records of a share; `Elsewhere` stands for each other.
+
+    So the n-th record is the same in every share. Raises as `read` does, and for a pipe, which
+    only one process can read.
+    """
+    sources = [_checked(str(path)) for path in paths]
+    for source in sources:
+        if isinstance(source, Capture):
+            source.close()
+            raise CaptureError(
+                f"{source.path}: a pipe can be read by one process only", "save it to a file first"
+            )
+    return _of_share(sources, share)
+
+
 def _checked(path: str) -> Capture | str:
     """Keep open what cannot be opened twice, else give the path back: open files are scarce."""
     capture = open_capture(path)
@@ -54,5 +74,15 @@ def _checked(path: str) -> Capture | str:
 
 def _records(sources: list[Capture | str]) -> Iterator[Record]:
     for source in sources:
-        with open_capture(source) if isinstance(source, str) else source as capture:
+        with _opened(source) as capture:
             yield from capture
+
+
+def _of_share(sources: list[Capture | str], share: Share) -> Iterator[Record | Elsewhere]:
+    for source in sources:
+        with _opened(source) as capture:
+            yield from capture.share(share)
+
+
+def _opened(source: Capture | str) -> Capture:
+    return open_capture(source) if isinstance(source, str) else source

@@ -17,9 +17,11 @@ from typing import Annotated, NoReturn
 import msgspec
 
 from shadow.captures.records import Broken, Fidelity, Record
+from shadow.captures.shares import ELSEWHERE, Elsewhere, Share
 from shadow.captures.streams import HEAD_BYTES, Chunks, Damage, split_records
 from shadow.captures.syntax import (
     MalformedError,
+    are_plain,
     check_headers,
     check_id,
     check_session,
@@ -78,11 +80,17 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     error: _Error | None = None
 
 
+class _Key(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    session: str | None = None
+
+
 class _Version(msgspec.Struct, frozen=True, gc=False):
     v: int | None = None
 
 
 _decoder = msgspec.json.Decoder(_Line)
+_key_decoder = msgspec.json.Decoder(_Key)
 _encoder = msgspec.json.Encoder()
 
 
@@ -109,6 +117,35 @@ class NativeFormat:
                     yield decode_line(line)
                 except MalformedError as error:
                     yield Broken(path=path, line=number, reason=str(error))
+
+    def read_share(self, stream: Chunks, path: str, share: Share) -> Iterator[Record | Elsewhere]:
+        """Yield as `read` does, with `ELSEWHERE` for the records of other shares.
+
+        Of those only id and session are decoded. A line that shows these is in the share that
+        they say, broken or not.
+        """
+        for number, line in split_records(stream, b"\n"):
+            if isinstance(line, Damage):
+                broken = Broken(path=path, line=number, reason=line.reason)
+                yield broken if share.has(broken) else ELSEWHERE
+            elif line and not line.isspace():
+                key = _key(line)
+                if key is not None and not share.takes(key.id, key.session):
+                    yield ELSEWHERE
+                    continue
+                try:
+                    record: Record = decode_line(line)
+                except MalformedError as error:
+                    record = Broken(path=path, line=number, reason=str(error))
+                yield record if key is not None or share.has(record) else ELSEWHERE
+
+
+def _key(line: bytes) -> _Key | None:
+    """Return id and session of a line, without a look at the rest; None where it has no id."""
+    try:
+        return _key_decoder.decode(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def decode_line(line: bytes) -> Exchange:
@@ -217,6 +254,8 @@ def _response(part: _Response) -> Response:
 def _wire_headers(headers: Headers | None, whose: str) -> Headers:
     if not headers:
         return ()
+    if are_plain(headers):
+        return headers
     check_headers(headers, whose)
     for _, value in headers:
         if not value.isascii():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -34,21 +33,6 @@ class Unsupported(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Record = Exchange | Broken | Unsupported
-
-
-class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a capture: of `of` shares the one at `index`."""
-
-    index: int
-    of: int
-
-    def takes(self, key: str | bytes) -> bool:
-        """Whether a record with this key belongs to the share."""
-        data = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
-        return zlib.crc32(data) % self.of == self.index
-
-
-WHOLE = Share(index=0, of=1)
 
 
 class Fidelity(msgspec.Struct, frozen=True, kw_only=True):

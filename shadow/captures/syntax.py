@@ -47,8 +47,10 @@ def check_session(value: str) -> None:
 
 def check_start(method: str, target: str) -> None:
     """Refuse a method or a target (isomorphic) that would not make one request line."""
-    if not _is_token(method):
+    if method not in _tokens and not _is_token(method):
         raise MalformedError("the method is not an HTTP token")
+    if target and target.isascii() and target.isprintable() and " " not in target:
+        return
     if not _TARGET.fullmatch(target):
         what = "holds a space, CR, LF or NUL" if target else "is empty"
         raise MalformedError(f"the request target {what}")
@@ -58,6 +60,17 @@ def check_status(status: int) -> None:
     """Refuse a status that is not three digits (RFC 9110, section 15)."""
     if not 100 <= status <= 999:
         raise MalformedError("the status is not between 100 and 999")
+
+
+def are_plain(headers: Sequence[tuple[str, str]]) -> bool:
+    """Whether `check_headers` surely accepts these, and each character is a byte as it is.
+
+    Most headers are such: of known names and with values of printable ASCII.
+    """
+    for name, value in headers:
+        if name not in _tokens or not value.isascii() or not value.isprintable():
+            return False
+    return True
 
 
 def check_headers(headers: Sequence[tuple[str, str]], whose: str) -> None:

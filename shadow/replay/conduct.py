@@ -113,7 +113,7 @@ def _entered(
 
 def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
     """Take back the events of what a killed process of the run had not committed."""
-    shares = [Share(index=index, of=workers) for index in range(workers)]
+    shares = [Share(index, workers) for index in range(workers)]
     kept = [cursor_of(store.progress(run_id, share.index)).kept for share in shares]
 
     def stays(seq: int) -> bool:

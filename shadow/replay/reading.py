@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
-from shadow.captures import STDIN, Broken, Record, Share, Unsupported, read
-from shadow.errors import ConfigError
+from shadow.captures import WHOLE, Broken, Elsewhere, Record, Share, Unsupported, read, read_share
 from shadow.model import Exchange
 from shadow.replay.options import Join
 from shadow.replay.pairing import key_of
-
-Key = Callable[[Exchange | Unsupported], str | bytes]
-"""What decides on the share of a record."""
-
-
-def _session(record: Exchange | Unsupported) -> str:
-    return (isinstance(record, Exchange) and record.session) or record.id
 
 
 def records(captures: Sequence[str], share: Share, limit: int | None) -> Iterator[Record]:
     """Yield the share's records of the first `limit` exchanges, broken lines aside.
 
-    A session is in one share, which keeps its order; an exchange without one goes by its id.
     The captures are opened at the call. Raises CaptureError.
     """
-    found = read(captures)
     if limit is not None:
-        found = _first(found, limit)
-    return _own(found, share, _session)
+        return filter(share.has, _first(read(captures), limit))
+    return _own(captures, share)
 
 
 def shared(capture: str, share: Share, join: Join) -> Iterator[Record]:
@@ -37,17 +26,24 @@ def shared(capture: str, share: Share, join: Join) -> Iterator[Record]:
 
     Raises CaptureError.
     """
-    return _own(read([capture]), share, lambda record: key_of(record, join))
+    if join == "id" or share == WHOLE:
+        return _own([capture], Share(share.index, share.of, "id"))
+
+    def has(record: Record) -> bool:
+        return share.has(record) if isinstance(record, Broken) else share.takes(_text(record))
+
+    def _text(record: Exchange | Unsupported) -> str:
+        key = key_of(record, join)
+        return key if isinstance(key, str) else key.hex()
+
+    return filter(has, read([capture]))
 
 
-def _own(found: Iterator[Record], share: Share, key: Key) -> Iterator[Record]:
+def _own(captures: Sequence[str], share: Share) -> Iterator[Record]:
     if share.of == 1:
-        return found
-    return (
-        record
-        for position, record in enumerate(found)
-        if share.takes(str(position) if isinstance(record, Broken) else key(record))
-    )
+        return read(captures)
+    found = read_share(captures, share)
+    return (record for record in found if not isinstance(record, Elsewhere))
 
 
 def _first(found: Iterator[Record], limit: int) -> Iterator[Record]:
@@ -69,14 +65,5 @@ def beginning(captures: Sequence[str]) -> datetime | None:
 
 
 def check_files(captures: Sequence[str]) -> None:
-    """Refuse what several processes cannot read, each for itself. Raises ConfigError.
-
-    Raises CaptureError for what nobody can read.
-    """
-    for path in captures:
-        if path == STDIN or Path(path).is_fifo():
-            raise ConfigError(
-                f"{path}: a pipe cannot be read by several workers",
-                "save it to a file first, or leave --workers at 1",
-            )
-    read(captures)
+    """Refuse what several processes cannot read, each for itself. Raises CaptureError."""
+    read_share(captures, WHOLE)

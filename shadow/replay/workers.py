@@ -163,7 +163,7 @@ class _Crew:
     def __init__(self, job: Job, desk: Desk, count: int, tell: Callable[[str], None]) -> None:
         self.error: ShadowError | None = None
         self._job, self._desk, self._tell = job, desk, tell
-        self._shares = [Share(index=index, of=count) for index in range(count)]
+        self._shares = [Share(index, count) for index in range(count)]
         self._workers: list[_Worker] = []
         self._deaths: dict[int, list[int]] = {}
         self._stopping = False

@@ -24,6 +24,7 @@ HIGHEST_US: Final = 3_600_000_000
 DIGITS: Final = 3
 
 _EXACT_BITS: Final = 11  # HdrHistogram: 3 digits make 2,048 sub-buckets; below, unit width
+_EXACT: Final = 1 << _EXACT_BITS
 _ENVELOPE_BYTES: Final = 8
 _PAYLOAD_BYTES: Final = 300_000  # more than the longest honest payload: 23,552 of 9 bytes
 _DECODING_ERRORS: Final = (
@@ -62,11 +63,12 @@ class Latency:
 
     def record(self, microseconds: int) -> None:
         """Count one duration; beyond an hour it counts as an hour."""
-        value = min(max(microseconds, 0), HIGHEST_US)
-        shift = value.bit_length() - _EXACT_BITS
-        if shift > 0:
+        counts, value = self.counts, microseconds
+        if not 0 <= value < _EXACT:
+            value = min(max(value, 0), HIGHEST_US)
+            shift = max(0, value.bit_length() - _EXACT_BITS)
             value = value >> shift << shift
-        self.counts[value] = self.counts.get(value, 0) + 1
+        counts[value] = counts.get(value, 0) + 1
         self.total += 1
 
     def merge(self, other: Latency) -> None:

@@ -133,11 +133,14 @@ class Store:
         with writing(self._engine, self.path) as connection:
             run = self._run(connection, run_id)
             exchanges = [tables.exchange_row(run, record) for record in records]
-            found = [row for record in records for row in tables.divergence_rows(run, record)]
-            if exchanges:
-                connection.exec_driver_sql(tables.INSERT_EXCHANGE, exchanges)
-            if found:
-                connection.exec_driver_sql(tables.INSERT_DIVERGENCE, found)
+            found = [
+                row
+                for record in records
+                if record.divergences
+                for row in tables.divergence_rows(run, record)
+            ]
+            tables.insert_rows(connection, tables.exchanges, exchanges)
+            tables.insert_rows(connection, tables.divergences, found)
             text = tally.to_json().decode()
             values = {"run": run, "shard": shard, "cursor": cursor, "tally": text}
             connection.execute(insert(tables.segments), values)

@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from copy import copy
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 
@@ -32,6 +32,7 @@ Name = TypeVar("Name", bound=str)
 Measure = Literal[
     "baseline_service", "baseline_response", "candidate_service", "candidate_response"
 ]
+_MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 
 
 class EndpointTally(msgspec.Struct, kw_only=True):
@@ -89,9 +90,10 @@ class Tally:
             _add(endpoint.hollow, {record.outcome: 1})
         elif record.baseline is not None and record.candidate is not None:
             _time(endpoint, record.baseline, record.candidate)
-        for spelling in record.spellings:
-            self._spellings[spelling] = self._spellings.get(spelling, 0) + 1
-        _fold(self._spellings, 2 * MAX_NAMES)
+        if record.spellings:
+            for spelling in record.spellings:
+                self._spellings[spelling] = self._spellings.get(spelling, 0) + 1
+            _fold(self._spellings, 2 * MAX_NAMES)
         if record.divergences:
             self._find(record, record.divergences)
 
@@ -280,17 +282,18 @@ def _time(endpoint: EndpointTally, baseline: Seen, candidate: Seen) -> None:
     """Count how long both sides took, where both answered."""
     if baseline.status is None or candidate.status is None:
         return
-    durations: tuple[tuple[Measure, int | None], ...] = (
-        ("baseline_service", baseline.service_us),
-        ("baseline_response", baseline.response_us),
-        ("candidate_service", candidate.service_us),
-        ("candidate_response", candidate.response_us),
+    taken = (
+        baseline.service_us,
+        baseline.response_us,
+        candidate.service_us,
+        candidate.response_us,
     )
-    for measure, microseconds in durations:
+    latencies = endpoint.latency
+    for measure, microseconds in zip(_MEASURES, taken, strict=True):
         if microseconds is not None:
-            latency = endpoint.latency.get(measure)
+            latency = latencies.get(measure)
             if latency is None:
-                latency = endpoint.latency[measure] = Latency()
+                latency = latencies[measure] = Latency()
             latency.record(microseconds)
 
 

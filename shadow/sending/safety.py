@@ -26,8 +26,9 @@ class Safety:
 
     def is_safe(self, request: Request) -> bool:
         """Whether the request only reads. A method-override header makes it a write."""
-        if any(name.lower() in _OVERRIDES for name, _ in request.headers):
-            return False
+        for name, _ in request.headers:
+            if name.lower() in _OVERRIDES:
+                return False
         if request.method in SAFE_METHODS:
             return True
         path = path_of(request.target)

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shadow.captures.syntax import (
     MalformedError,
+    are_plain,
     check_headers,
     check_id,
     check_start,
     has_no_body,
     unreplayable,
 )
-from shadow.model import Request, Response
+from shadow.model import Request, Response, isomorphic
 
 
 @pytest.mark.parametrize("value", ["a", "x" * 256, "7f3a/ü 😀", "a\u00a0b"])
@@ -34,6 +37,36 @@ def test_a_name_is_checked_again_after_it_was_found_good() -> None:
         check_headers([("X-Seen", "a")], "request")
         with pytest.raises(MalformedError):
             check_headers([("X-Seen", "a\n")], "request")
+
+
+TEXT = st.text([*map(chr, range(256)), "\u2028", "\ud800"], max_size=4)
+HEADERS = st.lists(st.tuples(st.sampled_from(["A", "x-b", "X-Seen"]) | TEXT, TEXT), max_size=4)
+
+
+@given(HEADERS)
+def test_plain_headers_pass_the_check_and_need_no_encoding(headers: list[tuple[str, str]]) -> None:
+    check_headers([("A", ""), ("x-b", ""), ("X-Seen", "")], "request")
+    if are_plain(headers):
+        check_headers(headers, "request")
+        assert [isomorphic(value) for _, value in headers] == [value for _, value in headers]
+
+
+def test_headers_of_known_names_are_plain() -> None:
+    headers = [("X-Plain", "a b"), ("x-plain", "")]
+    check_headers(headers, "request")
+    assert are_plain(headers)
+    for value in ("a\n", "\t", "é", "\0", "\ud800"):
+        assert not are_plain([*headers, ("X-Plain", value)])
+    assert not are_plain([*headers, ("X-Not-Seen\r", "a")])
+
+
+@given(TEXT | TEXT.map("/".__add__))
+def test_a_target_is_refused_for_what_ends_it_and_nothing_else(target: str) -> None:
+    if target and not set(target) & set("\0\r\n "):
+        check_start("GET", target)
+    else:
+        with pytest.raises(MalformedError):
+            check_start("GET", target)
 
 
 def test_very_many_names_are_still_checked() -> None:

@@ -64,6 +64,23 @@ def test_what_is_committed_is_what_is_read(
     assert (run.info.state, run.info.exit_code, run.info.duration_s) == ("finished", 0, 1.5)
 
 
+@pytest.mark.parametrize("count", [0, 1, 24, 25, 26, 50, 61])
+def test_a_batch_of_any_size_is_stored_whole(
+    store: Store,
+    info: RunInfo,
+    make_record: MakeRecord,
+    make_divergence: MakeDivergence,
+    count: int,
+) -> None:
+    run_id = store.start_run(info)
+    records = [
+        make_record(seq, *[make_divergence(f"{seq:016}")] * (seq % 3), session=f"u-{seq}")
+        for seq in range(count)
+    ]
+    commit(store, run_id, records)
+    assert list(store.records(run_id)) == records
+
+
 def test_a_run_keeps_what_it_was(store: Store, info: RunInfo) -> None:
     run_id = store.start_run(info)
     kept = store.load(run_id).info
