@@ -56,6 +56,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     repeats: bool
     """Some object repeats a name, so `==` on the value does not see everything."""
 
+    def whole(self) -> Document:
+        """Itself: it is read."""
+        return self
+
 
 def _reject(constant: str) -> Json:
     raise NotJsonError(f"{constant} is not JSON")
@@ -106,6 +110,13 @@ _TOKEN: Final = re.compile(
 )
 _scanstring: Final[Callable[..., tuple[str, int]]] = vars(json.decoder)["scanstring"]
 _WORDS: Final[dict[str, Json]] = {"true": True, "false": False, "null": None}
+
+
+def read_scalar(text: str) -> Json:
+    """The value of a JSON text that is no container, and no string with escapes."""
+    if text[0] == '"':
+        return text[1:-1]
+    return _WORDS[text] if text in _WORDS else Number(text)
 
 
 class _Open:

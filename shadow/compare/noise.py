@@ -297,9 +297,7 @@ class NoiseProfile:
         headers = {
             name: Endpoint(
                 pairs=each.pairs,
-                places={
-                    place: seen for place, seen in each.places.items() if _is_of_header(place)
-                },
+                places={place: seen for place, seen in each.places.items() if _is_of_header(place)},
             )
             for name, each in self.endpoints.items()
         }

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from shadow.compare.bodies import OverBound, decoded
-from shadow.compare.difference import ABSENT, Difference
+from shadow.compare.difference import ABSENT, Around, Difference
 from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Severity
 
 Needs = Literal["pair", "request", "corpus", "never"]
@@ -136,7 +136,8 @@ class Place:
     @property
     def around(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The two objects that hold the place, where it is an object's member."""
-        return self.difference.around
+        around = self.difference.around
+        return around.pair if isinstance(around, Around) else around
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
