@@ -7,7 +7,15 @@ from datetime import date
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from shadow.compare.classes.base import ABSENT, DivergenceClass, Place, json_pair
+from shadow.compare.classes.base import (
+    ABSENT,
+    TEXTS,
+    DivergenceClass,
+    Place,
+    among,
+    between,
+    json_pair,
+)
 from shadow.compare.json_text import Number
 
 _LONGEST: Final = 100
@@ -112,6 +120,9 @@ def _both_rfc3339(place: Place) -> tuple[Instant, Instant] | None:
     return None if go is None or rust is None else (go, rust)
 
 
+_TIMES: Final = among(("string", "time"), ("string", "time"))
+
+
 def _zone_of(text: str) -> str:
     return "Z" if text.endswith("Z") else text[-6:]
 
@@ -212,6 +223,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_go_zero_time,
+        sorts=between(("time",), ("null", "absent", "time")),
         valid=(
             json_pair('{"t":"0001-01-01T00:00:00Z"}', '{"t":null}'),
             json_pair('{"t":"0001-01-01T00:00:00Z","k":1}', '{"k":1}', "skipped"),
@@ -234,6 +246,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_time_fraction_digits,
+        sorts=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05.5Z"}', '{"v":"2024-01-02T03:04:05.500Z"}'),
             json_pair(
@@ -257,6 +270,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_time_offset_notation,
+        sorts=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":"2024-01-02T03:04:05+00:00"}'),
             json_pair('{"v":"2024-01-02T03:04:05.5Z"}', '{"v":"2024-01-02T03:04:05.500+00:00"}'),
@@ -277,6 +291,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_time_zone_normalised,
+        sorts=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05+02:00"}', '{"v":"2024-01-02T01:04:05Z"}'),
             json_pair('{"v":"2024-01-01T19:30:00.5-05:30"}', '{"v":"2024-01-02T01:00:00.500Z"}'),
@@ -297,6 +312,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_time_precision_truncated,
+        sorts=_TIMES,
         valid=(
             json_pair(
                 '{"v":"2024-01-02T03:04:05.123456789Z"}', '{"v":"2024-01-02T03:04:05.123456Z"}'
@@ -324,6 +340,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_time_text_format,
+        sorts=TEXTS,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":"2024-01-02 03:04:05 UTC"}'),
             json_pair(
@@ -357,6 +374,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_proto_timestamp_object,
+        sorts=among(("string", "time"), ("object",)),
         valid=(
             json_pair(
                 '{"v":"2024-01-02T03:04:05.500Z"}', '{"v":{"seconds":1704164645,"nanos":500000000}}'
@@ -379,6 +397,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_time_as_epoch,
+        sorts=among(("string", "time"), ("number", "object")),
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":1704164645}'),
             json_pair('{"v":"2024-01-02T03:04:05.123Z"}', '{"v":1704164645123}', "milliseconds"),
