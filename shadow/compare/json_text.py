@@ -281,6 +281,8 @@ def decimal_key(lexeme: str) -> tuple[bool, str, int] | str:
 
 def to_text(value: Json, limit: int = 4096) -> str:
     """A value as compact JSON, lexemes as they stood; cut after about `limit` characters."""
+    if not isinstance(value, dict | list):
+        return scalar_text(value, limit)
     parts: list[str] = []
     room = limit
     stack: list[Json] = [value]
@@ -328,8 +330,8 @@ def scalar_text(value: Json, room: int = 4096) -> str:
         return value.lexeme
     if isinstance(value, str):
         cut = value if len(value) <= room else value[:room] + "…"
-        text = json.dumps(cut, ensure_ascii=False)
-        return text if _encodable(text) else json.dumps(cut)
+        text = json.encoder.encode_basestring(cut)
+        return text if _encodable(text) else json.encoder.encode_basestring_ascii(cut)
     if isinstance(value, Number):
         return value.lexeme
     return {True: "true", False: "false", None: "null"}[value]

@@ -96,18 +96,23 @@ class _InParts(Walk):
         self.spend(1)
         if left == right:
             return
-        self.look_at(left, right)
+        self.look_at(len(memoryview(left)) + len(memoryview(right)))
         ours, theirs = opened(left), opened(right)
         if isinstance(ours, dict) and isinstance(theirs, dict) and _in_one_order(ours, theirs):
             self.members(step, ours, theirs, Around(lambda: (self.read(left), self.read(right))))
-        elif isinstance(ours, list) and isinstance(theirs, list) and self.stay(step, ours, theirs):
-            self.by_position(step, ours, theirs)
-        else:
+            return
+        apart = None
+        if isinstance(ours, list) and isinstance(theirs, list):
+            apart = self.apart(step, ours, theirs)
+        if apart is None:
             super().visit(step, self.read(left), self.read(right), around)
+        else:
+            self.one_sided_items(step, ours, theirs)
+            self.pairs(step, ours, theirs, [(index, index) for index in apart])
 
-    def look_at(self, *parts: Raw) -> None:
+    def look_at(self, octets: int) -> None:
         before = self.looked_at
-        self.looked_at += sum(len(memoryview(part)) for part in parts)
+        self.looked_at += octets
         if self.looked_at > self.most:
             raise _UnsureError
         if self.looked_at >> 20 != before >> 20 and time.perf_counter() > self.deadline:
@@ -117,8 +122,8 @@ class _InParts(Walk):
         """The value of a part; any other value is one already."""
         if not isinstance(value, Raw):
             return value
-        self.look_at(value)
         text = bytes(value).decode()
+        self.look_at(len(text))
         if text[0] not in '{["' or (text[0] == '"' and "\\" not in text):
             return read_scalar(text)
         document = read_exact(text) if self.exact else read(text)
@@ -142,20 +147,23 @@ class _InParts(Walk):
         self.spend(len(left))
         self.stack.extend(reversed(work))
 
-    def stay(self, step: Step | None, left: list[Raw], right: list[Raw]) -> bool:
-        """Whether items stand for each other by position: no rule says else, and none moved.
+    def apart(self, step: Step | None, left: list[Raw], right: list[Raw]) -> list[int] | None:
+        """Where items differ that stand for each other by position.
 
-        In doubt it is False. Items with equal tokens may still differ, in a name that repeats.
+        None where a rule says else, or where an item may have moved: items that may be equal
+        stand at two positions.
         """
         self.spend(len(left) + len(right))
         if self.rules.lists and self.list_rule(step) is not None:
-            return False
+            return None
         apart = [index for index, (a, b) in enumerate(zip(left, right, strict=False)) if a != b]
         if len(left) == len(right) and len(apart) <= 1:
-            return True
+            return apart
         ours = _tokens([*(left[index] for index in apart), *left[len(right) :]])
         theirs = _tokens([*(right[index] for index in apart), *right[len(left) :]])
-        return ours is not None and theirs is not None and ours.isdisjoint(theirs)
+        if ours is None or theirs is None or not ours.isdisjoint(theirs):
+            return None
+        return apart
 
 
 def opened(part: Raw) -> Any:

@@ -303,12 +303,16 @@ class Walk:
 
     def by_position(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
         """Items stand for each other where they stand."""
+        self.one_sided_items(step, left, right)
+        self.pairs(step, left, right, [(i, i) for i in range(min(len(left), len(right)))])
+
+    def one_sided_items(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """The items by which one list is longer than the other."""
         shortest = min(len(left), len(right))
         for index in range(shortest, len(left)):
             self.one_sided("missing", Step(step, index), self.read(left[index]), None)
         for index in range(shortest, len(right)):
             self.one_sided("extra", Step(step, index), self.read(right[index]), None)
-        self.pairs(step, left, right, [(i, i) for i in range(shortest)])
 
     def read(self, value: Any) -> Json:
         """The value that stands there: it is read already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from typing import Final
 
@@ -108,10 +109,18 @@ class _Search:
         sort = sort_of(place)
         classes = self.at.get(sort)
         if classes is None:
-            classes = self.at[sort] = [
-                cls for cls in _AT if not self.gated or cls.may_be(sort, self.pair)
-            ]
+            classes = self.at[sort] = self.classes_at(sort)
         for cls in classes:
             if cls.at is not None and cls.at(place):
                 return cls
         return None
+
+    def classes_at(self, sort: str) -> Sequence[DivergenceClass]:
+        if not self.gated:
+            return _AT
+        return [cls for cls in _of_sort(sort) if cls.when is None or cls.when(self.pair)]
+
+
+@cache  # there are some hundred sorts
+def _of_sort(sort: str) -> Sequence[DivergenceClass]:
+    return tuple(cls for cls in _AT if cls.fits(sort))

@@ -253,13 +253,10 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     valid: tuple[Example, ...] = ()
     invalid: tuple[Example, ...] = ()
 
-    def may_be(self, sort: str, pair: Pair) -> bool:
-        """Whether `at` has to look at a place of this sort in an exchange.
-
-        It only saves looking: where this is False, `at` is False.
-        """
-        fits = self.sorts is None or sort == "spelling" or sort in self.sorts
-        return self.at is not None and fits and (self.when is None or self.when(pair))
+    def fits(self, sort: str) -> bool:
+        """Whether `at` has to look at places of this sort; where it has not, it is False there."""
+        of_sort = self.sorts is None or sort == "spelling" or sort in self.sorts
+        return self.at is not None and of_sort
 
     def covers_place(self, place: Place) -> bool:
         """Whether a `whole` class explains this place.

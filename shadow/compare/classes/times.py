@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from shadow.compare.classes.base import (
@@ -114,9 +115,14 @@ def _offset(zone: str) -> int:
 
 def _both_rfc3339(place: Place) -> tuple[Instant, Instant] | None:
     """Both sides, where they are different texts of RFC 3339 times."""
-    if not place.in_json or place.go == place.rust:
+    if not place.in_json or not isinstance(place.go, str) or not isinstance(place.rust, str):
         return None
-    go, rust = rfc3339(place.go), rfc3339(place.rust)
+    return _times(str(place.go), str(place.rust)) if place.go != place.rust else None
+
+
+@lru_cache(maxsize=4)  # several classes ask in turn
+def _times(baseline: str, candidate: str) -> tuple[Instant, Instant] | None:
+    go, rust = rfc3339(baseline), rfc3339(candidate)
     return None if go is None or rust is None else (go, rust)
 
 

@@ -70,7 +70,9 @@ def hidden(pair: Pair) -> list[str]:
         found.extend(
             cls.id
             for cls in CLASSES.values()
-            if cls.at and not cls.may_be(sort, pair) and cls.at(place)
+            if cls.at
+            and not (cls.fits(sort) and (cls.when is None or cls.when(pair)))
+            and cls.at(place)
         )
     return found
 
