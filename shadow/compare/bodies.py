@@ -40,12 +40,23 @@ def compare_bodies(
         return [] if same else [whole.undecodable(ours, theirs, unfinished=over)]
     if ours == theirs:
         return []
-    if budget.octets is not None and max(len(ours), len(theirs)) > budget.octets:
-        return [whole.over_size(ours, theirs)]
     contents = content_of(baseline, ours, message), content_of(candidate, theirs, message)
     outside = _outside(*contents)
     if outside is not None:
         return [outside]
+    if budget.octets is not None and max(len(ours), len(theirs)) > budget.octets:
+        return [whole.over_size(ours, theirs)]
+    return _contents(baseline, candidate, contents, rules, budget)
+
+
+def _contents(
+    baseline: Response,
+    candidate: Response,
+    contents: tuple[Content, Content],
+    rules: Rules,
+    budget: Budget,
+) -> list[Difference]:
+    """Every difference of two bodies by what they are."""
     deadline = time.perf_counter() + budget.seconds
     left, right = (recognise(content, Meter(budget.nodes, deadline)) for content in contents)
     found = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import msgspec
@@ -32,6 +33,23 @@ class Absent:
 ABSENT: Final = Absent()
 
 
+class Around:
+    """The pair of objects that hold a place, read when somebody looks at them."""
+
+    __slots__ = ("_pair", "_read")
+
+    def __init__(self, read: Callable[[], tuple[Any, Any]]) -> None:
+        self._read = read
+        self._pair: tuple[Any, Any] | None = None
+
+    @property
+    def pair(self) -> tuple[Any, Any]:
+        """The baseline's object and the candidate's."""
+        if self._pair is None:
+            self._pair = self._read()
+        return self._pair
+
+
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One difference at one place.
 
@@ -49,7 +67,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     candidate: Any = ABSENT
     detail: tuple[Any, Any] | str | None = None
     """Pair of statuses, of JSON types, or the kind of failure; part of the signature."""
-    around: tuple[Any, Any] | None = None
+    around: tuple[Any, Any] | Around | None = None
     spelling: str | None = None
     """For kind `spelling`: a class id, or the aspect that differs (`escape`, `number`)."""
     rule: str | None = None

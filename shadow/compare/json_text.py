@@ -56,6 +56,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     repeats: bool
     """Some object repeats a name, so `==` on the value does not see everything."""
 
+    def whole(self) -> Document:
+        """Itself: it is read."""
+        return self
+
 
 def _reject(constant: str) -> Json:
     raise NotJsonError(f"{constant} is not JSON")
@@ -106,6 +110,13 @@ _TOKEN: Final = re.compile(
 )
 _scanstring: Final[Callable[..., tuple[str, int]]] = vars(json.decoder)["scanstring"]
 _WORDS: Final[dict[str, Json]] = {"true": True, "false": False, "null": None}
+
+
+def read_scalar(text: str) -> Json:
+    """The value of a JSON text that is no container, and no string with escapes."""
+    if text[0] == '"':
+        return text[1:-1]
+    return _WORDS[text] if text in _WORDS else Number(text)
 
 
 class _Open:
@@ -270,6 +281,8 @@ def decimal_key(lexeme: str) -> tuple[bool, str, int] | str:
 
 def to_text(value: Json, limit: int = 4096) -> str:
     """A value as compact JSON, lexemes as they stood; cut after about `limit` characters."""
+    if not isinstance(value, dict | list):
+        return scalar_text(value, limit)
     parts: list[str] = []
     room = limit
     stack: list[Json] = [value]
@@ -317,8 +330,8 @@ def scalar_text(value: Json, room: int = 4096) -> str:
         return value.lexeme
     if isinstance(value, str):
         cut = value if len(value) <= room else value[:room] + "…"
-        text = json.dumps(cut, ensure_ascii=False)
-        return text if _encodable(text) else json.dumps(cut)
+        text = json.encoder.encode_basestring(cut)
+        return text if _encodable(text) else json.encoder.encode_basestring_ascii(cut)
     if isinstance(value, Number):
         return value.lexeme
     return {True: "true", False: "false", None: "null"}[value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 Path = tuple[str | int, ...]
@@ -35,8 +36,14 @@ def _escape(match: re.Match[str]) -> str:
     return _ESCAPES.get(character) or f"\\u{ord(character):04x}"
 
 
+@lru_cache(maxsize=4096)
 def _name(key: str) -> str:
     return "['" + _SPECIAL.sub(_escape, key) + "']"
+
+
+@lru_cache(maxsize=4096)
+def _name_or_any(key: str) -> str:
+    return "[*]" if is_variable(key) else _name(key)
 
 
 def normalized(path: Path) -> str:
@@ -46,9 +53,7 @@ def normalized(path: Path) -> str:
 
 def pattern(path: Path) -> str:
     """The path with list positions and variable keys as `*`: `$['items'][*]['price']`."""
-    return "$" + "".join(
-        "[*]" if isinstance(step, int) or is_variable(step) else _name(step) for step in path
-    )
+    return "$" + "".join("[*]" if isinstance(step, int) else _name_or_any(step) for step in path)
 
 
 class Step:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from shadow.compare import diff
-from shadow.compare.difference import ABSENT, Difference
+from shadow.compare.difference import ABSENT, Around, Difference
 from shadow.compare.json_text import (
     Document,
     Json,
@@ -40,15 +40,17 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """Items of a list, on either side, that are aligned; never more than `diff.MAX_ITEMS`."""
     octets: int | None = None
     """Bytes of a body that is read at all; None for any number."""
+    in_parts: bool = True
+    """Read of two JSON documents only what differs; else all, which tells the same."""
 
 
-class _OverBudgetError(Exception):
-    pass
+class OverBudgetError(Exception):
+    """Comparing the body costs more than it may."""
 
 
 NO_RULES: Final = Rules()
 encode: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
-_Work = tuple[Step | None, Any, Any, tuple[Any, Any] | None]
+Work = tuple[Step | None, Any, Any, tuple[Any, Any] | Around | None]
 
 
 def walk(
@@ -65,28 +67,34 @@ def walk(
         return []
     if escapes(baseline.text) != escapes(candidate.text):
         baseline, candidate = read_exact(baseline.text), read_exact(candidate.text)
-    return _Walk(baseline, candidate, rules, budget or Budget()).run()
+    walked = Walk(baseline.value, candidate.value, rules, budget or Budget())
+    walked.repeats = baseline.repeats or candidate.repeats
+    walked.spelled = "\\" in baseline.text or "\\" in candidate.text
+    return walked.run()
 
 
-class _Walk:
-    def __init__(
-        self, baseline: Document, candidate: Document, rules: Rules, budget: Budget
-    ) -> None:
+class Walk:
+    """One walk over two values."""
+
+    def __init__(self, baseline: Json, candidate: Json, rules: Rules, budget: Budget) -> None:
         self.rules = rules
         self.budget = budget
-        self.repeats = baseline.repeats or candidate.repeats
-        self.spelled = "\\" in baseline.text or "\\" in candidate.text
+        self.repeats = False
+        """Some object repeats a name."""
+        self.spelled = False
+        """Some text is spelled with escapes."""
         self.found: list[Difference] = []
         self.nodes = 0
         self.spellings = 0
         self.deadline = time.perf_counter() + budget.seconds
-        self.stack: list[_Work] = [(None, baseline.value, candidate.value, None)]
+        self.stack: list[Work] = [(None, baseline, candidate, None)]
 
     def run(self) -> list[Difference]:
+        """Every difference, in the order of the baseline."""
         try:
             while self.stack:
                 self.visit(*self.stack.pop())
-        except _OverBudgetError as over:
+        except OverBudgetError as over:
             self.found.append(
                 Difference(
                     where="body",
@@ -99,14 +107,16 @@ class _Walk:
         return self.found
 
     def spend(self, nodes: int) -> None:
+        """Count values that are looked at. Raises OverBudgetError."""
         before = self.nodes
         self.nodes += nodes
         if self.nodes > self.budget.nodes:
-            raise _OverBudgetError(f"more than {self.budget.nodes} values")
+            raise OverBudgetError(f"more than {self.budget.nodes} values")
         if self.nodes >> 10 != before >> 10 and time.perf_counter() > self.deadline:
-            raise _OverBudgetError(f"more than {self.budget.seconds:g} s")
+            raise OverBudgetError(f"more than {self.budget.seconds:g} s")
 
     def add(self, difference: Difference) -> None:
+        """Keep a difference. Raises OverBudgetError where there are too many."""
         if difference.kind == "spelling":
             self.spellings += 1
             if self.spellings <= self.budget.differences:
@@ -118,7 +128,7 @@ class _Walk:
             len(self.found) - min(self.spellings, self.budget.differences)
             >= self.budget.differences
         ):
-            raise _OverBudgetError(f"more than {self.budget.differences} differences")
+            raise OverBudgetError(f"more than {self.budget.differences} differences")
         self.found.append(difference)
 
     def cut_spellings(self) -> None:
@@ -127,6 +137,7 @@ class _Walk:
         self.found[last] = msgspec.structs.replace(self.found[last], unfinished=True)
 
     def visit(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
+        """Compare what stands at one place on both sides; what it holds is put on the stack."""
         self.spend(1)
         if isinstance(left, dict) and isinstance(right, dict):
             if not self.same(left, right):
@@ -147,6 +158,7 @@ class _Walk:
             return False
 
     def leaves(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
+        """Compare two values of which at least one is no container, or two of different kinds."""
         types = (json_type(left), json_type(right))
         if types[0] != types[1]:
             self.leaf("type_changed", step, left, right, around, types)
@@ -170,6 +182,7 @@ class _Walk:
         detail: tuple[str, str] | None = None,
         spelling: str | None = None,
     ) -> None:
+        """A difference of two values; a tolerance may allow it."""
         path = unlink(step)
         rule = None
         if kind in ("value_changed", "type_changed"):
@@ -190,9 +203,10 @@ class _Walk:
         )
 
     def objects(self, step: Step | None, left: dict[str, Json], right: dict[str, Json]) -> None:
+        """Compare two objects member by member, their names, and the order of those."""
         around = (left, right)
         self.repeated_names(step, left, right)
-        work: list[_Work] = []
+        work: list[Work] = []
         for key, value in left.items():
             if key in right:
                 work.append((Step(step, key), value, right[key], around))
@@ -243,6 +257,7 @@ class _Walk:
             self.stack.append((Step(step, key), value, other, (left, right)))
 
     def one_sided(self, kind: Any, step: Step, value: Json, around: Any) -> None:
+        """What only one side has."""
         absent, present = (value, ABSENT) if kind == "missing" else (ABSENT, value)
         self.add(
             Difference(
@@ -256,8 +271,9 @@ class _Walk:
         )
 
     def lists(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """Match the items of two lists: by a rule, by position, or as they moved."""
         self.spend(len(left) + len(right))
-        rule = self.rules.for_list(unlink(step)) if self.rules.lists else None
+        rule = self.list_rule(step)
         if rule is not None:
             self.ruled(rule, step, left, right)
             return
@@ -272,6 +288,10 @@ class _Walk:
         else:
             self.aligned(step, left, right, self.alignment(ours, theirs))
 
+    def list_rule(self, step: Step | None) -> ListRule | None:
+        """How the items of the list there are matched, where a rule says it."""
+        return self.rules.for_list(unlink(step)) if self.rules.lists else None
+
     def still(self, left: list[Json], right: list[Json]) -> bool:
         """Cheap proof that no item moved: at most one position differs."""
         if self.repeats:
@@ -282,18 +302,28 @@ class _Walk:
             return True
 
     def by_position(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """Items stand for each other where they stand."""
+        self.one_sided_items(step, left, right)
+        self.pairs(step, left, right, [(i, i) for i in range(min(len(left), len(right)))])
+
+    def one_sided_items(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """The items by which one list is longer than the other."""
         shortest = min(len(left), len(right))
         for index in range(shortest, len(left)):
-            self.one_sided("missing", Step(step, index), left[index], None)
+            self.one_sided("missing", Step(step, index), self.read(left[index]), None)
         for index in range(shortest, len(right)):
-            self.one_sided("extra", Step(step, index), right[index], None)
-        self.pairs(step, left, right, [(i, i) for i in range(shortest)])
+            self.one_sided("extra", Step(step, index), self.read(right[index]), None)
+
+    def read(self, value: Any) -> Json:
+        """The value that stands there: it is read already."""
+        return value
 
     def alignment(self, ours: list[int], theirs: list[int]) -> diff.Alignment | None:
+        """How items moved. Raises OverBudgetError where the budget does not allow to ask."""
         try:
             return diff.align(ours, theirs, self.budget.items)
         except diff.TooLongError:
-            raise _OverBudgetError(f"more than {self.budget.items} items to align") from None
+            raise OverBudgetError(f"more than {self.budget.items} items to align") from None
 
     def aligned(
         self,
@@ -302,6 +332,7 @@ class _Walk:
         right: list[Json],
         alignment: diff.Alignment | None,
     ) -> None:
+        """Items stand for each other as they were aligned; None: the lists are told as wholes."""
         if alignment is None:
             self.whole_list("length_changed", step, left, right)
             return
@@ -320,6 +351,7 @@ class _Walk:
         )
 
     def whole_list(self, kind: Any, step: Step | None, left: Json, right: Json) -> None:
+        """One difference for two lists."""
         if kind == "length_changed" and len(left) == len(right):
             kind = "value_changed"
         self.add(
@@ -327,6 +359,7 @@ class _Walk:
         )
 
     def ruled(self, rule: ListRule, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """Match items as a list rule says."""
         if rule.key is None:
             self.multiset(step, left, right)
             return

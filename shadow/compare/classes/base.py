@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from shadow.compare.bodies import OverBound, decoded
-from shadow.compare.difference import ABSENT, Difference
+from shadow.compare.difference import ABSENT, Around, Difference
+from shadow.compare.json_text import Number, Repeated
 from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Severity
 
 Needs = Literal["pair", "request", "corpus", "never"]
@@ -136,7 +137,73 @@ class Place:
     @property
     def around(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The two objects that hold the place, where it is an object's member."""
-        return self.difference.around
+        around = self.difference.around
+        return around.pair if isinstance(around, Around) else around
+
+    @property
+    def repeated(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The two objects that hold the place, where one of them may repeat a name."""
+        around = self.difference.around
+        return None if isinstance(around, Around) else around
+
+
+_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_LONGEST_TIME: Final = 35
+_SORTS: Final[dict[type, str]] = {
+    Number: "number",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    Repeated: "object",
+    list: "array",
+    type(ABSENT): "absent",
+}
+STRINGS: Final = ("string", "time", "uuid")
+ANY: Final = (*STRINGS, *dict.fromkeys(_SORTS.values()))
+
+
+def sort_of(place: Place) -> str:
+    """What classes sort places by: the sorts of both values in JSON, like `time null`.
+
+    Outside JSON it is `header`, `status`, `transport`, or `text` for a whole body; and
+    `spelling`, which every class looks at, for two spellings of one value.
+    """
+    if place.kind == "spelling":
+        return "spelling"
+    if not place.in_json:
+        return "text" if place.where == "body" else place.where
+    return f"{_sort(place.go)} {_sort(place.rust)}"
+
+
+def _sort(value: Any) -> str:
+    """`time` is an RFC 3339 text, `uuid` one in lower case; else the JSON type, or `absent`."""
+    sort = _SORTS.get(type(value))
+    if sort is not None:
+        return sort
+    if len(value) <= _LONGEST_TIME and _TIME.fullmatch(value):
+        return "time"
+    return "uuid" if _UUID.fullmatch(value) else "string"
+
+
+def between(go: Sequence[str], rust: Sequence[str]) -> frozenset[str]:
+    """Sorts of place: one of the first on Go's side, one of the others on Rust's."""
+    return frozenset(f"{ours} {theirs}" for ours in go for theirs in rust)
+
+
+def among(some: Sequence[str], others: Sequence[str]) -> frozenset[str]:
+    """The same, whichever side has which."""
+    return between(some, others) | between(others, some)
+
+
+TEXTS: Final = among(STRINGS, STRINGS) - {"time time", "uuid uuid"}
+"""Two strings that are not both times, and not both UUIDs."""
+NUMBERS: Final = frozenset({"number number"})
+ONE_SIDED: Final = among(ANY, ("absent",))
+HEADER: Final = frozenset({"header"})
+SPELLED: Final = frozenset({"spelling"})
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +239,12 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     needs: Needs = "pair"
     at: Callable[[Place], bool] | None = None
     whole: Callable[[Pair], bool] | None = None
+    sorts: frozenset[str] | None = None
+    """For `at`: the sorts of place (see `sort_of`) that can be an instance; None: any."""
+    when: Callable[[Pair], bool] | None = None
+    """For `at`: whether an exchange can have an instance at all, told cheaply."""
+    on_success: bool = False
+    """For `whole`: it can show where both services took the request with one status."""
     covers: frozenset[str] = frozenset({"status", "body", "content-type"})
     """Places a `whole` class explains: `status`, `body`, `transport`, lower-case header names."""
     over: Callable[[Samples], bool] | None = None
@@ -179,6 +252,11 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     """For `over`: the member name of the place must match, case apart."""
     valid: tuple[Example, ...] = ()
     invalid: tuple[Example, ...] = ()
+
+    def fits(self, sort: str) -> bool:
+        """Whether `at` has to look at places of this sort; where it has not, it is False there."""
+        of_sort = self.sorts is None or sort == "spelling" or sort in self.sorts
+        return self.at is not None and of_sort
 
     def covers_place(self, place: Place) -> bool:
         """Whether a `whole` class explains this place.

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shadow.compare.classes.base import (
     ABSENT,
+    HEADER,
     DivergenceClass,
     Place,
     Side,
@@ -134,6 +135,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_charset,
+        sorts=HEADER,
         valid=pairs(
             (answer(200, "{}", Content_Type="application/json; charset=utf-8"), answer(200, "{}")),
             (plain(200, "ok"), answer(200, "ok", content_type="text/plain; charset=UTF-8")),
@@ -156,6 +158,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_sniffed,
+        sorts=HEADER,
         valid=pairs(
             (plain(200, '{"id":1}'), answer(200, '{"id":1}')),
             (plain(200, "ok"), answer(200, "ok", content_type="application/octet-stream")),
@@ -178,6 +181,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_type_presence,
+        sorts=HEADER,
         valid=pairs(
             (plain(404, "no item"), _untyped(b"no item", 404)),
             (answer(200), answer(200, content_type="application/json")),
@@ -198,6 +202,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_nosniff,
+        sorts=HEADER,
         valid=pairs(
             (http_error(404, "no item"), plain(404, "no item")),
             (http_error(500, "db"), plain(500, "db")),

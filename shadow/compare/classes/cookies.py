@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-from shadow.compare.classes.base import ABSENT, DivergenceClass, Example, Place, answer, asked
+from shadow.compare.classes.base import (
+    ABSENT,
+    HEADER,
+    DivergenceClass,
+    Example,
+    Pair,
+    Place,
+    answer,
+    asked,
+)
 from shadow.compare.classes.inputs import json_value, shown_text
 from shadow.model import Request
 
@@ -90,6 +99,10 @@ def _renders(name: str, value: str) -> tuple[str, str]:
     return value, f"{name}={value}"
 
 
+def _has_cookies(pair: Pair) -> bool:
+    return bool(_cookie_header(pair.request))
+
+
 def _is_cookie_read(place: Place) -> bool:
     """The request's Cookie header explains both values."""
     header = _cookie_header(place.pair.request)
@@ -161,6 +174,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_cookie_spelling,
+        sorts=HEADER,
         valid=(
             _set('a="x y,z"; Path=/; HttpOnly', "a=x%20y%2Cz; HttpOnly; Path=/"),
             _set("a=x+y%2Cz; Path=/", "a=x%20y%2Cz; Path=/"),
@@ -184,6 +198,7 @@ CLASSES: Final = (
         policy="fail",
         needs="request",
         at=_is_cookie_read,
+        when=_has_cookies,
         valid=(
             _read('a="x y"', '["a=x y"]', '["a=\\"x y\\""]'),
             _read("a=x%20y", '{"a":"x%20y"}', '{"a":"x y"}'),

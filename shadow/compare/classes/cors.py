@@ -7,6 +7,7 @@ from typing import Final
 
 from shadow.compare.classes.base import (
     ABSENT,
+    HEADER,
     DivergenceClass,
     Example,
     Pair,
@@ -107,6 +108,7 @@ CLASSES: Final = (
         whole=_is_cors_status,
         covers=frozenset({"status"}),
         at=_is_cors,
+        sorts=HEADER,
         valid=(
             Example(go=_PREFLIGHT, rust=_PREFLIGHT_RUST, request=asked("/c", "OPTIONS")),
             Example(go=_JSON, rust=answer(200, '{"id":1}', access_control_allow_origin="*")),

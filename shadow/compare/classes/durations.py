@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from shadow.compare.classes.base import DivergenceClass, Place, json_pair
+from shadow.compare.classes.base import STRINGS, TEXTS, DivergenceClass, Place, among, json_pair
 from shadow.compare.classes.times import integer, nanos_of
 
 _LONGEST: Final = 64
@@ -80,6 +80,13 @@ def _duration(value: Any) -> _Duration | None:
     return None if nanos is None else _Duration("pair", Fraction(nanos))
 
 
+_NOTATIONS: Final = (
+    TEXTS
+    | among(STRINGS, ("number", "object", "array"))
+    | among(("number", "object"), ("object", "array"))
+)
+
+
 def _is_duration_representation(place: Place) -> bool:
     if not place.in_json:
         return False
@@ -125,6 +132,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_proto_duration,
+        sorts=among(STRINGS, ("object",)),
         valid=(
             json_pair('{"v":"90.500s"}', '{"v":{"seconds":90,"nanos":500000000}}'),
             json_pair('{"v":"-0.000001s"}', '{"v":{"seconds":0,"nanos":-1000}}'),
@@ -145,6 +153,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_duration_representation,
+        sorts=_NOTATIONS,
         valid=(
             json_pair('{"v":90500000000}', '{"v":{"secs":90,"nanos":500000000}}', "std"),
             json_pair('{"v":90500000000}', '{"v":[90,500000000]}', "chrono"),
@@ -168,6 +177,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_duration_text,
+        sorts=TEXTS,
         valid=(
             json_pair('{"v":"1h30m0s"}', '{"v":"5400s"}'),
             json_pair('{"v":"0s"}', '{"v":"0ns"}'),

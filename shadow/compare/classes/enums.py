@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import DivergenceClass, Example, Place, Samples, json_pair
+from shadow.compare.classes.base import (
+    ANY,
+    ONE_SIDED,
+    TEXTS,
+    DivergenceClass,
+    Example,
+    Place,
+    Samples,
+    between,
+    json_pair,
+)
 from shadow.compare.classes.likeness import MAX_OBJECT, alike, candidates, fold
 from shadow.compare.json_text import Number, Repeated
 
@@ -129,6 +139,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_externally_tagged,
+        sorts=between(ANY, ("object",)) | ONE_SIDED,
         valid=(
             json_pair('{"s":{"type":"Circle","r":1}}', '{"s":{"Circle":{"r":1}}}'),
             json_pair('{"s":{"r":1}}', '{"s":{"Circle":{"r":1.0}}}'),
@@ -157,6 +168,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_name_case,
+        sorts=TEXTS,
         valid=(
             json_pair('{"s":"active"}', '{"s":"Active"}'),
             json_pair('{"s":"active"}', '{"s":"ACTIVE"}'),

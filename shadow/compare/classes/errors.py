@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from shadow.compare.classes.base import DivergenceClass, Example, Place, answer
+from shadow.compare.classes.base import (
+    STRINGS,
+    DivergenceClass,
+    Example,
+    Pair,
+    Place,
+    among,
+    answer,
+)
 from shadow.compare.classes.error_table import same_mistake
+
+
+def _both_refuse(pair: Pair) -> bool:
+    return pair.go.status == pair.rust.status >= 400
 
 
 def _is_error_text(place: Place) -> bool:
@@ -46,6 +58,8 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_error_text,
+        sorts=among(STRINGS, STRINGS) | {"text"},
+        when=_both_refuse,
         valid=(
             _refused(
                 r'"strconv.Atoi: parsing \"5.0\": invalid syntax"',

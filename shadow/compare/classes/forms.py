@@ -20,6 +20,10 @@ def _form(request: Request | None) -> str:
     return request.body.decode("latin-1") if is_form else ""
 
 
+def _has_semicolon(pair: Pair) -> bool:
+    return ";" in _form(pair.request)
+
+
 def _is_form_semicolon(place: Place) -> bool:
     return is_semicolon_data(place, fields_of(_form(place.pair.request)))
 
@@ -74,6 +78,7 @@ CLASSES: Final = (
         policy="fail",
         needs="request",
         at=_is_form_semicolon,
+        when=_has_semicolon,
         valid=(
             json_for(
                 asked("/f", "POST", "a=1;b", Content_Type="application/x-www-form-urlencoded"),

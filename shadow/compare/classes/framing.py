@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable
 from typing import Any, Final
 
-from shadow.compare.classes.base import DivergenceClass, Place, answer, pairs, plain
+from shadow.compare.classes.base import HEADER, DivergenceClass, Place, answer, pairs, plain
 from shadow.compare.classes.headers import words
 
 
@@ -38,6 +38,7 @@ def _quiet(id_: str, title: str, go: str, rust: str, **told: Any) -> DivergenceC
         severity="benign",
         policy="allow",
         at=_spelled(id_),
+        sorts=HEADER,
         **(given | told),
     )
 
@@ -136,6 +137,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_compression,
+        sorts=HEADER,
         valid=pairs(
             (
                 _JSON,

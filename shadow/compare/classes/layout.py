@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from shadow.compare.classes.base import DivergenceClass, Example, Place, Samples, json_pair
+from shadow.compare.classes.base import SPELLED, DivergenceClass, Example, Place, Samples, json_pair
 from shadow.compare.json_text import Number, Repeated
 from shadow.compare.walk import encode
 
@@ -26,9 +26,9 @@ def _spelled_as(spelling: str) -> Callable[[Place], bool]:
 
 def _is_duplicate_output_key(place: Place) -> bool:
     """Rust writes a name twice and Go once, and Go's value is one of Rust's."""
-    if not place.in_json or place.around is None:
+    if not place.in_json or place.repeated is None:
         return False
-    ours, theirs = place.around
+    ours, theirs = place.repeated
     key = place.key
     if not isinstance(key, str) or not isinstance(theirs, Repeated) or key not in ours:
         return False
@@ -152,6 +152,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_spelled_as("object-key-order"),
+        sorts=SPELLED,
         valid=(
             json_pair('{"z":1,"a":2}', '{"a":2,"z":1}'),
             json_pair('{"m":{"10":4,"9":5}}', '{"m":{"9":5,"10":4}}', "integer keys"),
@@ -222,6 +223,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_spelled_as("json-trailing-newline"),
+        sorts=SPELLED,
         valid=(
             json_pair('{"id":1}\n', '{"id":1}'),
             json_pair("[]", "[]\n", "on the Rust side"),
@@ -242,6 +244,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_spelled_as("json-whitespace"),
+        sorts=SPELLED,
         valid=(
             json_pair('{\n    "a": 1\n}', '{"a":1}'),
             json_pair('{"a": 1, "b": 2}', '{"a":1,"b":2}', "protojson"),

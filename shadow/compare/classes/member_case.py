@@ -71,6 +71,10 @@ def _is_zero(value: Any) -> bool:
     return value is ABSENT or value is None or value is False or value in ("", [], {})
 
 
+def _sends_an_object(pair: Pair) -> bool:
+    return pair.go.accepted and pair.rust.accepted and isinstance(_sent(pair), dict)
+
+
 def _is_silent_zero(place: Place) -> bool:
     """Go read a member under another case; Rust answers as if it had not been sent."""
     pair = place.pair
@@ -119,6 +123,7 @@ CLASSES: Final = (
         needs="request",
         whole=_is_unmatched_case,
         at=_is_silent_zero,
+        when=_sends_an_object,
         valid=(
             Example(go=_TAKEN, rust=plain(422, _MISSING_TEXT), request=_SENT),
             json_for(_SENT, '{"name":"a"}', '{"name":""}'),

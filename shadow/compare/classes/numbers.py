@@ -8,11 +8,13 @@ import struct
 from typing import Final
 
 from shadow.compare.classes.base import (
+    NUMBERS,
     DivergenceClass,
     Example,
     Pair,
     Place,
     answer,
+    between,
     json_pair,
 )
 from shadow.compare.classes.strings import escape_kinds
@@ -189,6 +191,8 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_nonfinite_text,
+        sorts=between(("string",), ("null",)),
+        on_success=True,
         whole=_is_float_nonfinite,
         valid=(
             Example(
@@ -227,6 +231,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_negative_zero,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":-0}', '{"v":-0.0}'),
             json_pair('{"v":0}', '{"v":-0.0}', "one side signed"),
@@ -247,6 +252,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float_integral_point,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":1}', '{"v":1.0}'),
             json_pair('{"v":[-12,0]}', '{"v":[-12.0,0.0]}'),
@@ -268,6 +274,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float_exponent_notation,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":10000000000000000}', '{"v":1e+16}'),
             json_pair('{"v":0.0000015}', '{"v":1.5e-6}'),
@@ -289,6 +296,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float32_widened,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":0.1}', '{"v":0.10000000149011612}'),
             json_pair('{"v":3.4000000953674316}', '{"v":3.4}', "widened in Go"),
@@ -312,6 +320,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float_ulp,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":0.3}', '{"v":0.30000000000000004}'),
             json_pair('{"v":1.557407724654902}', '{"v":1.5574077246549023}'),
@@ -335,6 +344,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_bigint_precision_loss,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":9007199254740992}', '{"v":9007199254740993}'),
             json_pair('{"v":18446744073709552000}', '{"v":18446744073709551615}'),
@@ -361,6 +371,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_raw_json_respelled,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":1.50}', '{"v":1.5}'),
             json_pair('{"v":2.00,"a":1}', '{"a":1,"v":2.0}', "with other key order"),

@@ -50,6 +50,10 @@ def _is_path_type(pair: Pair) -> bool:
 _ESCAPED: Final = re.compile(r"%2[ef]", re.IGNORECASE)
 
 
+def _is_path_escaped(pair: Pair) -> bool:
+    return "%" in path_of(pair.request)
+
+
 def _is_path_escape(place: Place) -> bool:
     """One side shows a segment as it stood, the other its decoded form."""
     path = path_of(place.pair.request)
@@ -110,6 +114,7 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_bad_path_escape,
         at=_is_bad_path_bytes,
+        when=_is_path_escaped,
         valid=(
             Example(
                 go=plain(400, "400 Bad Request", Connection="close"),
@@ -169,6 +174,7 @@ CLASSES: Final = (
         needs="request",
         whole=_is_unrouted_escape,
         at=_is_path_escape,
+        when=_is_path_escaped,
         valid=(
             json_for(asked("/i/a%2Fb"), '{"id":"a%2Fb"}', '{"id":"a/b"}'),
             Example(go=plain(404, "404 page not found"), rust=_TAKEN, request=asked("/i/a%2fb")),

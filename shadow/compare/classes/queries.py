@@ -144,6 +144,16 @@ def _is_mistyped(pair: Pair) -> bool:
     return _UNTYPED_REFUSED(pair) or _both_refuse(pair, _mistyped)
 
 
+def _query_has(*marks: str) -> Callable[[Pair], bool]:
+    """The query was sent with one of the marks in it."""
+
+    def has_mark(pair: Pair) -> bool:
+        query = query_of(pair.request)
+        return any(mark in query for mark in marks)
+
+    return has_mark
+
+
 def _is_repeated(place: Place) -> bool:
     if not is_shown(place) or place.pair.request is None:
         return False
@@ -204,6 +214,7 @@ CLASSES: Final = (
         needs="request",
         whole=_query_refused(re.compile(r"duplicate field `[^`\n]{1,200}`")),
         at=_is_repeated,
+        when=_query_has("&"),
         valid=(
             Example(
                 go=_TAKEN,
@@ -288,6 +299,7 @@ CLASSES: Final = (
         policy="fail",
         needs="request",
         at=_is_query_semicolon,
+        when=_query_has(";"),
         valid=(
             json_for(asked("/q?a=1;b=2"), '{"a":""}', '{"a":"1;b=2"}'),
             json_for(asked("/q?a=1;b=2"), "{}", '{"a":"1;b=2"}'),
@@ -309,6 +321,7 @@ CLASSES: Final = (
         policy="fail",
         needs="request",
         at=_is_bad_query_escape,
+        when=_query_has("#", "%"),
         valid=(
             json_for(asked("/q?a=%zz"), '{"a":""}', '{"a":"%zz"}'),
             json_for(asked("/q?a=1#x"), '{"a":"1#x"}', '{"a":"1"}'),

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urljoin
 
 from shadow.compare.classes.base import (
     ABSENT,
+    HEADER,
     DivergenceClass,
     Example,
     Pair,
@@ -269,6 +270,8 @@ CLASSES: Final = (
         whole=_is_redirect_status,
         covers=frozenset({"status"}),
         at=_is_other_redirect,
+        sorts=HEADER | {"text"},
+        when=_is_redirect_status,
         valid=pairs(
             (_redirect(302, "/json"), answer(303, location="/json")),
             (answer(301, Location="/a"), answer(308, location="/a")),
@@ -289,6 +292,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_redirect_body,
+        sorts=HEADER | {"text"},
         valid=pairs(
             (_redirect(302, "/json"), answer(302, location="/json")),
             (_redirect(303, "/a?b=1&c=2"), answer(303, location="/a?b=1&c=2")),
@@ -310,6 +314,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_location_form,
+        sorts=HEADER,
         valid=(
             Example(go=_redirect(302, "/caf%c3%a9"), rust=answer(302, location="/caf%C3%A9")),
             Example(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from shadow.compare.classes.base import (
+    STRINGS,
     DivergenceClass,
     Pair,
     Place,
+    among,
     answer,
     http_error,
     pairs,
@@ -83,6 +85,8 @@ CLASSES: Final = (
         whole=_is_error_text,
         covers=frozenset({"body", "content-type"}),
         at=_is_error_text_in_json,
+        sorts=among(STRINGS, STRINGS),
+        when=_refused_alike,
         valid=pairs(
             (
                 http_error(400, "unexpected EOF"),

@@ -274,6 +274,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_final_newline,
+        sorts=frozenset({"text"}),
         valid=pairs(
             (http_error(404, "no such item"), plain(404, "no such item")),
             (plain(200, "pong"), plain(200, "pong\n")),

@@ -6,6 +6,7 @@ from typing import Final
 
 from shadow.compare.classes.base import (
     ABSENT,
+    HEADER,
     DivergenceClass,
     Example,
     Pair,
@@ -159,6 +160,7 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_method_refused,
         at=_is_method_list,
+        sorts=HEADER,
         valid=pairs(
             (
                 http_error(405, "Method Not Allowed", Allow="GET, HEAD"),

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from shadow.compare.classes.base import (
     ABSENT,
+    NUMBERS,
+    TEXTS,
     DivergenceClass,
     Example,
     Pair,
@@ -224,6 +226,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_float_to_int,
+        sorts=NUMBERS,
         valid=(
             json_pair('{"v":-9223372036854775808}', '{"v":9223372036854775807}'),
             json_pair('{"v":18446744073709551615}', '{"v":0}'),
@@ -249,6 +252,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_slice_boundary,
+        sorts=TEXTS,
         valid=(
             json_pair('{"s":"caf\\ufffd"}', '{"s":"caf"}'),
             json_pair('{"s":"caf\\ufffd"}', '{"s":"café"}', note="4 bytes, 4 characters"),
@@ -274,6 +278,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_case_mapping,
+        sorts=TEXTS,
         valid=(
             json_pair('{"s":"STRAßE"}', '{"s":"STRASSE"}'),
             json_pair('{"s":"\u03bf\u03b4\u03bf\u03c3"}', '{"s":"\u03bf\u03b4\u03bf\u03c2"}'),
@@ -299,6 +304,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_split_empty,
+        sorts=frozenset({"array array", "absent string"}),
         valid=(
             json_pair('{"l":["a","b","c"]}', '{"l":["","a","b","c",""]}'),
             json_pair('["é"]', '["","é",""]'),
@@ -324,6 +330,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_entity_escape,
+        sorts=TEXTS | {"text"},
         valid=(
             json_pair('{"h":"&#34;a&#34; &amp; b"}', '{"h":"&quot;a&quot; &amp; b"}'),
             json_pair('{"h":"it&#39;s"}', '{"h":"it&#x27;s"}'),

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import DivergenceClass, Example, Place, Samples, json_pair
+from shadow.compare.classes.base import (
+    ANY,
+    ONE_SIDED,
+    DivergenceClass,
+    Example,
+    Place,
+    Samples,
+    between,
+    json_pair,
+)
 from shadow.compare.classes.enums import looks_tagged
 from shadow.compare.classes.likeness import (
     MAX_OBJECT,
@@ -140,6 +149,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_rust_result_leak,
+        sorts=between(ANY, ("object",)) | ONE_SIDED,
         valid=(
             json_pair('{"v":1}', '{"v":{"Ok":1}}'),
             json_pair('{"v":"x"}', '{"v":{"Err":"x"}}'),
@@ -165,6 +175,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_nullable_wrapper,
+        sorts=between(("object",), ANY) | ONE_SIDED,
         valid=(
             json_pair('{"n":{"String":"x","Valid":true}}', '{"n":"x"}'),
             json_pair('{"n":{"String":"","Valid":false}}', '{"n":null}'),
@@ -190,6 +201,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_field_name_case,
+        sorts=ONE_SIDED,
         valid=(
             json_pair('{"ID":1,"Name":"n"}', '{"id":1,"name":"n"}'),
             json_pair('{"userID":"u","apiURL":"x"}', '{"userId":"u","apiUrl":"x"}'),
@@ -216,6 +228,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_embedded_vs_nested,
+        sorts=ONE_SIDED,
         valid=(
             json_pair('{"id":1,"name":"n"}', '{"base":{"id":1},"name":"n"}'),
             json_pair('{"base":{"id":1,"at":"x"},"n":2}', '{"id":1,"at":"x","n":2}'),

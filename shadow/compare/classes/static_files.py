@@ -6,6 +6,7 @@ from typing import Final
 
 from shadow.compare.classes.base import (
     ABSENT,
+    HEADER,
     DivergenceClass,
     Example,
     Pair,
@@ -98,6 +99,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_bare_304,
+        sorts=HEADER,
         valid=pairs(
             (answer(304, Last_Modified="Sun, 22 Nov 2026 10:14:45 GMT"), answer(304)),
             (answer(304, Last_Modified="Thu, 01 Jan 1970 00:00:01 GMT"), answer(304)),
@@ -119,6 +121,7 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_range_refusal,
         at=_is_range_field,
+        sorts=HEADER,
         valid=pairs(
             (http_error(416, "invalid range: failed to overlap"), answer(416)),
             (

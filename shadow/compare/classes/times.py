@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from shadow.compare.classes.base import ABSENT, DivergenceClass, Place, json_pair
+from shadow.compare.classes.base import (
+    ABSENT,
+    TEXTS,
+    DivergenceClass,
+    Place,
+    among,
+    between,
+    json_pair,
+)
 from shadow.compare.json_text import Number
 
 _LONGEST: Final = 100
@@ -106,10 +115,18 @@ def _offset(zone: str) -> int:
 
 def _both_rfc3339(place: Place) -> tuple[Instant, Instant] | None:
     """Both sides, where they are different texts of RFC 3339 times."""
-    if not place.in_json or place.go == place.rust:
+    if not place.in_json or not isinstance(place.go, str) or not isinstance(place.rust, str):
         return None
-    go, rust = rfc3339(place.go), rfc3339(place.rust)
+    return _times(str(place.go), str(place.rust)) if place.go != place.rust else None
+
+
+@lru_cache(maxsize=4)  # several classes ask in turn
+def _times(baseline: str, candidate: str) -> tuple[Instant, Instant] | None:
+    go, rust = rfc3339(baseline), rfc3339(candidate)
     return None if go is None or rust is None else (go, rust)
+
+
+_TIMES: Final = among(("string", "time"), ("string", "time"))
 
 
 def _zone_of(text: str) -> str:
@@ -212,6 +229,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_go_zero_time,
+        sorts=between(("time",), ("null", "absent", "time")),
         valid=(
             json_pair('{"t":"0001-01-01T00:00:00Z"}', '{"t":null}'),
             json_pair('{"t":"0001-01-01T00:00:00Z","k":1}', '{"k":1}', "skipped"),
@@ -234,6 +252,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_time_fraction_digits,
+        sorts=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05.5Z"}', '{"v":"2024-01-02T03:04:05.500Z"}'),
             json_pair(
@@ -257,6 +276,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_time_offset_notation,
+        sorts=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":"2024-01-02T03:04:05+00:00"}'),
             json_pair('{"v":"2024-01-02T03:04:05.5Z"}', '{"v":"2024-01-02T03:04:05.500+00:00"}'),
@@ -277,6 +297,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_time_zone_normalised,
+        sorts=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05+02:00"}', '{"v":"2024-01-02T01:04:05Z"}'),
             json_pair('{"v":"2024-01-01T19:30:00.5-05:30"}', '{"v":"2024-01-02T01:00:00.500Z"}'),
@@ -297,6 +318,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_time_precision_truncated,
+        sorts=_TIMES,
         valid=(
             json_pair(
                 '{"v":"2024-01-02T03:04:05.123456789Z"}', '{"v":"2024-01-02T03:04:05.123456Z"}'
@@ -324,6 +346,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_time_text_format,
+        sorts=TEXTS,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":"2024-01-02 03:04:05 UTC"}'),
             json_pair(
@@ -357,6 +380,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_proto_timestamp_object,
+        sorts=among(("string", "time"), ("object",)),
         valid=(
             json_pair(
                 '{"v":"2024-01-02T03:04:05.500Z"}', '{"v":{"seconds":1704164645,"nanos":500000000}}'
@@ -379,6 +403,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_time_as_epoch,
+        sorts=among(("string", "time"), ("number", "object")),
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":1704164645}'),
             json_pair('{"v":"2024-01-02T03:04:05.123Z"}', '{"v":1704164645123}', "milliseconds"),

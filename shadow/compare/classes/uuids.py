@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import ABSENT, DivergenceClass, Place, json_pair
+from shadow.compare.classes.base import ABSENT, DivergenceClass, Place, among, json_pair
 from shadow.compare.json_text import Number
 
 _UUID: Final = re.compile(
@@ -75,6 +75,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_uuid_format,
+        sorts=among(("string", "uuid"), ("string", "uuid", "array")) - {"uuid uuid"},
         valid=(
             json_pair(
                 '{"v":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}',
@@ -125,6 +126,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_nil_uuid_null,
+        sorts=among(("uuid",), ("null", "absent")),
         valid=(
             json_pair('{"v":"00000000-0000-0000-0000-000000000000"}', '{"v":null}'),
             json_pair('{"v":"00000000-0000-0000-0000-000000000000"}', "{}", "skipped"),

@@ -7,9 +7,10 @@ from typing import Final
 from shadow.compare.codecs.content import Content, charset, decoded
 from shadow.compare.difference import Difference
 from shadow.compare.json_text import Document, NotJsonError, escapes
-from shadow.compare.json_text import read as read_text
+from shadow.compare.parts import Unread, glance
+from shadow.compare.parts import compare as compare_documents
 from shadow.compare.rules import Rules
-from shadow.compare.walk import Budget, walk
+from shadow.compare.walk import Budget
 
 LINES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
@@ -33,17 +34,19 @@ def text_of(content: Content) -> str | None:
     return None if text is None else text.removeprefix("\ufeff")
 
 
-def read(text: str) -> Document | None:
+def read(text: str) -> Unread | Document | None:
     """The document, or None where the text is not JSON."""
     try:
-        return read_text(text)
+        return glance(text)
     except NotJsonError:
         return None
 
 
-def compare(left: Document, right: Document, rules: Rules, budget: Budget) -> list[Difference]:
+def compare(
+    left: Unread | Document, right: Unread | Document, rules: Rules, budget: Budget
+) -> list[Difference]:
     """Every difference of two documents of which the texts differ."""
-    found = walk(left, right, rules, budget)
+    found = compare_documents(left, right, rules, budget)
     ends = (left.text.endswith("\n"), right.text.endswith("\n"))
     if ends[0] != ends[1]:
         found.append(

@@ -16,20 +16,20 @@ def claims(content: Content, text: str) -> bool:
     return content.media_type in json.LINES or "\n" in text.strip()
 
 
-def records(left: str, right: str) -> tuple[Document, Document] | None:
+def records(baseline: str, candidate: str) -> tuple[Document, Document] | None:
     """Two NDJSON texts as two arrays; None where a record is not JSON.
 
     Lines that stand equal at the same position are not parsed: `null` stands for both.
     """
     # Not splitlines: a string may hold U+2028 as it is.
-    ours, theirs = (text.removesuffix("\n").split("\n") for text in (left, right))
+    ours, theirs = (text.removesuffix("\n").split("\n") for text in (baseline, candidate))
     if len(ours) == len(theirs):
         same = [a == b for a, b in zip(ours, theirs, strict=True)]
         ours = ["null" if equal else line for equal, line in zip(same, ours, strict=True)]
         theirs = ["null" if equal else line for equal, line in zip(same, theirs, strict=True)]
-    documents = (json.read("[" + ",".join(ours) + "]"), json.read("[" + ",".join(theirs) + "]"))
-    if documents[0] is None or documents[1] is None:
+    found = (json.read("[" + ",".join(ours) + "]"), json.read("[" + ",".join(theirs) + "]"))
+    if found[0] is None or found[1] is None:
         return None
-    if len(documents[0].value) != len(ours) or len(documents[1].value) != len(theirs):
-        return None
-    return documents[0], documents[1]
+    left, right = found[0].whole(), found[1].whole()
+    same_length = len(left.value) == len(ours) and len(right.value) == len(theirs)
+    return (left, right) if same_length else None

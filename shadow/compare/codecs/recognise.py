@@ -8,6 +8,7 @@ from shadow.compare.codecs import codec_of, json, ndjson, text
 from shadow.compare.codecs.content import Content
 from shadow.compare.codecs.values import Meter, OverBudgetError, Tree, UnreadableError
 from shadow.compare.json_text import Document
+from shadow.compare.parts import Unread
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +17,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """`json`, `ndjson`, `text`, `binary` or the name of a codec."""
     content: Content
-    document: Document | None = None
+    document: Unread | Document | None = None
     """For `json`."""
     tree: Tree | None = None
     """For a codec, unless it is over its budget."""
