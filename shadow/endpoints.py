@@ -110,7 +110,9 @@ class Endpoints:
         self._named = lru_cache(maxsize=4_096)(self._name)
 
     def __reduce__(self) -> tuple[type[Endpoints], tuple[list[str]]]:
-        return (Endpoints, ([template.text for template in self._templates],))
+        """Go to another process as what it was made from."""
+        ours = self._templates.values()
+        return (Endpoints, ([template.text for each in ours for template in each],))
 
     def name(self, method: str, target: str) -> str:
         """The endpoint of a request: `GET /v1/items/{id}`."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +94,10 @@ def test_a_query_never_changes_the_endpoint(path: str, query: str) -> None:
     endpoints = Endpoints()
     bare = path.replace("?", "").replace("#", "").replace("://", "")
     assert endpoints.name("GET", f"/{bare}?{query}") == endpoints.name("GET", f"/{bare}")
+
+
+def test_what_names_endpoints_can_be_handed_to_another_process() -> None:
+    named = Endpoints(["GET /v1/{kind}/{id}", "GET /v1/items/{id}", "POST /v1/items"])
+    again = pickle.loads(pickle.dumps(named))
+    for method, target in (("GET", "/v1/items/7"), ("GET", "/v1/x/7"), ("POST", "/v1/items")):
+        assert again.name(method, target) == named.name(method, target)
