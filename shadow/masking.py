@@ -213,7 +213,13 @@ class Masker:
         return self.mask_text(target)
 
     def _mask_endpoint(self, endpoint: str) -> str:
-        return cut(self.mask_text(endpoint), NAME_BYTES)
+        return self.mask_and_cut(endpoint, NAME_BYTES)
+
+    def mask_and_cut(self, text: str, limit: int) -> str:
+        """Return a text without the credentials it shows, cut at so many bytes of UTF-8."""
+        if len(text) <= limit and text.isascii() and _is_harmless(text):
+            return text
+        return cut(self.mask_text(text), limit)
 
     def mask_text(self, text: str) -> str:
         """Return any text without the credentials it shows: tokens, URLs, forms, elements."""

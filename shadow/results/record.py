@@ -23,6 +23,7 @@ COMPARED: Final = frozenset({Outcome.MATCH, Outcome.EQUIVALENT, Outcome.DIVERGEN
 """The outcomes of an exchange that was judged."""
 
 _TARGET_BYTES: Final = 2000
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -89,15 +90,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Make the record of a judged exchange: masked here, once, for store and events."""
         request, session, divergences = exchange.request, exchange.session, judgement.divergences
         target = readable(request.target[: 4 * _TARGET_BYTES])
+        method, reason = request.method, judgement.reason
         return cls(
             seq=seq,
             exchange_id=cut(exchange.id, NAME_BYTES),
-            session=None if session is None else cut(masker.mask_text(session), NAME_BYTES),
+            session=None if session is None else masker.mask_and_cut(session, NAME_BYTES),
             endpoint=masker.mask_endpoint(endpoint),
-            method=cut(readable(request.method), 50),
-            target=cut(masker.mask_target(target), _TARGET_BYTES),
+            method=method if method in _USUAL_METHODS else cut(readable(method), 50),
+            target=masker.mask_and_cut(target, _TARGET_BYTES),
             outcome=judgement.outcome,
-            reason=cut(judgement.reason, NAME_BYTES),
+            reason=cut(reason, NAME_BYTES) if reason else "",
             hollow=judgement.hollow,
             baseline=None if baseline is None else Seen.of(baseline),
             candidate=None if candidate is None else Seen.of(candidate),

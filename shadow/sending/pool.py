@@ -121,7 +121,7 @@ class Pool:
 
     def _hand_over(self, connection: Connection) -> None:
         """Give a connection that fell idle to the first in line, or keep it."""
-        if waiter := self._next_waiter():
+        if self._waiters and (waiter := self._next_waiter()):
             waiter.set_result(connection)
         else:
             self._idle.append(connection)

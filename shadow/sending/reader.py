@@ -103,23 +103,16 @@ class AnswerReader:
         """Read on. Raises `MalformedAnswer` unless the answer is already complete."""
         first = not self.received
         self.received += len(data)
-        if first and self._recall(data):
-            return
+        if first and self._method != "HEAD":
+            known = self._heads.recall(data)
+            if known is not None and len(known[2]) <= self._max_body:
+                self._status, self._headers, self._body = known
+                self._final = self._persistent = self.complete = True
+                self.done = time.perf_counter()
+                return
         self._parse(data)
         if first and self.complete and self.reusable:
             self._learn(data)
-
-    def _recall(self, data: bytes) -> bool:
-        """Read an answer that is whole and has a known head; the parser sees nothing of it."""
-        if self._method == "HEAD":
-            return False
-        known = self._heads.recall(data)
-        if known is None or len(known[2]) > self._max_body:
-            return False
-        self._status, self._headers, self._body = known
-        self._final = self._persistent = True
-        self._finish()
-        return True
 
     def _learn(self, data: bytes) -> None:
         """Keep the head of an answer that came whole, on a connection that stays open.
