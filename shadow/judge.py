@@ -88,6 +88,8 @@ def judge(
     Pure: the noise profile is only read. Whoever keeps the judgement gives it to `note`.
     """
     hollow = is_hollow(exchange, baseline)
+    if _same_answer(baseline, candidate):
+        return _HOLLOW_MATCH if hollow else _MATCH
     reason = incomparable(baseline, candidate)
     if reason:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
@@ -122,6 +124,20 @@ def judge(
         cut=cut,
         clock_gap_s=clock_gap_s,
         over_budget=over_budget,
+    )
+
+
+_MATCH: Final = Judgement(outcome=Outcome.MATCH)
+_HOLLOW_MATCH: Final = Judgement(outcome=Outcome.MATCH, hollow=True)
+
+
+def _same_answer(baseline: Observation, candidate: Observation) -> bool:
+    """Two whole answers without any difference: nothing has to be looked at."""
+    return (
+        isinstance(baseline, Answer)
+        and isinstance(candidate, Answer)
+        and not baseline.response.truncated
+        and baseline.response == candidate.response
     )
 
 

@@ -12,7 +12,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator
-from functools import partial
 from typing import Protocol
 
 from asyncio_throttle import Throttler
@@ -65,16 +64,16 @@ class _Flight:
     """One exchange on its way to its outcome."""
 
     __slots__ = (
-        "asked_again",
         "baseline",
         "candidate",
         "due",
         "endpoint",
         "engine",
         "exchange",
+        "following",
+        "left",
         "messages",
         "ordinal",
-        "rest",
         "safe",
         "size",
     )
@@ -87,52 +86,48 @@ class _Flight:
         self.exchange = exchange
         self.endpoint = endpoint
         self.safe = safe
-        self.messages: tuple[bytes | None, bytes] = (None, b"")
+        self.messages: tuple[bytes, bytes] = (b"", b"")
         self.due: float | None = None
         self.baseline: Observation | None = None
         self.candidate: Observation | None = None
-        self.rest: Callable[[], None] | None = None
-        """What is still to be asked once the first side has answered."""
-        self.asked_again = False
+        self.left = 2
+        """Sides that have not answered yet."""
+        self.following: Callable[[], None] | None = None
+        """Asks the second side, where it has to wait for the first one."""
         recorded = exchange.response
         body = len(recorded.body) if recorded else 0
         self.size = 1024 + 3 * len(exchange.request.body) + body
 
     def ask_baseline(self) -> None:
-        service, message = self.engine.baseline, self.messages[0]
-        assert service is not None
-        assert message is not None
-        self.engine.ask(self, service, message, self._baseline_did)
+        engine = self.engine
+        assert engine.baseline is not None
+        engine.ask(self, engine.baseline, self.messages[0], self.baseline_did)
 
     def ask_candidate(self) -> None:
-        self.engine.ask(self, self.engine.candidate, self.messages[1], self._candidate_did)
+        engine = self.engine
+        engine.ask(self, engine.candidate, self.messages[1], self.candidate_did)
 
-    def _baseline_did(self, observation: Observation | None) -> None:
+    def baseline_did(self, observation: Observation | None) -> None:
         if observation is None:
-            assert self.engine.baseline is not None
-            self.engine.ask_on_a_new_connection(
-                self, self.engine.baseline, self.messages[0] or b"", self._baseline_did
-            )
+            self.engine.ask_again(self, self.engine.baseline, self.messages[0], self.baseline_did)
             return
         self.baseline = observation
-        self._proceed(self.candidate)
+        self._proceed()
 
-    def _candidate_did(self, observation: Observation | None) -> None:
+    def candidate_did(self, observation: Observation | None) -> None:
         if observation is None:
-            self.engine.ask_on_a_new_connection(
-                self, self.engine.candidate, self.messages[1], self._candidate_did
-            )
+            self.engine.ask_again(self, self.engine.candidate, self.messages[1], self.candidate_did)
             return
         self.candidate = observation
-        self._proceed(self.baseline)
+        self._proceed()
 
-    def _proceed(self, other: Observation | None) -> None:
+    def _proceed(self) -> None:
         """Go on after one side: to the other one, or with both."""
-        if other is not None:
+        self.left -= 1
+        if not self.left:
             self.engine.observed(self)
-        elif self.rest is not None:
-            rest, self.rest = self.rest, None
-            rest()
+        elif self.following is not None:
+            self.following()
 
 
 def ceiling(rate: float) -> Throttler:
@@ -313,7 +308,7 @@ class Engine:
         flight = _Flight(self, ordinal, record, endpoint, safe=self._safety.is_safe(request))
         try:
             flight.messages = (
-                self.baseline.render(request) if self.baseline else None,
+                self.baseline.render(request) if self.baseline else b"",
                 self.candidate.render(request),
             )
         except Unsendable as unsendable:
@@ -355,8 +350,7 @@ class Engine:
         """Ask both sides. Whichever is asked first looks slower, so the order is random."""
         if self.baseline is None:
             flight.baseline = flight.exchange.recorded
-            if flight.baseline is None:
-                flight.rest = partial(self.observed, flight)
+            flight.left = 1
             flight.ask_candidate()
             return
         first, second = flight.ask_baseline, flight.ask_candidate
@@ -366,22 +360,21 @@ class Engine:
             first()
             second()
         else:
-            flight.rest = second
+            flight.following = second
             first()
 
     def ask(self, flight: _Flight, service: Service, message: bytes, done: Done) -> None:
         """Send one message of a flight, at once where a connection is free."""
-        given = partial(self._answered, done)
         method = flight.exchange.request.method
-        if not service.start(message, method=method, safe=flight.safe, due=flight.due, done=given):
-            self._group.create_task(self._wait_and_send(flight, service, message, given))
+        if not service.start(message, method=method, safe=flight.safe, due=flight.due, done=done):
+            self._group.create_task(self._wait_and_send(flight, service, message, done))
 
-    def ask_on_a_new_connection(
-        self, flight: _Flight, service: Service, message: bytes, done: Done
+    def ask_again(
+        self, flight: _Flight, service: Service | None, message: bytes, done: Done
     ) -> None:
         """Send a message again that was lost on a stale connection."""
-        given = partial(self._answered, done)
-        self._group.create_task(self._wait_and_send(flight, service, message, given, fresh=True))
+        assert service is not None
+        self._group.create_task(self._wait_and_send(flight, service, message, done, fresh=True))
 
     async def _wait_and_send(
         self, flight: _Flight, service: Service, message: bytes, done: Done, *, fresh: bool = False
@@ -396,25 +389,24 @@ class Engine:
             )
         )
 
-    def _answered(self, done: Done, observation: Observation | None) -> None:
-        """Go on with an answer. A transport's callback has nobody to raise to."""
+    def observed(self, flight: _Flight) -> None:
+        """Both sides are done: ask the baseline again where noise is learned, then judge.
+
+        A transport calls this and has nobody to raise to: what goes wrong ends the run.
+        """
         if self._ended.done():
             return
         try:
-            done(observation)
-        except Exception as error:  # noqa: BLE001 - it ends the run, and `run` raises it
+            baseline, control = flight.baseline, self._control
+            if baseline is None:
+                judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
+                self._keep(flight, judgement)
+            elif control is not None and control.wants(flight.endpoint, safe=flight.safe):
+                self._group.create_task(self._learn(flight, control, baseline))
+            else:
+                self._judge(flight, baseline)
+        except Exception as error:  # noqa: BLE001 - `run` raises it
             self._fail(error)
-
-    def observed(self, flight: _Flight) -> None:
-        """Both sides are done: ask the baseline again where noise is learned, then judge."""
-        baseline, control = flight.baseline, self._control
-        if baseline is None:
-            judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason="no-response")
-            self._keep(flight, judgement)
-        elif control is not None and control.wants(flight.endpoint, safe=flight.safe):
-            self._group.create_task(self._learn(flight, control, baseline))
-        else:
-            self._judge(flight)
 
     async def _learn(self, flight: _Flight, control: Control, baseline: Observation) -> None:
         again = await control.service.send(
@@ -423,11 +415,10 @@ class Engine:
             safe=flight.safe,
         )
         await self._judging.learn(flight.endpoint, baseline, again)
-        self._judge(flight)
+        self._judge(flight, baseline)
 
-    def _judge(self, flight: _Flight) -> None:
-        baseline, candidate = flight.baseline, flight.candidate
-        assert baseline is not None
+    def _judge(self, flight: _Flight, baseline: Observation) -> None:
+        candidate = flight.candidate
         assert candidate is not None
         judgement = self._judging.here(flight.exchange, flight.endpoint, baseline, candidate)
         if judgement is None:
@@ -456,7 +447,8 @@ class Engine:
         self._in_flight -= 1
         self._pending -= 1
         self._pending_bytes -= flight.size
-        following = self._sequencer.done(flight.exchange.session)
+        session = flight.exchange.session
+        following = None if session is None else self._sequencer.done(session)
         if following is not None and not self._stopping:
             self._ready.append(following)
         self._advance()
