@@ -77,9 +77,14 @@ class Target:
         """Where a connection is opened to: the proxy where there is one, else the target."""
         if self.proxy is None:
             return self
-        proxy = self.proxy
         return replace(
-            self, scheme=proxy.scheme, host=proxy.host, port=proxy.port, prefix="", proxy=None
+            self,
+            scheme=self.proxy.scheme,
+            host=self.proxy.host,
+            port=self.proxy.port,
+            prefix="",
+            verify_tls=True,  # a target that is trusted blindly is no reason to trust the proxy
+            proxy=None,
         )
 
     @property

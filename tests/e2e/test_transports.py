@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from shadow.model import Answer, Exchange, Request
 from shadow.sending.rewrite import render
 from shadow.sending.safety import Safety
 from shadow.sending.target import parse_target
+from shadow.sending.through_httpx import HttpxService
 from shadow.sending.transport import WireTransport
 from shadow.sending.wire import Wire
+from tests.sending import nginx
+from tests.sending.proxy import forwarding
 
 pytestmark = pytest.mark.e2e
 
@@ -31,6 +35,9 @@ VOLATILE = {
     "x-request-id",  # drawn for each request
     "age",  # how old a cached answer is
 }
+
+OF_THE_CONNECTION = {"connection", "content-length", "server", "transfer-encoding"}
+"""What is nginx's own business between two connections; HTTP/2 needs no `Content-Length`."""
 
 
 def steady(body: bytes) -> bytes:
@@ -109,3 +116,50 @@ def test_every_read_of_the_capture_is_answered_alike(binary: Path) -> None:
         asyncio.run(main(service.url))
     assert statuses[200] > 1_000
     assert sum(statuses.values()) == len(requests)
+
+
+@nginx.needs_nginx
+@pytest.mark.parametrize("binary", [run.GO, run.RUST], ids=["go", "rust"])
+def test_http2_and_a_proxy_give_what_the_wire_gives(binary: Path, tmp_path: Path) -> None:
+    """HTTP/2 ends at an nginx in front of the service, which names itself in `Server`."""
+    requests = reads()[:300]
+
+    async def through(service: HttpxService, request: Request) -> Seen:
+        message = service.render(request)
+        answer = await service.send(message, method=request.method, safe=True)
+        assert isinstance(answer, Answer), answer
+        return seen(answer.response.status, list(answer.response.headers), answer.response.body)
+
+    def plain(found: Seen) -> Seen:
+        fields = Counter((name.lower(), value) for name, value in found[1].elements())
+        for name, value in list(fields):
+            if name in OF_THE_CONNECTION:
+                del fields[name, value]
+        return found[0], fields, found[2]
+
+    async def main(url: str, front: nginx.Nginx) -> None:
+        target = parse_target(url, side="baseline", name="go", option="--go", keep_host=True)
+        async with forwarding() as between:
+            forwarded = replace(target, proxy=between.proxy())
+            async with (
+                Wire(target) as wire,
+                HttpxService(front.target(keep_host=True, http2=True)) as http2,
+                HttpxService(forwarded) as proxied,
+            ):
+                for request in requests:
+                    expected = await on(wire, request)
+                    assert await through(proxied, request) == expected, request
+                    assert plain(await through(http2, request)) == plain(expected), request
+            assert len(between.heads) == 1
+
+    with run.running(binary, {"SEED": str(trial.SEED)}) as service:
+        servers = f"""server {{
+  listen 127.0.0.1:{{port0}} http2;
+  location / {{
+    proxy_pass {service.url};
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+  }}
+}}"""
+        with nginx.running(tmp_path, servers) as front:
+            asyncio.run(main(service.url, front))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -25,7 +26,9 @@ class Forwarder:
 
 
 @contextlib.asynccontextmanager
-async def forwarding(refusal: bytes = b"") -> AsyncIterator[Forwarder]:
+async def forwarding(
+    refusal: bytes = b"", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Forwarder]:
     """Run a proxy; with `refusal` it answers every connection with that."""
     running = Forwarder()
     async with asyncio.TaskGroup() as connections:
@@ -41,7 +44,7 @@ async def forwarding(refusal: bytes = b"") -> AsyncIterator[Forwarder]:
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             tasks.append(connections.create_task(serve(reader, writer)))
 
-        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
         running.port = server.sockets[0].getsockname()[1]
         async with server:
             yield running

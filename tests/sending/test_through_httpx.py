@@ -74,7 +74,7 @@ def said(observation: Observation) -> tuple[str, str]:
 def server(
     certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[nginx.Nginx]:
-    """nginx: HTTP/1.1, then TLS with HTTP/2 by ALPN, then HTTP/2 in clear text."""
+    """nginx: HTTP/1.1, TLS with HTTP/2 by ALPN, HTTP/2 in clear text, a proxy to the first."""
     folder = tmp_path_factory.mktemp("nginx")
     pem = certificate("DNS:localhost,IP:127.0.0.1")
     upload = "location = /upload { proxy_pass http://127.0.0.1:{port0}/made; }"
@@ -84,12 +84,20 @@ def server(
 server {{ listen 127.0.0.1:{{port0}}; {common} }}
 server {{ listen 127.0.0.1:{{port1}} ssl http2; {tls} {common} }}
 server {{ listen 127.0.0.1:{{port2}} http2; {common} }}
+server {{
+  listen 127.0.0.1:{{port3}};
+  location / {{
+    proxy_pass http://127.0.0.1:{{port0}};
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+  }}
+}}
 """
-    with nginx.running(folder, servers, ports=3) as running:
+    with nginx.running(folder, servers, ports=4) as running:
         yield running
 
 
-ROUTES = ["http2", "http2 in clear", "forwarded", "tunnel", "tunnel http2"]
+ROUTES = ["http2", "http2 in clear", "forwarded", "forwarded by nginx", "tunnel", "tunnel http2"]
 
 EXCHANGES = [
     Request(method="GET", target="/plain"),
@@ -152,6 +160,9 @@ def test_the_same_answers_as_on_the_wire(
                 http2="http2" in route,
                 proxy=None if route.startswith("http2") else between.proxy(),
             )
+            if route == "forwarded by nginx":
+                by = Proxy(scheme="http", host="127.0.0.1", port=server.ports[3])
+                target = replace(target, proxy=by)
             limits = Limits(timeout_s=10)
             async with (
                 Wire(same, limits=limits) as wire,
@@ -167,7 +178,7 @@ def test_the_same_answers_as_on_the_wire(
                     safe = request.method == "GET"
                     theirs = await ask(service, asked, safe=safe)
                     assert plain(theirs) == plain(await ask(wire, asked, safe=safe))
-            assert bool(between.heads) == ("http2" not in route or "tunnel" in route)
+            assert bool(between.heads) == (route in ("forwarded", "tunnel", "tunnel http2"))
 
     run(main())
 
@@ -837,6 +848,37 @@ def test_a_tunnel_hides_the_request_from_the_proxy(
     assert len(heads) == 1
     assert heads[0].startswith(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n".encode())
     assert b"Proxy-Authorization: Basic " in heads[0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_spoken_to_over_tls(
+    run: Run, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    path = certificate("DNS:localhost,IP:127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+
+    async def main() -> None:
+        async with (
+            forwarding(tls=context) as between,
+            serve(answering(OK), context if scheme == "https" else None) as service,
+        ):
+            proxy = between.proxy("me:secret@", "https")
+            target = replace(service.target(verify_tls=False), proxy=proxy)
+            monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+            async with HttpxService(target) as http:
+                kind, detail = said(await get(http))  # the proxy is verified all the same
+                assert kind == "connect"
+                assert detail.startswith("proxy certificate refused: ")
+            assert between.heads == []
+            monkeypatch.setenv("SSL_CERT_FILE", str(path))
+            async with HttpxService(target) as http:
+                for _ in range(2):
+                    assert body(await get(http)) == b"ok"
+            assert await probe(target) is None
+            assert len(between.heads) == 1
+
+    run(main())
 
 
 REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
