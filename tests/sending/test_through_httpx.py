@@ -252,6 +252,40 @@ def test_no_request_is_lost_where_a_server_goes_away_after_some(
     assert running.requests() == ["GET /plain 200"] * 20
 
 
+@nginx.needs_nginx
+@pytest.mark.parametrize("safe", [True, False])
+@pytest.mark.parametrize("http2", [True, False], ids=["http2", "forwarded"])
+def test_a_request_at_the_moment_an_idle_connection_is_closed(
+    run: Run, tmp_path: Path, http2: bool, safe: bool
+) -> None:
+    """nginx closes after 50 ms; whatever becomes of a request, the service sees it once."""
+    listen = "listen 127.0.0.1:{port0} http2" if http2 else "listen 127.0.0.1:{port0}"
+    servers = f"server {{ {listen}; keepalive_timeout 50ms; {nginx.LOCATIONS} }}"
+    method = "GET" if safe else "POST"
+    lost = 0
+    with nginx.running(tmp_path, servers) as running:
+
+        async def main() -> None:
+            nonlocal lost
+            async with forwarding() as between:
+                proxy = None if http2 else between.proxy()
+                target = replace(running.target(), http2=http2, proxy=proxy)
+                async with HttpxService(target) as http:
+                    for step in range(30):
+                        request = Request(method=method, target=f"/echo/{step}")
+                        seen = await ask(http, request, safe=safe)
+                        if isinstance(seen, NoAnswer):
+                            assert not safe
+                            lost += 1
+                        # The idle time is what is tested here.
+                        await asyncio.sleep(0.045 + 0.0003 * step)
+
+        run(main())
+    asked = [line.split()[1] for line in running.requests()]
+    assert len(asked) == len(set(asked))
+    assert len(asked) >= 30 - lost
+
+
 def test_a_service_that_speaks_only_http1(run: Run) -> None:
     async def main() -> None:
         refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
@@ -508,6 +542,35 @@ def test_only_a_safe_request_that_a_reused_connection_lost_is_sent_again(
             else:
                 assert failure(second).kind == "reset"
                 assert "not sent twice" in failure(second).detail
+
+    run(main())
+    assert seen == ([1, 1, 2] if safe else [1, 1])
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_lost_request_behind_a_proxy_is_sent_again_if_it_is_safe(run: Run, safe: bool) -> None:
+    seen: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            seen.append(peer.number)
+            if seen == [1, 1]:
+                return
+            await peer.send(OK)
+
+    async def main() -> None:
+        async with forwarding() as between, serve(script) as service:
+            target = replace(service.target(), proxy=between.proxy())
+            async with HttpxService(target) as http:
+                assert body(await get(http, safe=safe)) == b"ok"
+                second = await get(http, safe=safe)
+                if safe:
+                    assert body(second) == b"ok"
+                else:
+                    kind, detail = said(second)
+                    assert kind == "reset"
+                    assert detail.startswith("closed before the head of an answer; ")
+                    assert detail.endswith("not sent twice")
 
     run(main())
     assert seen == ([1, 1, 2] if safe else [1, 1])
