@@ -273,6 +273,7 @@ server {{
   ssl_certificate {pem};
   ssl_certificate_key {pem};
   location / {{ return 200 '{name} $ssl_server_name'; }}
+  location = /limited {{ client_max_body_size 1k; return 200 'ok'; }}
 }}"""
         for name, pem in (("other.test", one), ("localhost", two))
     )
@@ -296,6 +297,23 @@ def test_the_certificate_is_that_of_the_name_asked_for(
             kind, detail = failed(await ask(wire, "/"))
             assert kind == "tls"
             assert "certificate refused" in detail
+
+    run(main())
+
+
+def test_an_early_refusal_of_a_large_body_over_tls(
+    run: Run, names: tuple[nginx.Nginx, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, trusted = names
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+
+    async def main() -> None:
+        async with Wire(running.target(0, "https", host="localhost")) as wire:
+            for _ in range(3):
+                body = b"x" * (8 << 20)
+                seen = await ask(wire, "/limited", method="POST", body=body, safe=False)
+                assert answered(seen).status == 413
+            assert answered(await ask(wire, "/")).status == 200
 
     run(main())
 
