@@ -19,16 +19,16 @@ import asyncio
 import re
 import ssl
 import time
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, Self
 
 import httpx
 from msgspec.structs import replace
 
 from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Timing
 from shadow.sending.connect import TIMED_OUT, connect_failure, tls_context
+from shadow.sending.course import Course, ended, failures, system_error
 from shadow.sending.limits import Limits
 from shadow.sending.rewrite import Unsendable, render
 from shadow.sending.service import Done
@@ -71,6 +71,7 @@ class HttpxService:
         self._tls = tls_context(target)
         self._hop = target.hop
         self._proxy = _proxy(target)
+        self._forwarded = target.proxy is not None and target.scheme == "http"
         self._slots = asyncio.Semaphore(self._limits.connections)
         self._idle: list[_Line] = []
         self._sending: set[asyncio.Task[Any]] = set()
@@ -186,7 +187,7 @@ class HttpxService:
     ) -> tuple[Observation, bool]:
         """Send on one connection. True: it was a reused one, which lost the request."""
         line = line or _Line(self._transport())
-        course = _Course()
+        course = Course()
         try:
             observation = await self._observe(message, line.transport, course, deadline)
         except BaseException:
@@ -202,7 +203,7 @@ class HttpxService:
         return _timed(observation, due, course.sent, course.done), lost
 
     async def _observe(
-        self, message: Message, transport: httpx.AsyncHTTPTransport, course: _Course, by: float
+        self, message: Message, transport: httpx.AsyncHTTPTransport, course: Course, by: float
     ) -> Observation:
         try:
             async with asyncio.timeout_at(by) as course.scope:
@@ -215,10 +216,10 @@ class HttpxService:
                 return Answer(response=await self._read(response, course))
         except TimeoutError:
             return self._timeout(course)
-        except _failures() as error:
+        except failures() as error:
             return self._failure(error, course)
 
-    async def _read(self, response: httpx.Response, course: _Course) -> Response:
+    async def _read(self, response: httpx.Response, course: Course) -> Response:
         """Read the body as it came over the connection, up to the bound."""
         truncated = False
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -248,28 +249,28 @@ class HttpxService:
         if response.status_code < 200:
             detail = f"status {response.status_code}, which answers no request of ours"
             return NoAnswer(kind="protocol", detail=detail)
-        if self.target.proxy is not None and response.status_code == 407:
+        if self._forwarded and response.status_code == 407:
             return self._refused_by_proxy("407 Proxy Authentication Required")
         return None
 
-    def _timeout(self, course: _Course) -> NoAnswer:
+    def _timeout(self, course: Course) -> NoAnswer:
         if course.connect_s is not None:
             waited = f"{course.connect_s:g} s"
             return NoAnswer(kind="timeout", detail=f"{TIMED_OUT}no connection within {waited}")
         waited = f"{self._limits.timeout_s:g} s"
         return NoAnswer(kind="timeout", detail=f"total: {waited} passed {course.progress()}")
 
-    def _failure(self, error: Exception, course: _Course) -> NoAnswer:
+    def _failure(self, error: Exception, course: Course) -> NoAnswer:
         """Say what went wrong, with the words that the wire has for it."""
         if isinstance(error, httpx.ProxyError):
             return self._refused_by_proxy(str(error))
-        system = _system_error(error)
+        system = system_error(error)
         if course.connect_s is not None:
             return self._not_connected(error, system, course)
         if isinstance(system, ssl.SSLError):
             detail = f"{system.reason or system} {course.progress()}"
             return NoAnswer(kind="tls", detail=detail)
-        event = _event(error)
+        event = ended(error)
         if event is not None:
             course.stream_was_reset = event.stream_id is not None
             detail = f"reset ({event.code}) {course.progress()}"
@@ -281,7 +282,7 @@ class HttpxService:
             return NoAnswer(kind="protocol", detail=str(error) or type(error).__name__)
         return NoAnswer(kind="reset", detail=detail)
 
-    def _not_connected(self, error: Exception, system: OSError | None, course: _Course) -> NoAnswer:
+    def _not_connected(self, error: Exception, system: OSError | None, course: Course) -> NoAnswer:
         beyond = course.through_proxy
         where = self.target if beyond else self._hop
         failure = connect_failure(system or ConnectionResetError(str(error)), where)
@@ -306,7 +307,7 @@ class HttpxService:
             proxy=self._proxy,
         )
 
-    def _request(self, message: Message, course: _Course) -> httpx.Request:
+    def _request(self, message: Message, course: Course) -> httpx.Request:
         request = httpx.Request(
             message.method,
             httpx.URL(f"{self.target.scheme}://{self.target.authority}"),
@@ -316,8 +317,7 @@ class HttpxService:
         )
         request.method = message.method  # httpx turned it into upper case
         # Not by the extension `target`: httpcore gives that to the proxy's CONNECT as well.
-        forwarded = self.target.proxy is not None and self.target.scheme == "http"
-        path = "" if forwarded and message.target == "*" else message.target
+        path = "" if self._forwarded and message.target == "*" else message.target
         request.url = _ExactURL(request.url, path.encode("latin-1"))
         return request
 
@@ -334,19 +334,6 @@ class _ExactURL(httpx.URL):
         return self._exact
 
 
-class _Stream(Protocol):
-    """The end of httpcore's connection that we know of."""
-
-    async def aclose(self) -> None: ...
-
-
-class _Event(NamedTuple):
-    """The end of a stream, or of the connection where `stream_id` is None."""
-
-    code: str
-    stream_id: int | None
-
-
 @dataclass(slots=True)
 class _Line:
     """One connection, or the room for one."""
@@ -355,69 +342,11 @@ class _Line:
     used: float = 0.0
     served: int = 0
 
-    async def close(self, course: _Course) -> None:
+    async def close(self, course: Course) -> None:
         await self.transport.aclose()
         if course.stream is not None:
             # Given up in a TLS handshake, httpcore leaves it open.
             await course.stream.aclose()
-
-
-@dataclass(slots=True)
-class _Course:
-    """How far one request came, as httpx's extension `trace` tells it."""
-
-    sent: float = field(default_factory=time.perf_counter)
-    done: float = 0.0
-    scope: asyncio.Timeout | None = None
-    connect_s: float | None = None
-    """The bound on connecting, while that goes on."""
-    through_proxy: bool = False
-    stream_was_reset: bool = False
-    """The service ended this one stream: it saw the request."""
-    stream: _Stream | None = None
-    body: bytearray = field(default_factory=bytearray)
-    _answering: bool = False
-    _length: str = ""
-    _by: float = 0.0
-    _longest_s: float = 0.0
-
-    def limit(self, by: float, connect_s: float) -> None:
-        """Bound the whole, and connecting once that begins; `by` is on the loop's clock."""
-        self._by, self._longest_s = by, connect_s
-
-    async def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of a step: `connection.connect_tcp.started` and the like."""
-        assert self.scope is not None
-        match event.partition(".")[2]:
-            case "connect_tcp.started":
-                now = asyncio.get_running_loop().time()
-                self.connect_s = max(0.0, min(self._longest_s, self._by - now))
-                self.scope.reschedule(now + self.connect_s)
-            case "connect_tcp.complete":
-                self.stream = info["return_value"]
-            case "start_tls.started" if event.startswith("proxy."):
-                self.through_proxy = True
-            case "send_request_headers.started" if info["request"].method != b"CONNECT":
-                self.connect_s = None
-                self.scope.reschedule(self._by)
-                self.sent = time.perf_counter()
-
-    def head(self, response: httpx.Response) -> None:
-        """Take note of the head of the answer."""
-        self._answering = True
-        self._length = response.headers.get("content-length", "")
-
-    def was_lost(self, failure: NoAnswer) -> bool:
-        """Whether a reused connection failed before the head of an answer."""
-        unseen = not (self.stream_was_reset or self._answering)
-        return failure.kind == "reset" and self.stream is None and unseen
-
-    def progress(self) -> str:
-        """Say how far the answer came, for a failure's detail."""
-        if not self._answering:
-            return "before the head of an answer"
-        of = f" of {self._length}" if self._length else ""
-        return f"after {len(self.body)}{of} bytes of body"
 
 
 def _refuse_uncarried(method: str, target: str, fields: Headers) -> None:
@@ -441,41 +370,6 @@ def _proxy(target: Target) -> httpx.Proxy | None:
         return None
     auth = (proxy.username, proxy.password) if proxy.username or proxy.password else None
     return httpx.Proxy(proxy.url, auth=auth, ssl_context=tls_context(target.hop))
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What httpx's transport raises; errors of h2 while a body is read come as they are."""
-    raised: tuple[type[Exception], ...] = (httpx.TransportError, OSError)
-    if find_spec("h2") is not None:
-        from h2.exceptions import H2Error  # noqa: PLC0415 - only with the extra `http2`
-
-        raised = (*raised, H2Error)
-    return raised
-
-
-def _system_error(error: BaseException) -> OSError | None:
-    """Find what the operating system or TLS said, below what was made of it."""
-    found = None
-    below: BaseException | None = error
-    for _ in range(20):
-        if below is None:
-            break
-        if isinstance(below, BaseExceptionGroup):
-            below = below.exceptions[0]
-        if isinstance(below, OSError) and (below.errno or isinstance(below, ssl.SSLError)):
-            found = below
-        below = below.__cause__ or below.__context__
-    return found
-
-
-def _event(error: Exception) -> _Event | None:
-    """The RST_STREAM or GOAWAY that httpcore raises as h2 has it."""
-    for argument in getattr(error.__cause__, "args", ()):
-        code = getattr(argument, "error_code", None)
-        if code is not None and not isinstance(argument, Exception):
-            stream_id = getattr(argument, "stream_id", None)
-            return _Event(str(getattr(code, "name", code)), stream_id)
-    return None
 
 
 def _timed(

@@ -1004,6 +1004,25 @@ def test_a_proxy_that_never_opens_the_tunnel_is_a_connect_timeout(run: Run) -> N
     run(main())
 
 
+def test_what_a_service_behind_a_tunnel_answers_is_its_own(
+    run: Run, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate("DNS:localhost,IP:127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+
+    async def main() -> None:
+        async with forwarding() as between, serve(answering(REFUSED), context) as service:
+            target = replace(service.target(), proxy=between.proxy())
+            async with HttpxService(target) as http:
+                seen = await get(http)
+        assert isinstance(seen, Answer)
+        assert seen.response.status == 407
+
+    run(main())
+
+
 def test_a_service_behind_a_tunnel_whose_certificate_proves_nothing(
     run: Run, certificate: Certificate
 ) -> None:
