@@ -61,7 +61,7 @@ captures: setup services  ## record replay_data/catalogue*.jsonl.gz anew
 verdicts: setup services  ## can the verdicts be trusted? Measured, as a table
 	$(BIN)/python -m bench.verdicts
 
-packages:  ## nginx and wrk, from Debian, for the benchmarks
+packages:  ## nginx and wrk, from Debian, for the benchmarks and some tests
 	@.ci/packages
 
 bench: setup services packages  ## speed and memory beside the alternatives (FULL=1, PROFILE=1)

@@ -31,6 +31,10 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     """Send the recorded `Host` instead of the target's own."""
     verify_tls: bool = True
     """Check the certificate of an https target."""
+    http2: bool = False
+    """Speak HTTP/2 only; over `http://` without asking. Needs the extra `http2`."""
+    proxy: str | None = None
+    """Go through this proxy, `http://user:${PASSWORD}@127.0.0.1:3128`; `https://` works too."""
 
 
 class TargetsTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from shadow.reports.show import readable_path
 from shadow.results.runs import RunInfo, Side
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety, refuse_denied
-from shadow.sending.target import Target, parse_target
+from shadow.sending.target import Proxy, Target, parse_proxy, parse_target
 
 Flags = Mapping[str, Any]
 """What click made of the command line: option names to values."""
@@ -134,6 +135,8 @@ def _secondary(config: Config, flags: Flags, *, recorded: bool) -> Target | None
         headers=tuple(table.headers.items()),
         keep_host=table.keep_host,
         verify_tls=table.verify_tls,
+        http2=_http2(table, "baseline"),
+        proxy=_proxy(table, "baseline"),
     )
     refuse_denied(found, config.safety.never)
     return found
@@ -325,7 +328,23 @@ def target(config: Config, side: SideName, url: str | None) -> Target:
         headers=tuple(table.headers.items()),
         keep_host=table.keep_host,
         verify_tls=table.verify_tls,
+        http2=_http2(table, side),
+        proxy=_proxy(table, side),
     )
+
+
+def _http2(table: TargetTable, side: SideName) -> bool:
+    """Whether HTTP/2 is asked for. Raises ConfigError where the package for it is missing."""
+    if table.http2 and find_spec("h2") is None:
+        raise ConfigError(
+            f"targets.{side}.http2: the package h2 is not installed",
+            "pip install 'shadow-traffic[http2]'",
+        )
+    return table.http2
+
+
+def _proxy(table: TargetTable, side: SideName) -> Proxy | None:
+    return None if table.proxy is None else parse_proxy(table.proxy, f"targets.{side}.proxy")
 
 
 def policy(config: Config, *, all_events: bool = False) -> Policy:

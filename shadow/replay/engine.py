@@ -27,7 +27,7 @@ from shadow.replay.schedule import Pace, Sequencer
 from shadow.replay.selection import left_out
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
-from shadow.sending.service import Done, Service
+from shadow.sending.service import Done, Message, Service
 
 _AT_ONCE = 32
 """Records read at a stretch, so that reading ahead does not hold up answers."""
@@ -86,7 +86,7 @@ class _Flight:
         self.exchange = exchange
         self.endpoint = endpoint
         self.safe = safe
-        self.messages: tuple[bytes, bytes] = (b"", b"")
+        self.messages: tuple[Message, Message] = (None, None)
         self.due: float | None = None
         self.baseline: Observation | None = None
         self.candidate: Observation | None = None
@@ -308,7 +308,7 @@ class Engine:
         flight = _Flight(self, ordinal, record, endpoint, safe=self._safety.is_safe(request))
         try:
             flight.messages = (
-                self.baseline.render(request) if self.baseline else b"",
+                self.baseline.render(request) if self.baseline else None,
                 self.candidate.render(request),
             )
         except Unsendable as unsendable:
@@ -363,21 +363,27 @@ class Engine:
             flight.following = second
             first()
 
-    def ask(self, flight: _Flight, service: Service, message: bytes, done: Done) -> None:
+    def ask(self, flight: _Flight, service: Service, message: Message, done: Done) -> None:
         """Send one message of a flight, at once where a connection is free."""
         method = flight.exchange.request.method
         if not service.start(message, method=method, safe=flight.safe, due=flight.due, done=done):
             self._group.create_task(self._wait_and_send(flight, service, message, done))
 
     def ask_again(
-        self, flight: _Flight, service: Service | None, message: bytes, done: Done
+        self, flight: _Flight, service: Service | None, message: Message, done: Done
     ) -> None:
         """Send a message again that was lost on a stale connection."""
         assert service is not None
         self._group.create_task(self._wait_and_send(flight, service, message, done, fresh=True))
 
     async def _wait_and_send(
-        self, flight: _Flight, service: Service, message: bytes, done: Done, *, fresh: bool = False
+        self,
+        flight: _Flight,
+        service: Service,
+        message: Message,
+        done: Done,
+        *,
+        fresh: bool = False,
     ) -> None:
         done(
             await service.send(

@@ -24,10 +24,10 @@ from shadow.replay.options import ReplayOptions, ReplayPlan
 from shadow.replay.progress import tell
 from shadow.replay.reading import beginning, check_files, records
 from shadow.replay.stopping import ENDING, SIGNALS, Stop
+from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
 from shadow.sending.target import Target
-from shadow.sending.wire import Wire
 
 
 class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,11 +122,13 @@ async def drive(
     """
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        candidate = await enter(Wire(plan.candidate, limits=plan.limits))
-        baseline = await enter(Wire(plan.baseline, limits=plan.limits)) if plan.baseline else None
+        candidate = await enter(open_service(plan.candidate, plan.limits))
+        baseline = None
+        if plan.baseline is not None:
+            baseline = await enter(open_service(plan.baseline, plan.limits))
         again = baseline if plan.noise.twice else None
         if plan.secondary is not None:
-            again = await enter(Wire(plan.secondary, limits=plan.limits))
+            again = await enter(open_service(plan.secondary, plan.limits))
         control = None
         if again is not None:
             own = plan.secondary is not None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from shadow.model import Observation, Request
+
+Message = Any
+"""What a service's `render` made, for its own `start` and `send`: nobody else looks inside."""
 
 Done = Callable[[Observation | None], None]
 """Takes what a service did with one request, once and on the event loop.
@@ -17,13 +20,17 @@ once more, with `send(…, fresh=True)`.
 
 
 class Service(Protocol):
-    """One side of a replay, an async context manager. `sending.wire.Wire` is the fast one."""
+    """One side of a replay, an async context manager.
 
-    def render(self, request: Request) -> bytes:
+    `wire.Wire` is the fast one, `through_httpx.HttpxService` the one for HTTP/2 and proxies;
+    `choice.open_service` knows which a target needs.
+    """
+
+    def render(self, request: Request) -> Message:
         """Make the message of a request. Raises `rewrite.Unsendable`."""
 
     def start(
-        self, message: bytes, *, method: str, safe: bool, due: float | None, done: Done
+        self, message: Message, *, method: str, safe: bool, due: float | None, done: Done
     ) -> bool:
         """Send a message at once, where a connection is free now; else do nothing: False.
 
@@ -32,7 +39,7 @@ class Service(Protocol):
 
     async def send(
         self,
-        message: bytes,
+        message: Message,
         *,
         method: str,
         safe: bool,

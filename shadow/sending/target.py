@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from shadow.errors import ConfigError
 from shadow.model import Headers, SideName, isomorphic
@@ -16,6 +16,36 @@ Scheme = Literal["http", "https"]
 DEFAULT_PORTS: dict[Scheme, int] = {"http": 80, "https": 443}
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+_NO_PROXY = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h", "ftp"})
+_PROXY_HINT = (
+    "write it like http://127.0.0.1:3128 or http://user:password@proxy.test:3128, with %40 for @ "
+    "and %2F for / in the password"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """What stands between us and a target."""
+
+    scheme: Scheme
+    """How it is spoken to itself."""
+    host: str
+    """As in `Target`."""
+    port: int
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def authority(self) -> str:
+        """Host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Scheme and authority, without the credentials."""
+        return f"{self.scheme}://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +67,25 @@ class Target:
     """Send the recorded Host instead of this target's."""
     verify_tls: bool = True
     """Certificates are checked against the system's store, or `SSL_CERT_FILE`."""
+    http2: bool = False
+    """Speak HTTP/2: chosen by ALPN over TLS, without asking otherwise."""
+    proxy: Proxy | None = None
+    """Go through this proxy: by CONNECT to an https target, else it forwards."""
+
+    @property
+    def hop(self) -> Target:
+        """Where a connection is opened to: the proxy where there is one, else the target."""
+        if self.proxy is None:
+            return self
+        return replace(
+            self,
+            scheme=self.proxy.scheme,
+            host=self.proxy.host,
+            port=self.proxy.port,
+            prefix="",
+            verify_tls=True,  # a target that is trusted blindly is no reason to trust the proxy
+            proxy=None,
+        )
 
     @property
     def authority(self) -> str:
@@ -59,6 +108,8 @@ def parse_target(
     headers: Sequence[tuple[str, str]] = (),
     keep_host: bool = False,
     verify_tls: bool = True,
+    http2: bool = False,
+    proxy: Proxy | None = None,
 ) -> Target:
     """Read the URL of a service under test.
 
@@ -69,7 +120,7 @@ def parse_target(
     _refuse_secrets(url, option)
     parts = _split(url, option)
     scheme = cast("Scheme", parts.scheme)
-    return Target(
+    target = Target(
         side=side,
         name=name,
         scheme=scheme,
@@ -79,7 +130,61 @@ def parse_target(
         headers=_overrides(headers, option),
         keep_host=keep_host,
         verify_tls=verify_tls,
+        http2=http2,
+        proxy=proxy,
     )
+    _refuse_impossible(target, option)
+    return target
+
+
+def parse_proxy(url: str, option: str) -> Proxy:
+    """Read the URL of a proxy, which may hold credentials.
+
+    Raises `ConfigError`, beginning with `option`; no message repeats any part of the URL but
+    its scheme.
+    """
+    scheme, found, rest = url.partition("://")
+    if found and scheme.lower() in _NO_PROXY:
+        raise ConfigError(f"{option}: a {scheme.lower()} proxy is not supported", _PROXY_HINT)
+    credentials, _, authority = rest.rpartition("@")
+    username, _, password = credentials.partition(":")
+    scheme, authority = scheme.lower(), authority.removesuffix("/")
+    if (
+        scheme not in DEFAULT_PORTS
+        or _NOT_IN_A_URL.search(url)
+        or re.search(r"[/?#@]", authority + credentials)
+    ):
+        raise ConfigError(f"{option}: not the URL of a proxy", _PROXY_HINT)
+    try:
+        parts = urlsplit(f"{scheme}://{authority}")
+        host, port = _host(parts, option), parts.port
+    except (ValueError, ConfigError):
+        raise ConfigError(f"{option}: not the URL of a proxy", _PROXY_HINT) from None
+    if not port:
+        raise ConfigError(f"{option}: the proxy's port is missing", _PROXY_HINT)
+    return Proxy(
+        scheme=scheme,
+        host=host,
+        port=port,
+        username=unquote(username),
+        password=unquote(password),
+    )
+
+
+def _refuse_impossible(target: Target, option: str) -> None:
+    """Refuse what httpx's transport cannot do for a target."""
+    if target.proxy is None:
+        return
+    if target.http2 and target.scheme == "http":
+        raise ConfigError(
+            f"{option}: HTTP/2 without TLS cannot go through a proxy",
+            "use an https:// URL, or leave out http2 or proxy",
+        )
+    if ":" in target.host:
+        raise ConfigError(
+            f"{option}: an IPv6 address cannot be reached through a proxy",
+            "give the service a name",
+        )
 
 
 def _refuse_secrets(url: str, option: str) -> None:

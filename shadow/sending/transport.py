@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import httpx
 
 from shadow.model import Headers, NoAnswer, NoAnswerKind, Request
@@ -29,18 +33,24 @@ class WireTransport(httpx.AsyncBaseTransport):
     The request goes out with its fields in their order and its target as it stands in
     `request.extensions["target"]`, else as in the URL; framing and connection fields are set
     as in `rewrite.render`. The whole answer is read before the response is returned, its body
-    still content-encoded, so httpx's `read` timeout bounds the whole exchange; without one,
-    and for connecting, `limits` holds. A body beyond `limits.max_body` raises `ReadError`.
+    still content-encoded. A body beyond `limits.max_body` raises `ReadError`.
+
+    Of httpx's timeouts `pool` bounds waiting for one of the origin's `limits.connections`, and
+    `read` all the rest, to the last byte (not each pause between two reads); where one is not
+    given, `limits` holds, and so it does for connecting. `connect` and `write` are not looked
+    at, nor are the extensions `trace` and `sni_hostname`; a response has no `network_stream`
+    and only the usual `reason_phrase`.
     """
 
     def __init__(self, *, limits: Limits | None = None, verify_tls: bool = True) -> None:
         self._limits = limits or Limits()
         self._verify_tls = verify_tls
-        self._wires: dict[tuple[str, str, int], Wire] = {}
+        self._lines: dict[tuple[str, str, int], _Line] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; failures are httpx's own exceptions."""
-        wire = self._wire(request.url)
+        timeouts = request.extensions.get("timeout", {})
+        line = self._line(request.url)
         recorded = Request(
             method=request.method,
             target=request.extensions.get("target", request.url.raw_path).decode("latin-1"),
@@ -48,15 +58,16 @@ class WireTransport(httpx.AsyncBaseTransport):
             body=await request.aread(),
         )
         try:
-            message = render(recorded, wire.target)
+            message = render(recorded, line.wire.target)
         except Unsendable as error:
             raise httpx.LocalProtocolError(error.detail, request=request) from error
-        observation = await wire.send(
-            message,
-            method=request.method,
-            safe=_SAFETY.is_safe(recorded),
-            timeout=request.extensions.get("timeout", {}).get("read"),
-        )
+        async with line.place(timeouts.get("pool"), request):
+            observation = await line.wire.send(
+                message,
+                method=request.method,
+                safe=_SAFETY.is_safe(recorded),
+                timeout=timeouts.get("read"),
+            )
         if isinstance(observation, NoAnswer):
             raise _error(observation, request)
         response = observation.response
@@ -68,20 +79,21 @@ class WireTransport(httpx.AsyncBaseTransport):
             response.status,
             headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in response.headers],
             stream=httpx.ByteStream(response.body),
+            extensions={"http_version": b"HTTP/1.1"},
         )
 
     async def aclose(self) -> None:
         """Close every connection."""
-        while self._wires:
-            await self._wires.popitem()[1].aclose()
+        while self._lines:
+            await self._lines.popitem()[1].wire.aclose()
 
-    def _wire(self, url: httpx.URL) -> Wire:
+    def _line(self, url: httpx.URL) -> _Line:
         if url.scheme not in DEFAULT_PORTS:
             raise httpx.UnsupportedProtocol(f"no transport for {url.scheme or 'an empty'} scheme")
         scheme: Scheme = "https" if url.scheme == "https" else "http"
         host, port = url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[scheme]
         origin = (scheme, host, port)
-        if origin not in self._wires:
+        if origin not in self._lines:
             target = Target(
                 side="baseline",  # a target has one; nothing here looks at it
                 name=host,
@@ -91,8 +103,32 @@ class WireTransport(httpx.AsyncBaseTransport):
                 keep_host=True,
                 verify_tls=self._verify_tls,
             )
-            self._wires[origin] = Wire(target, limits=self._limits)
-        return self._wires[origin]
+            self._lines[origin] = _Line(target, self._limits)
+        return self._lines[origin]
+
+
+class _Line:
+    """The wire to one origin, and the places on it."""
+
+    def __init__(self, target: Target, limits: Limits) -> None:
+        self.wire = Wire(target, limits=limits)
+        self._places = asyncio.Semaphore(limits.connections)
+        self._wait_s = limits.timeout_s
+
+    @asynccontextmanager
+    async def place(self, wait_s: float | None, request: httpx.Request) -> AsyncIterator[None]:
+        """Hold one of the places. Raises `PoolTimeout`."""
+        wait_s = self._wait_s if wait_s is None else wait_s
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._places.acquire()
+        except TimeoutError:
+            detail = f"{NO_FREE_CONNECTION}no free connection within {wait_s:g} s"
+            raise httpx.PoolTimeout(detail, request=request) from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 def _text(headers: list[tuple[bytes, bytes]]) -> Headers:
@@ -105,4 +141,6 @@ def _error(failure: NoAnswer, request: httpx.Request) -> httpx.TransportError:
         kind = httpx.ConnectTimeout
     elif failure.detail.startswith(NO_FREE_CONNECTION):
         kind = httpx.PoolTimeout
+    elif failure.kind == "reset" and failure.detail.startswith("closed"):
+        kind = httpx.RemoteProtocolError  # as httpx has it; a RST is a ReadError
     return kind(failure.detail, request=request)

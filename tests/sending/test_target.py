@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.errors import ConfigError
-from shadow.sending.target import Target, parse_target
+from shadow.sending.target import Proxy, Target, parse_proxy, parse_target
 
 
 def parse(url: str, headers: tuple[tuple[str, str], ...] = ()) -> Target:
@@ -131,3 +133,91 @@ def test_any_text_is_a_target_or_an_error_of_the_operator(url: str) -> None:
         return
     assert target.host.isascii()
     assert 0 < target.port < 65536
+
+
+# Proxies and HTTP/2.
+
+PROXY = "targets.baseline.proxy"
+
+
+@pytest.mark.parametrize(
+    ("url", "read", "credentials"),
+    [
+        ("http://127.0.0.1:3128", "http://127.0.0.1:3128", ("", "")),
+        ("HTTP://Proxy.Test:3128/", "http://proxy.test:3128", ("", "")),
+        ("https://[::1]:443", "https://[::1]:443", ("", "")),
+        ("http://me:p%40s%2Fs%3A@h:1", "http://h:1", ("me", "p@s/s:")),
+        ("http://me@h:1", "http://h:1", ("me", "")),
+        ("http://bücher.test:80", "http://xn--bcher-kva.test:80", ("", "")),
+    ],
+)
+def test_reads_the_url_of_a_proxy(url: str, read: str, credentials: tuple[str, str]) -> None:
+    proxy = parse_proxy(url, PROXY)
+    assert proxy.url == read
+    assert (proxy.username, proxy.password) == credentials
+    hop = replace(parse("https://service.test/base"), proxy=proxy).hop
+    assert (hop.url, hop.proxy) == (parse(read).url, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "not the URL of a proxy"),
+        ("s3cret@h:1", "not the URL of a proxy"),
+        ("me:s3cret@h:1", "not the URL of a proxy"),
+        ("socks5://me:s3cret@h:1080", "a socks5 proxy is not supported"),
+        ("SOCKS4://h:1", "a socks4 proxy is not supported"),
+        ("gopher://me:s3cret@h:1", "not the URL of a proxy"),
+        ("http://me:s3cret@h", "the proxy's port is missing"),
+        ("http://me:s3cret@h:0", "the proxy's port is missing"),
+        ("http://me:s3cret@h:99999", "not the URL of a proxy"),
+        ("http://me:s3cret@:80", "not the URL of a proxy"),
+        ("http://me:s3/cret@h:1", "not the URL of a proxy"),
+        ("http://me:s3@cret@h:1", "not the URL of a proxy"),
+        ("http://me:s3#cret@h:1", "not the URL of a proxy"),
+        ("http://h:1/s3cret", "not the URL of a proxy"),
+        ("http://h:1?s3cret", "not the URL of a proxy"),
+        ("http://me:s3cret@[::1:80", "not the URL of a proxy"),
+        ("http://me:s3 cret@h:1", "not the URL of a proxy"),
+        ("http://me:s3cret@a..b:1", "not the URL of a proxy"),
+    ],
+)
+def test_an_unusable_proxy_is_named_and_its_credentials_are_not(url: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_proxy(url, PROXY)
+    assert caught.value.message == f"{PROXY}: {message}"
+    assert "http://user:password@" in caught.value.hint
+    assert "s3" not in caught.value.message + caught.value.hint
+    assert "cret" not in caught.value.message + caught.value.hint
+
+
+@given(st.text())
+def test_any_text_is_a_proxy_or_an_error_of_the_operator(url: str) -> None:
+    try:
+        proxy = parse_proxy(url, PROXY)
+    except ConfigError:
+        return
+    assert proxy.host.isascii()
+    assert 0 < proxy.port < 65536
+
+
+def test_credentials_are_not_part_of_what_is_printed() -> None:
+    proxy = parse_proxy("http://m3:s3cret@h:1", PROXY)
+    target = replace(parse("https://service.test"), proxy=proxy)
+    for text in (repr(proxy), repr(target), target.url, target.hop.url):
+        assert "m3" not in text
+        assert "s3cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "http2", "message"),
+    [
+        ("http://h", True, "HTTP/2 without TLS cannot go through a proxy"),
+        ("https://[::1]", False, "an IPv6 address cannot be reached through a proxy"),
+    ],
+)
+def test_what_cannot_go_through_a_proxy(url: str, http2: bool, message: str) -> None:
+    proxy = Proxy(scheme="http", host="h", port=1)
+    with pytest.raises(ConfigError) as caught:
+        parse_target(url, side="candidate", name="rust", option="--rust", http2=http2, proxy=proxy)
+    assert caught.value.message == f"--rust: {message}"

@@ -97,8 +97,12 @@ def test_the_exact_target_and_a_streamed_body(run: Run) -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        (b"", httpx.ReadError, "closed before the first byte"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour", httpx.ReadError, "4 of 9 bytes"),
+        (b"", httpx.RemoteProtocolError, "closed before the first byte"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour",
+            httpx.RemoteProtocolError,
+            "4 of 9 bytes",
+        ),
         (b"SSH-2.0\r\n", httpx.RemoteProtocolError, "HTTP/"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 101, httpx.ReadError, "longer than 100 bytes"),
     ],

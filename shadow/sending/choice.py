@@ -1,0 +1,17 @@
+"""Which transport a target needs."""
+
+from __future__ import annotations
+
+from shadow.sending.limits import Limits
+from shadow.sending.service import Service
+from shadow.sending.target import Target
+from shadow.sending.wire import Wire
+
+
+def open_service(target: Target, limits: Limits | None = None) -> Service:
+    """Return what sends to a target: the wire, or httpx for HTTP/2 and through a proxy."""
+    if target.http2 or target.proxy is not None:
+        from shadow.sending.through_httpx import HttpxService  # noqa: PLC0415 - httpx is slow to load
+
+        return HttpxService(target, limits=limits)
+    return Wire(target, limits=limits)

@@ -1,0 +1,383 @@
+"""HTTP/2 and proxies: a service reached through httpx's own transport, called directly.
+
+No client stands between: nothing is redirected, stored, decoded or added, and nothing is read
+from the environment. It is the slow path: some twenty times slower than `wire.Wire`.
+
+Each connection carries one request at a time, also with HTTP/2: a failure then costs no other
+request, and a connection that something went wrong on is closed. (httpcore 1.0 neither resets
+a stream that was given up nor gives back its part of the flow-control window, and one failed
+read ends every request on the connection. It also reads no answer before the whole request is
+sent: an early one to a body that is larger than the service's window is a timeout here.)
+
+What HTTP/2 cannot carry is left out or refused: names go in lower case, `Host` is `:authority`,
+and there are no connection fields and no chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+from msgspec.structs import replace
+
+from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Timing
+from shadow.sending.connect import TIMED_OUT, connect_failure, tls_context
+from shadow.sending.course import Course, ended, failures, system_error
+from shadow.sending.limits import Limits
+from shadow.sending.rewrite import Unsendable, render
+from shadow.sending.service import Done
+from shadow.sending.target import Target
+from shadow.sending.wire import NO_FREE_CONNECTION
+
+_UNSAFE_IDLE_S: Final = 1.0
+"""An unsafe request takes only a connection used this recently, as on the wire."""
+
+_REQUESTS: Final = 500
+"""Requests on one HTTP/2 connection. A server says GOAWAY before it answers the last one it
+takes (nginx's thousandth), and h2 cannot read an answer after that."""
+
+_NOT_REPEATED = "the connection was a reused one, and an unsafe request is not sent twice"
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VISIBLE = re.compile(r"[!-~]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+_CLOSED = ("Server disconnected", "peer closed connection")
+"""How httpcore and h11 begin to say that a connection was closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A request as it goes out, before a version of HTTP gives it its form."""
+
+    method: str
+    target: str
+    fields: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class HttpxService:
+    """Sends to one target over HTTP/2, or through a proxy. It is a `service.Service`."""
+
+    def __init__(self, target: Target, *, limits: Limits | None = None) -> None:
+        self.target = target
+        self._limits = limits or Limits()
+        self._tls = tls_context(target)
+        self._hop = target.hop
+        self._proxy = _proxy(target)
+        self._forwarded = target.proxy is not None and target.scheme == "http"
+        self._slots = asyncio.Semaphore(self._limits.connections)
+        self._idle: list[_Line] = []
+        self._sending: set[asyncio.Task[Any]] = set()
+        self._quiet = asyncio.Event()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection; cancels what is in flight, and returns when all are closed."""
+        self._closed = True
+        for task in self._sending:
+            task.cancel()
+        while self._sending:
+            self._quiet.clear()
+            await self._quiet.wait()
+        while self._idle:
+            await self._idle.pop().transport.aclose()
+
+    def render(self, request: Request) -> Message:
+        """Make the message of a request, by the rules of `rewrite`. Raises `Unsendable`."""
+        head = render(request, self.target).partition(b"\r\n\r\n")[0].decode("latin-1")
+        line, *lines = head.split("\r\n")
+        method, target, _ = line.split(" ")
+        fields = [name_and_value.partition(": ")[::2] for name_and_value in lines]
+        _refuse_uncarried(method, target, tuple(fields))
+        return Message(
+            method=method,
+            target=target,
+            fields=[(name.encode(), value.encode("latin-1")) for name, value in fields],
+            body=request.body,
+        )
+
+    def start(
+        self, message: Message, *, method: str, safe: bool, due: float | None, done: Done
+    ) -> bool:
+        """Do nothing: there is no short cut here."""
+        del message, method, safe, due, done
+        return False
+
+    async def send(
+        self,
+        message: Message,
+        *,
+        method: str,
+        safe: bool,
+        due: float | None = None,
+        fresh: bool = False,
+    ) -> Observation:
+        """Send a message and observe what the service does; as `Wire.send`.
+
+        A `safe` request that was lost on a reused connection, before the head of an answer, is
+        sent once more on a new one. Raises `UnfinishedError` when this machine is out of file
+        descriptors.
+        """
+        del method  # the message has it
+        if self._closed:
+            raise RuntimeError("the connections were closed")
+        task = asyncio.current_task()
+        assert task is not None
+        self._sending.add(task)
+        try:
+            return await self._in_turn(message, safe=safe, due=due, fresh=fresh)
+        finally:
+            self._sending.discard(task)
+            self._quiet.set()
+
+    async def _in_turn(
+        self, message: Message, *, safe: bool, due: float | None, fresh: bool
+    ) -> Observation:
+        started = time.perf_counter()
+        deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError:
+            detail = f"{NO_FREE_CONNECTION}no free connection within {self._limits.timeout_s:g} s"
+            return _timed(NoAnswer(kind="timeout", detail=detail), due, started)
+        try:
+            line = None if fresh else await self._take(safe=safe)
+            observation, lost = await self._exchange(message, line, deadline, due)
+            if lost and safe:
+                observation, _ = await self._exchange(message, None, deadline, due)
+            elif lost and isinstance(observation, NoAnswer):
+                detail = f"{observation.detail}; {_NOT_REPEATED}"
+                observation = replace(observation, detail=detail)
+            return observation
+        finally:
+            self._slots.release()
+
+    async def _take(self, *, safe: bool) -> _Line | None:
+        """Return the connection used last, if it is fit for the request."""
+        if not self._idle:
+            return None
+        line = self._idle.pop()
+        idle_s = asyncio.get_running_loop().time() - line.used
+        if (safe or idle_s < _UNSAFE_IDLE_S) and line.served < _REQUESTS:
+            return line
+        await line.transport.aclose()
+        return None
+
+    async def _exchange(
+        self, message: Message, line: _Line | None, deadline: float, due: float | None
+    ) -> tuple[Observation, bool]:
+        """Send on one connection. True: it was a reused one, which lost the request."""
+        line = line or _Line(self._transport())
+        course = Course()
+        try:
+            observation = await self._observe(message, line.transport, course, deadline)
+        except BaseException:
+            await line.close(course)
+            raise
+        if isinstance(observation, Answer) and not observation.response.truncated:
+            line.used = asyncio.get_running_loop().time()
+            line.served += 1
+            self._idle.append(line)
+        else:
+            await line.close(course)
+        lost = isinstance(observation, NoAnswer) and course.was_lost(observation)
+        return _timed(observation, due, course.sent, course.done), lost
+
+    async def _observe(
+        self, message: Message, transport: httpx.AsyncHTTPTransport, course: Course, by: float
+    ) -> Observation:
+        try:
+            async with asyncio.timeout_at(by) as course.scope:
+                course.limit(by, self._limits.connect_s)
+                response = await transport.handle_async_request(self._request(message, course))
+                course.head(response)
+                refusal = self._refusal(response)
+                if refusal is not None:
+                    return refusal
+                return Answer(response=await self._read(response, course))
+        except TimeoutError:
+            return self._timeout(course)
+        except failures() as error:
+            return self._failure(error, course)
+
+    async def _read(self, response: httpx.Response, course: Course) -> Response:
+        """Read the body as it came over the connection, up to the bound."""
+        truncated = False
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        try:
+            async for data in response.stream:
+                room = self._limits.max_body - len(course.body)
+                course.body += data[:room]
+                if len(data) > room:
+                    truncated = True
+                    break
+            course.done = time.perf_counter()
+        finally:
+            await response.stream.aclose()
+        return Response(
+            status=response.status_code,
+            headers=_text(response.headers.raw),
+            body=bytes(course.body),
+            truncated=truncated,
+        )
+
+    def _refusal(self, response: httpx.Response) -> NoAnswer | None:
+        """Tell what is no answer of the service to this request."""
+        version = response.extensions["http_version"].decode("latin-1")
+        if self.target.http2 and version != "HTTP/2":
+            detail = f"the service chose {version}, not HTTP/2"
+            return NoAnswer(kind="protocol", detail=detail)
+        if response.status_code < 200:
+            detail = f"status {response.status_code}, which answers no request of ours"
+            return NoAnswer(kind="protocol", detail=detail)
+        if self._forwarded and response.status_code == 407:
+            return self._refused_by_proxy("407 Proxy Authentication Required")
+        return None
+
+    def _timeout(self, course: Course) -> NoAnswer:
+        if course.connect_s is not None:
+            waited = f"{course.connect_s:g} s"
+            return NoAnswer(kind="timeout", detail=f"{TIMED_OUT}no connection within {waited}")
+        waited = f"{self._limits.timeout_s:g} s"
+        return NoAnswer(kind="timeout", detail=f"total: {waited} passed {course.progress()}")
+
+    def _failure(self, error: Exception, course: Course) -> NoAnswer:
+        """Say what went wrong, with the words that the wire has for it."""
+        if isinstance(error, httpx.ProxyError):
+            return self._refused_by_proxy(str(error))
+        system = system_error(error)
+        if course.connect_s is not None:
+            return self._not_connected(error, system, course)
+        if isinstance(system, ssl.SSLError):
+            detail = f"{system.reason or system} {course.progress()}"
+            return NoAnswer(kind="tls", detail=detail)
+        event = ended(error)
+        if event is not None:
+            course.stream_was_reset = event.stream_id is not None
+            detail = f"reset ({event.code}) {course.progress()}"
+        elif str(error).startswith(_CLOSED):
+            detail = f"closed {course.progress()}"
+        elif isinstance(error, httpx.NetworkError):
+            detail = f"reset {course.progress()}"
+        else:
+            return NoAnswer(kind="protocol", detail=str(error) or type(error).__name__)
+        return NoAnswer(kind="reset", detail=detail)
+
+    def _not_connected(self, error: Exception, system: OSError | None, course: Course) -> NoAnswer:
+        beyond = course.through_proxy
+        where = self.target if beyond else self._hop
+        failure = connect_failure(system or ConnectionResetError(str(error)), where)
+        if self.target.proxy is None or beyond:
+            return failure
+        return replace(failure, kind="connect", detail=f"proxy {failure.detail}")
+
+    def _refused_by_proxy(self, reason: str) -> NoAnswer:
+        assert self.target.proxy is not None
+        detail = f"proxy {self.target.proxy.authority}: {reason}"
+        return NoAnswer(kind="connect", detail=detail)
+
+    def _transport(self) -> httpx.AsyncHTTPTransport:
+        """Make room for one connection; opening it is left to its first request."""
+        plain = self.target.scheme == "http"
+        return httpx.AsyncHTTPTransport(
+            verify=self._tls or False,
+            trust_env=False,
+            http1=not (self.target.http2 and plain),  # else no knowledge beforehand: no HTTP/2
+            http2=self.target.http2,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            proxy=self._proxy,
+        )
+
+    def _request(self, message: Message, course: Course) -> httpx.Request:
+        request = httpx.Request(
+            message.method,
+            httpx.URL(f"{self.target.scheme}://{self.target.authority}"),
+            headers=message.fields,
+            stream=httpx.ByteStream(message.body),
+            extensions={"trace": course.trace, "timeout": {}},
+        )
+        request.method = message.method  # httpx turned it into upper case
+        # Not by the extension `target`: httpcore gives that to the proxy's CONNECT as well.
+        path = "" if self._forwarded and message.target == "*" else message.target
+        request.url = _ExactURL(request.url, path.encode("latin-1"))
+        return request
+
+
+class _ExactURL(httpx.URL):
+    """A URL whose path and query are sent as they are, not normalised."""
+
+    def __init__(self, url: httpx.URL, raw_path: bytes) -> None:
+        super().__init__(url)
+        self._exact = raw_path
+
+    @property
+    def raw_path(self) -> bytes:
+        return self._exact
+
+
+@dataclass(slots=True)
+class _Line:
+    """One connection, or the room for one."""
+
+    transport: httpx.AsyncHTTPTransport
+    used: float = 0.0
+    served: int = 0
+
+    async def close(self, course: Course) -> None:
+        await self.transport.aclose()
+        if course.stream is not None:
+            # Given up in a TLS handshake, httpcore leaves it open.
+            await course.stream.aclose()
+
+
+def _refuse_uncarried(method: str, target: str, fields: Headers) -> None:
+    """Refuse what h11 and h2 do, and the wire does not. Raises `Unsendable`."""
+    if not _TOKEN.fullmatch(method):
+        raise Unsendable("unsupported", f"not a method: {method!a}")
+    if not _VISIBLE.fullmatch(target):
+        raise Unsendable("unsupported", f"not an ASCII request target: {target[:100]!a}")
+    for name, value in fields:
+        if not _TOKEN.fullmatch(name):
+            raise Unsendable("unsupported", f"not a header name: {name!a}")
+        if not _VALUE.fullmatch(value):
+            raise Unsendable("unsupported", f"header {name} holds a control character")
+    if [name.lower() for name, _ in fields].count("host") > 1:
+        raise Unsendable("unsupported", "more than one Host")
+
+
+def _proxy(target: Target) -> httpx.Proxy | None:
+    proxy = target.proxy
+    if proxy is None:
+        return None
+    auth = (proxy.username, proxy.password) if proxy.username or proxy.password else None
+    return httpx.Proxy(proxy.url, auth=auth, ssl_context=tls_context(target.hop))
+
+
+def _timed(
+    observation: Observation, due: float | None, sent: float, done: float = 0.0
+) -> Observation:
+    timing = Timing(due=sent if due is None else due, sent=sent, done=done or time.perf_counter())
+    return replace(observation, timing=timing)
+
+
+def _text(fields: list[tuple[bytes, bytes]]) -> Headers:
+    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields])
