@@ -22,7 +22,9 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     if form not in FORMATS:
         raise ConfigError(f"unknown format {form}", f"known are {', '.join(FORMATS)}")
     with Store.open(store, create=False) as opened:
-        summary = summarise(opened.load(run), store=readable_path(opened.path))
+        loaded = opened.load(run)
+        evidence = opened.evidence(loaded)
+        summary = summarise(loaded, evidence=evidence, store=readable_path(opened.path))
     if no_values:
         summary = without_values(summary)
     if form != "terminal":

@@ -21,9 +21,10 @@ from shadow.masking import Masker
 from shadow.model import Divergence
 from shadow.results import queries, tables
 from shadow.results.database import open_database, reading, store_path, writing
+from shadow.results.evidence import Evidence
 from shadow.results.record import Record, Revision, Seen
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
-from shadow.results.tally import Tally
+from shadow.results.tally import OTHER, Tally
 
 DEFAULT_STORE: Final = Path(".shadow/shadow.sqlite")
 
@@ -198,6 +199,16 @@ class Store:
             if len(batch) < queries.CHUNK:
                 return
             after = batch[-1].seq
+
+    def evidence(self, run: Run) -> Evidence:
+        """Gather the pairs of latencies, the failures and the request shapes of a run.
+
+        Those of the endpoints that the run counts by name.
+        """
+        evidence = Evidence(run.tally.endpoints.keys() - {OTHER})
+        with reading(self._engine, self.path) as connection:
+            queries.gather(connection, self._run(connection, run.info.id), evidence)
+        return evidence
 
     def divergences(
         self, run_id: str, *, signature: str | None = None, limit: int = 100
