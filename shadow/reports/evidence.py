@@ -75,7 +75,7 @@ def rate_text(rate: RateBound) -> str:
     if rate.shapes_upper is None:
         return seen
     alike = f"{rate.divergent_shapes:,} of {plural(rate.shapes or 0, 'request shape')}"
-    return f"{seen}; by shape {alike}, below {share(rate.shapes_upper)}"
+    return f"{seen}; {alike}, below {share(rate.shapes_upper)}"
 
 
 def share(value: float) -> str:

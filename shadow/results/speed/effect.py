@@ -95,9 +95,10 @@ def hodges_lehmann(differences: Floats) -> Ratio:
     number = len(ordered)
     averages = number * (number + 1) // 2
     deviation = (number * (number + 1) * (2 * number + 1) / 24) ** 0.5
-    outside = max(0, round(averages / 2 - _Z * deviation))
+    outside = max(0, int(averages / 2 - _Z * deviation))
     centre = (_average(ordered, (averages + 1) // 2) + _average(ordered, averages // 2 + 1)) / 2
-    low, high = _average(ordered, outside + 1), _average(ordered, averages - outside)
+    low = min(centre, _average(ordered, outside + 1))
+    high = max(centre, _average(ordered, averages - outside))
     return Ratio(value=float(np.exp(centre)), low=float(np.exp(low)), high=float(np.exp(high)))
 
 
