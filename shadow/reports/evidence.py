@@ -8,7 +8,6 @@ from typing import Final
 from shadow.reports.text import DASH, milliseconds, plural
 from shadow.results.bounds import RateBound
 from shadow.results.failures import Errors
-from shadow.results.speed.pairs import FEWEST_CLUSTERS
 from shadow.results.speed.verdicts import DELTA, Ratio, Speed
 
 _DELTA: Final = f"{100 * DELTA:.0f} %"
@@ -23,11 +22,10 @@ def speed_text(speed: Speed, baseline: str, candidate: str) -> str:
     ratio = speed.ratio
     if speed.verdict == "withheld":
         lag = milliseconds(speed.lag_p99_us)
-        return f"withheld: the generator was the bottleneck (it sent up to {lag} late)"
+        return f"withheld: the generator was the bottleneck ({lag} late)"
     more = "" if speed.more is None else f"about {plural(_rounded(speed.more), 'more exchange')}"
     if ratio is None:
-        sessions = f"{speed.sessions:,} of the {FEWEST_CLUSTERS} sessions it takes"
-        return "inconclusive: " + (f"{more}, {sessions}" if more else sessions)
+        return f"inconclusive: {more}"
     if speed.verdict in ("faster", "slower"):
         sign = -1 if speed.verdict == "faster" else 1
         value, low, high = _percentages(ratio, sign)

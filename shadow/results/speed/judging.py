@@ -64,7 +64,7 @@ def _measured(pairs: Pairs, *, in_turn: bool) -> tuple[Speed, Integers]:
         return msgspec.structs.replace(speed, verdict="withheld", reason="saturated"), cluster
     if sessions < FEWEST_CLUSTERS:
         missing = FEWEST_CLUSTERS - sessions
-        more = -(-len(pairs) * missing // sessions) if sessions else None
+        more = -(-len(pairs) * missing // sessions) if sessions else missing
         return msgspec.structs.replace(speed, more=more), cluster
     differences = medians(log_ratios(pairs), cluster)
     ratio, p = hodges_lehmann(differences), signed_rank(differences)

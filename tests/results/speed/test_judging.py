@@ -37,7 +37,7 @@ def test_too_few_sessions_say_how_many_exchanges_are_missing(simulate: Simulate)
     )
     assert speed.more == len(pairs)
     nothing = judge_speed({"a": Pairs()}, in_turn=True)["a"]
-    assert (nothing.verdict, nothing.reason, nothing.more) == ("inconclusive", "few", None)
+    assert (nothing.verdict, nothing.reason, nothing.more) == ("inconclusive", "few", 100)
 
 
 def test_a_late_generator_withholds_the_verdict(simulate: Simulate) -> None:
