@@ -26,7 +26,8 @@ def speed(
     verdict: SpeedVerdict,
     ratio: tuple[float, float, float] | None = None,
     reason: SpeedReason = "",
-    **fields: int,
+    more: int | None = None,
+    lag_p99_us: int | None = None,
 ) -> Speed:
     return Speed(
         verdict=verdict,
@@ -34,7 +35,8 @@ def speed(
         pairs=500,
         sessions=120,
         ratio=ratio and Ratio(value=ratio[0], low=ratio[1], high=ratio[2]),
-        **fields,
+        more=more,
+        lag_p99_us=lag_p99_us,
     )
 
 
