@@ -8,6 +8,7 @@ from typing import Final
 from shadow.reports.text import DASH, milliseconds, plural
 from shadow.results.bounds import RateBound
 from shadow.results.failures import Errors
+from shadow.results.resources import Resources
 from shadow.results.speed.verdicts import DELTA, Ratio, Speed
 
 _DELTA: Final = f"{100 * DELTA:.0f} %"
@@ -74,6 +75,25 @@ def rate_text(rate: RateBound) -> str:
         return seen
     alike = f"{rate.divergent_shapes:,} of {plural(rate.shapes or 0, 'request shape')}"
     return f"{seen}; {alike}, below {share(rate.shapes_upper)}"
+
+
+def resources_texts(resources: Resources, baseline: str, candidate: str) -> list[str]:
+    """Say what both services used, a line each for CPU, memory and what could not be read."""
+    sides = ((baseline, resources.baseline), (candidate, resources.candidate))
+    used = [(name, use) for name, use in sides if use is not None]
+    cpu = [f"{name} {use.cpu_s_per_1000.median:.3g} s" for name, use in used if use.cpu_s_per_1000]
+    memory = [f"{name} {_megabytes(use.peak_bytes)}" for name, use in used if use.peak_bytes]
+    ratio = resources.cpu_ratio
+    if cpu and ratio is not None and ratio.low is not None and ratio.high is not None:
+        ends = f"95 % CI {100 * ratio.low:.0f}{DASH}{100 * ratio.high:.0f} %"
+        cpu.append(f"{candidate} takes {100 * ratio.median:.0f} % ({ends})")
+    lines = [f"CPU per 1,000 requests: {', '.join(cpu)}"] if cpu else []
+    lines += [f"peak memory: {', '.join(memory)}"] if memory else []
+    return lines + [f"resources of {name}: {note}" for name, use in used for note in use.notes]
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_000_000:,.0f} MB"
 
 
 def share(value: float) -> str:

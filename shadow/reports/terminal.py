@@ -13,7 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from shadow.model import Severity, Verdict
-from shadow.reports.evidence import errors_text, rate_text, share, speed_text
+from shadow.reports.evidence import (
+    errors_text,
+    rate_text,
+    resources_texts,
+    share,
+    speed_text,
+)
 from shadow.reports.text import (
     DASH,
     cut_end,
@@ -298,6 +304,9 @@ def _evidence(summary: Summary, width: int) -> Group | None:
     if summary.speed_withheld is not None:
         withheld = summary.speed_withheld
         lines += [Text(withheld.text), Text(f"→ {withheld.advice}")]
+    if summary.resources is not None:
+        names = (plain(summary.baseline.name), plain(summary.candidate.name))
+        lines += [Text(plain(line)) for line in resources_texts(summary.resources, *names)]
     judged = [each for each in summary.endpoints if each.speed or _fails(each)]
     if judged:
         judged.sort(key=lambda each: not (_fails(each) or _is_slower(each)))

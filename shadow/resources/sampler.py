@@ -17,12 +17,20 @@ import psutil
 
 from shadow.model import SideName
 from shadow.resources.source import Sample, Source, Unreadable
-from shadow.results.resources import Reading, ResourceUse, busy_share, resource_use
+from shadow.results.resources import (
+    Reading,
+    Resources,
+    ResourceUse,
+    busy_share,
+    cpu_ratio,
+    resource_use,
+)
 
 EVERY_S: Final = 1.0
 MAX_READINGS: Final = 2_000
 """Of each source; beyond, every second one is dropped and readings are taken half as often."""
 
+_SIDES: Final[tuple[SideName, SideName]] = ("baseline", "candidate")
 _JOIN_S: Final = 5.0
 
 
@@ -87,11 +95,21 @@ class Sampler:
             found[side] = resource_use(source.name, idle, run, notes)
         return found
 
-    @property
-    def machine_busy(self) -> float | None:
-        """The share of this machine's CPU time that was in use during the run, median window."""
+    def resources(self) -> Resources:
+        """Return it all, with the ratio of both sides where both were read."""
+        uses = self.uses()
+        ratio = None
+        if len(uses) == len(_SIDES):
+            idle, run = zip(*map(self.readings, _SIDES), strict=True)
+            ratio = cpu_ratio(run[0], run[1], (idle[0], idle[1]))
         with self._lock:
-            return busy_share(self._machine)
+            busy = busy_share(self._machine)
+        return Resources(
+            baseline=uses.get("baseline"),
+            candidate=uses.get("candidate"),
+            cpu_ratio=ratio,
+            machine_busy=busy,
+        )
 
     def _work(self) -> None:
         while not self._ended:

@@ -5,7 +5,7 @@ Imports numpy and scipy only where there are pairs to judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
@@ -17,6 +17,7 @@ from shadow.results.cautions import Caution
 from shadow.results.evidence import Evidence
 from shadow.results.failures import Errors, judge_errors
 from shadow.results.record import COMPARED
+from shadow.results.resources import BUSY
 from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import WARM_UP
 from shadow.results.speed.verdicts import Speed
@@ -64,7 +65,7 @@ def judge_evidence(run: Run, evidence: Evidence | None) -> Judged:
         return Judged(rate=rate, rates=rates)
     withheld = _withheld(run.info) if evidence.paired else None
     speeds = _speeds(evidence, run.info) if evidence.paired and withheld is None else {}
-    cautions = (TOGETHER,) if speeds and _in_each_other_s_way(run.info) else ()
+    cautions = tuple(_cautions(run.info)) if speeds else ()
     return Judged(
         rate=rate,
         rates=rates,
@@ -112,6 +113,19 @@ def _speeds(evidence: Evidence, info: RunInfo) -> dict[str, Speed]:
         name: each.pairs for name, each in evidence.endpoints.items() if each.warming < WARM_UP
     }
     return judge_speed(paired, in_turn=info.options.get("sides") == "in-turn")
+
+
+def _cautions(info: RunInfo) -> Iterator[Caution]:
+    """Yield what makes the verdicts on speed of a run less than sure."""
+    if _in_each_other_s_way(info):
+        yield TOGETHER
+    busy = info.resources and info.resources.machine_busy
+    if busy and busy > BUSY:
+        yield Caution(
+            code="machine-busy",
+            text=f"the machine was busy for {busy:.0%} of the time, so the services waited for it",
+            advice="replay on a quiet machine, or at a lower --rate, before you rely on the speed",
+        )
 
 
 def _in_each_other_s_way(info: RunInfo) -> bool:

@@ -67,6 +67,17 @@ class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
     """Why something is missing."""
 
 
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What both services used during one run."""
+
+    baseline: ResourceUse | None = None
+    candidate: ResourceUse | None = None
+    cpu_ratio: Spread | None = None
+    """The candidate's CPU time per request as a multiple of the baseline's."""
+    machine_busy: float | None = None
+    """The share of the generator's machine's CPU time that was in use."""
+
+
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """What an hour costs, in any currency."""
 

@@ -23,6 +23,7 @@ from shadow.results import queries, tables
 from shadow.results.database import open_database, reading, store_path, writing
 from shadow.results.evidence import Evidence
 from shadow.results.record import Record, Revision, Seen
+from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.tally import OTHER, Tally
 
@@ -138,7 +139,13 @@ class Store:
             return Run(info=self._info(connection, run), tally=tally)
 
     def finish_run(
-        self, run_id: str, *, state: RunState, exit_code: int | None, duration_s: float | None
+        self,
+        run_id: str,
+        *,
+        state: RunState,
+        exit_code: int | None,
+        duration_s: float | None,
+        resources: Resources | None = None,
     ) -> Run:
         """Enter how a run ended and fold its segments into one; a later segment may follow."""
         with writing(self._engine, self.path) as connection:
@@ -151,6 +158,7 @@ class Store:
                 finished=datetime.now(UTC),
                 exit_code=exit_code,
                 duration_s=duration_s,
+                resources=resources,
             )
             row = update(tables.runs).where(tables.runs.c.run == run)
             connection.execute(row.values(info=_encoded(info)))

@@ -20,6 +20,7 @@ from shadow.results.failures import Errors
 from shadow.results.finding import Example, Finding, gravity
 from shadow.results.judged import Judged, judge_evidence
 from shadow.results.latency import Latency
+from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunState, Side
 from shadow.results.speed.verdicts import Speed
 from shadow.results.tally import EndpointTally, Measure, Tally
@@ -161,6 +162,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How high the rate of divergence may be, over all endpoints."""
     speed_withheld: Caution | None = None
     """Why no endpoint has a verdict on speed, where latencies are known but cannot be judged."""
+    resources: Resources | None = None
+    """CPU and memory of both services, where they were read."""
 
 
 def exit_code(
@@ -258,6 +261,7 @@ def summarise(
         events=info.events,
         rate=judged.rate,
         speed_withheld=judged.speed_withheld,
+        resources=info.resources,
     )
 
 

@@ -8,12 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from shadow.reports.evidence import errors_text, rate_text, share, speed_text
+from shadow.reports.evidence import (
+    errors_text,
+    rate_text,
+    resources_texts,
+    share,
+    speed_text,
+)
 from shadow.reports.terminal import render
 from shadow.results.bounds import rate_bound
 from shadow.results.failures import Failures, judge_errors
 from shadow.results.judged import UNSCHEDULED
 from shadow.results.record import Record
+from shadow.results.resources import Resources, ResourceUse, Spread
 from shadow.results.speed.verdicts import Ratio, Speed, SpeedReason, SpeedVerdict
 from shadow.results.summary import Summary
 
@@ -115,6 +122,38 @@ def test_a_run_that_withholds_every_verdict_says_why(summary: Summary) -> None:
     text = render(replace(summary, speed_withheld=UNSCHEDULED), width=120)
     assert UNSCHEDULED.text in text
     assert UNSCHEDULED.advice in text
+
+
+def test_what_both_services_used(summary: Summary) -> None:
+    go = ResourceUse(
+        source="pid:1",
+        cpu_s_per_1000=Spread(median=1.2345, low=1.1, high=1.4, windows=20),
+        peak_bytes=120_000_000,
+    )
+    rust = ResourceUse(
+        source="pid:2",
+        cpu_s_per_1000=Spread(median=0.41, low=0.4, high=0.5, windows=20),
+        peak_bytes=40_000_000,
+        notes=("process 2 has ended",),
+    )
+    both = Resources(
+        baseline=go,
+        candidate=rust,
+        cpu_ratio=Spread(median=0.332, low=0.301, high=0.36, windows=20),
+    )
+    expected = [
+        "CPU per 1,000 requests: go 1.23 s, rust 0.41 s, rust takes 33 % (95 % CI 30\u201336 %)",
+        "peak memory: go 120 MB, rust 40 MB",
+        "resources of rust: process 2 has ended",
+    ]
+    assert resources_texts(both, "go", "rust") == expected
+    text = render(replace(summary, resources=both), width=120)
+    assert all(line in text for line in expected)
+    assert resources_texts(Resources(), "go", "rust") == []
+    unread = ResourceUse(source="port 1", notes=("nothing listens on port 1 here",))
+    assert resources_texts(Resources(baseline=unread), "go", "rust") == [
+        "resources of go: nothing listens on port 1 here"
+    ]
 
 
 def test_what_is_worse_stands_first_and_the_rest_is_counted(

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from shadow.model import SideName
 from shadow.resources import sampler as module
 from shadow.resources.process import Process
 from shadow.resources.sampler import Sampler
-from shadow.resources.source import Sample, Unreadable
+from shadow.resources.source import Sample, Source, Unreadable
 
 WAIT_S = 30
 
@@ -50,7 +51,23 @@ def test_what_is_read_before_the_run_is_idle_and_the_rest_is_the_run() -> None:
     assert use.source == "counting"
     assert use.cpu_s_per_1000 is not None
     assert use.peak_bytes == 100
-    assert taking.machine_busy is None or 0 <= taking.machine_busy <= 1
+    both = taking.resources()
+    assert (both.baseline, both.candidate, both.cpu_ratio) == (use, None, None)
+    assert both.machine_busy is None or 0 <= both.machine_busy <= 1
+
+
+def test_both_sides_are_compared() -> None:
+    baseline, candidate = Counting(), Counting()
+    sources: dict[SideName, Source] = {"baseline": baseline, "candidate": candidate}
+    with Sampler(sources, requests=lambda: 10 * baseline.count, every_s=0.001) as taking:
+        taking.begin()  # at once: nothing is known of idling, and nothing is taken off
+        candidate.wait_for(20)
+    found = taking.resources()
+    assert found.baseline is not None
+    assert found.baseline.cpu_s_per_1000 is not None
+    assert found.baseline.cpu_s_per_1000.median == pytest.approx(100)
+    assert found.cpu_ratio is not None
+    assert found.cpu_ratio.median == pytest.approx(1)
 
 
 def test_begin_and_end_take_a_reading_at_once() -> None:

@@ -13,6 +13,7 @@ from shadow.results import tally as tally_module
 from shadow.results.evidence import Evidence
 from shadow.results.judged import judge_evidence
 from shadow.results.record import Record, Seen
+from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunInfo, Side
 from shadow.results.summary import summarise
 from shadow.results.tally import Tally
@@ -111,6 +112,15 @@ def test_services_that_take_each_other_s_cpu(
     )
     warnings = {each.code for each in summarise(run, evidence=evidence).warnings}
     assert ("speed-together" in warnings) == warned
+
+
+@pytest.mark.parametrize(("busy", "warned"), [(None, False), (0.5, False), (0.95, True)])
+def test_a_busy_machine_is_told(
+    info: RunInfo, make_record: MakeRecord, busy: float | None, *, warned: bool
+) -> None:
+    run, evidence = judged_run(info, make_record, resources=Resources(machine_busy=busy))
+    warnings = {each.code for each in summarise(run, evidence=evidence).warnings}
+    assert ("machine-busy" in warnings) == warned
 
 
 def test_a_hollow_exchange_bounds_nothing(

@@ -20,6 +20,7 @@ from shadow.model import Divergence, Outcome
 from shadow.results import queries
 from shadow.results import tally as tally_module
 from shadow.results.record import COMPARED, Change, Record, Revision
+from shadow.results.resources import Resources, ResourceUse
 from shadow.results.runs import RunInfo
 from shadow.results.store import Store
 from shadow.results.tally import Tally
@@ -61,6 +62,13 @@ def test_what_is_committed_is_what_is_read(
     run = store.load(run_id)
     assert run.tally.to_json() == expected
     assert (run.info.state, run.info.exit_code, run.info.duration_s) == ("finished", 0, 1.5)
+
+
+def test_a_run_keeps_what_the_services_used(store: Store, info: RunInfo) -> None:
+    run_id = store.start_run(info)
+    used = Resources(baseline=ResourceUse(source="pid:1", peak_bytes=7), machine_busy=0.5)
+    store.finish_run(run_id, state="finished", exit_code=0, duration_s=1.0, resources=used)
+    assert store.load(run_id).info.resources == used
 
 
 def test_a_run_keeps_what_it_was(store: Store, info: RunInfo) -> None:
