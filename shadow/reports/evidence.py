@@ -12,6 +12,7 @@ from shadow.results.resources import Resources
 from shadow.results.speed.verdicts import DELTA, Ratio, Speed
 
 _DELTA: Final = f"{100 * DELTA:.0f} %"
+_TAIL: Final = 99
 _COARSE: Final = 2  # points: the width of an interval from which decimals say nothing
 
 
@@ -52,6 +53,23 @@ def _rounded(count: int) -> int:
     return -(-count // unit) * unit
 
 
+def tail_text(speed: Speed) -> str:
+    """Say that the slowest requests became slower where the verdict on all of them does not.
+
+    `p99 35 % slower`, with the interval; a percentage is of the baseline's p99.
+    """
+    tail = next((shift for shift in speed.shifts if shift.percentile == _TAIL), None)
+    if tail is None or speed.verdict == "slower" or not tail.baseline:
+        return ""
+    value, low, high = (
+        100 * each / tail.baseline
+        for each in (tail.difference.value, tail.difference.low, tail.difference.high)
+    )
+    if low <= 0 or value <= 100 * DELTA:
+        return ""
+    return f"p{_TAIL} {value:.0f} % slower (95 % CI {low:.0f}{DASH}{high:.0f} %)"
+
+
 def errors_text(errors: Errors, candidate: str) -> str:
     """Say who fails more, where that is no chance; else nothing."""
     if errors.verdict == "no-difference":
@@ -67,7 +85,9 @@ def rate_text(rate: RateBound) -> str:
     `0 divergences in 41,200; true rate below 0.0073 % (95 %)`, and the same with each request
     shape as one trial, where that is known.
     """
-    seen = f"{plural(rate.divergent, 'divergence')} in {rate.exchanges:,}"
+    seen = f"0 divergences in {rate.exchanges:,}"
+    if rate.divergent:
+        seen = f"{rate.divergent:,} of {plural(rate.exchanges, 'exchange')} diverged"
     if rate.upper is None:
         return seen
     seen = f"{seen}; true rate below {share(rate.upper)} (95 %)"

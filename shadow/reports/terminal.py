@@ -19,6 +19,7 @@ from shadow.reports.evidence import (
     resources_texts,
     share,
     speed_text,
+    tail_text,
 )
 from shadow.reports.text import (
     DASH,
@@ -323,6 +324,7 @@ def _speeds(judged: Sequence[EndpointSummary], summary: Summary, width: int) -> 
     for each in judged[:_SHOWN_ENDPOINTS]:
         said = [
             speed_text(each.speed, *names) if each.speed else "",
+            tail_text(each.speed) if each.speed else "",
             errors_text(each.errors, names[1]) if each.errors else "",
         ]
         table.add_row(

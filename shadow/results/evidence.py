@@ -109,7 +109,7 @@ def request_shape(target: str) -> str:
     return _query_shape(query) if mark else ""
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def _query_shape(query: str) -> str:
     parts = _TEXT.sub("=a", _NUMBER.sub("=0", query)).split("&")
     return "&".join(sorted(set(parts)))

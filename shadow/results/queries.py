@@ -27,7 +27,7 @@ from shadow.results.tally import Tally
 
 CHUNK: Final = 2_000
 """Exchanges read or changed at a time."""
-ROWS: Final = 20_000
+ROWS: Final = 4_000
 """Rows of plain columns read at a time."""
 MAX_SIGNATURES: Final = 10_000
 """SQLite takes at most 32,766 parameters in a statement."""

@@ -14,6 +14,7 @@ from shadow.reports.evidence import (
     resources_texts,
     share,
     speed_text,
+    tail_text,
 )
 from shadow.reports.terminal import render
 from shadow.results.bounds import rate_bound
@@ -21,7 +22,14 @@ from shadow.results.failures import Failures, judge_errors
 from shadow.results.judged import UNSCHEDULED
 from shadow.results.record import Record
 from shadow.results.resources import Resources, ResourceUse, Spread
-from shadow.results.speed.verdicts import Ratio, Speed, SpeedReason, SpeedVerdict
+from shadow.results.speed.verdicts import (
+    Ratio,
+    Shift,
+    Span,
+    Speed,
+    SpeedReason,
+    SpeedVerdict,
+)
 from shadow.results.summary import Summary
 
 MakeRecord = Callable[[int], Record]
@@ -72,12 +80,36 @@ def test_how_a_verdict_on_speed_reads(judged: Speed, text: str) -> None:
     assert speed_text(judged, "go", "rust") == text
 
 
+@pytest.mark.parametrize(
+    ("judged", "difference", "text"),
+    [
+        (FASTER, (350, 100, 600), "p99 35 % slower (95 % CI 10\u201360 %)"),
+        (WIDE, (350, 100, 600), "p99 35 % slower (95 % CI 10\u201360 %)"),
+        (SLOWER, (350, 100, 600), ""),  # that is said already
+        (FASTER, (350, -10, 600), ""),  # it may be chance
+        (FASTER, (40, 10, 90), ""),  # it does not matter
+        (FASTER, (-350, -600, -100), ""),
+    ],
+)
+def test_a_slower_tail_is_told(judged: Speed, difference: tuple[int, int, int], text: str) -> None:
+    value, low, high = difference
+    shift = Shift(
+        percentile=99,
+        baseline=1000,
+        candidate=1000 + value,
+        difference=Span(value=value, low=low, high=high),
+    )
+    assert tail_text(replace(judged, shifts=(shift,))) == text
+    assert tail_text(judged) == ""
+
+
 def test_how_a_rate_reads() -> None:
     clean = rate_bound(0, 41_200)
     assert rate_text(clean) == "0 divergences in 41,200; true rate below 0.0073 % (95 %)"
     shapes = rate_bound(1, 1000, (12, 1))
     assert rate_text(shapes) == (
-        "1 divergence in 1,000; true rate below 0.47 % (95 %); 1 of 12 request shapes, below 34 %"
+        "1 of 1,000 exchanges diverged; true rate below 0.47 % (95 %);"
+        " 1 of 12 request shapes, below 34 %"
     )
     assert rate_text(rate_bound(0, 0)) == "0 divergences in 0"
 

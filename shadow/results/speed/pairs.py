@@ -115,7 +115,7 @@ def _bounded(microseconds: int) -> int:
     return min(microseconds, _HIGHEST)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def _session(name: str) -> int:
     return _hash(name) & ~1
 
