@@ -36,6 +36,8 @@ def speed_text(speed: Speed, baseline: str, candidate: str) -> str:
     interval = f"(95 % CI {low} to {high} %)"
     if speed.verdict == "equivalent":
         return f"{candidate} as fast as {baseline}, within {_DELTA} {interval}"
+    if speed.reason == "fine":
+        return f"inconclusive: {abs(speed.apart_us or 0)} µs apart, too little to tell {interval}"
     return f"inconclusive: {more or f'too near {_DELTA} to tell'} {interval}"
 
 

@@ -60,6 +60,7 @@ SLOWER = speed("slower", (1.312, 1.305, 1.319))
 EQUAL = speed("equivalent", (1.001, 0.98, 1.02))
 WIDE = speed("inconclusive", (1.04, 0.95, 1.14), "wide", more=1234)
 NEAR = speed("inconclusive", (1.049, 1.02, 1.08), "near")
+FINE = replace(speed("inconclusive", (1.11, 1.08, 1.14), "fine"), apart_us=8)
 FEW = speed("inconclusive", None, "few", more=87)
 LATE = speed("withheld", None, "saturated", lag_p99_us=6_660)
 
@@ -72,6 +73,7 @@ LATE = speed("withheld", None, "saturated", lag_p99_us=6_660)
         (EQUAL, "rust as fast as go, within 5 % (95 % CI -2 to 2 %)"),
         (WIDE, "inconclusive: about 1,300 more exchanges (95 % CI -5 to 14 %)"),
         (NEAR, "inconclusive: too near 5 % to tell (95 % CI 2 to 8 %)"),
+        (FINE, "inconclusive: 8 µs apart, too little to tell (95 % CI 8 to 14 %)"),
         (FEW, "inconclusive: about 87 more exchanges"),
         (LATE, "withheld: the generator was the bottleneck (6.66 ms late)"),
     ],

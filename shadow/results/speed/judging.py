@@ -68,14 +68,17 @@ def _measured(pairs: Pairs, *, in_turn: bool) -> tuple[Speed, Integers]:
         return msgspec.structs.replace(speed, more=more), cluster
     differences = medians(log_ratios(pairs), cluster)
     ratio, p = hodges_lehmann(differences), signed_rank(differences)
-    return msgspec.structs.replace(speed, ratio=ratio, p=p), cluster
+    middle = float(np.median(np.frombuffer(pairs.baseline_service, dtype=np.uint32)))
+    apart = round((ratio.value - 1) * middle)
+    return msgspec.structs.replace(speed, ratio=ratio, p=p, apart_us=apart), cluster
 
 
 def _concluded(speed: Speed, q: float) -> Speed:
     assert speed.ratio is not None
-    verdict, reason = decide(speed.ratio, q)
-    more = more_exchanges(speed.ratio, speed.pairs) if verdict == "inconclusive" else None
-    if verdict == "inconclusive" and more is None:
+    assert speed.apart_us is not None
+    verdict, reason = decide(speed.ratio, q, speed.apart_us)
+    more = more_exchanges(speed.ratio, speed.pairs) if reason == "wide" else None
+    if reason == "wide" and more is None:
         reason = "near"
     return msgspec.structs.replace(speed, verdict=verdict, reason=reason, more=more, q=q)
 

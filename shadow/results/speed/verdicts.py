@@ -11,11 +11,17 @@ from shadow.results.discovery import ALPHA
 
 DELTA: Final = 0.05
 """A change of the service time by less than this share does not matter."""
+RESOLUTION_US: Final = 10
+"""A difference of less than this at the median request is not told.
+
+It is about what a wake-up of the generator's event loop takes, and what one Go process differs
+from another of the same program where a request takes 70 µs (measured: up to 9 µs).
+"""
 MANY: Final = 100
 """Times as many exchanges as there were: an answer beyond it is no plan."""
 
 SpeedVerdict = Literal["faster", "slower", "equivalent", "inconclusive", "withheld"]
-SpeedReason = Literal["", "few", "wide", "near", "saturated"]
+SpeedReason = Literal["", "few", "wide", "near", "fine", "saturated"]
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +63,8 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     verdict: SpeedVerdict
     """`faster` and `slower` are said of the candidate."""
     reason: SpeedReason = ""
-    """Why not: `few` sessions, a `wide` interval, an effect too `near` the threshold, a
-    `saturated` generator."""
+    """Why not: `few` sessions, a `wide` interval, an effect too `near` the threshold or too
+    `fine` for the generator's clock, a `saturated` generator."""
     pairs: int
     """Exchanges that both sides answered alike, without warm-up, hollow ones and errors."""
     sampled: bool = False
@@ -67,6 +73,8 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions, or blocks of exchanges without one: what counts as one independent trial."""
     ratio: Ratio | None = None
     """Hodges-Lehmann, over the sessions' medians."""
+    apart_us: int | None = None
+    """What the ratio comes to at the baseline's median request, in µs."""
     p: float | None = None
     """Wilcoxon's signed-rank test over the sessions' medians."""
     q: float | None = None
@@ -80,13 +88,18 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     """How late the generator sent, 99th percentile."""
 
 
-def decide(ratio: Ratio, q: float, delta: float = DELTA) -> tuple[SpeedVerdict, SpeedReason]:
+def decide(
+    ratio: Ratio, q: float, apart_us: float, delta: float = DELTA
+) -> tuple[SpeedVerdict, SpeedReason]:
     """Judge an effect: its size and its interval both count.
 
     Different where it is both significant and larger than `delta`; equivalent where the whole
-    interval lies within it; else nothing can be said yet.
+    interval lies within it; else nothing can be said yet. What is `apart_us` by less than the
+    generator can tell is not called different.
     """
     if q < ALPHA and abs(ratio.value - 1) > delta:
+        if abs(apart_us) < RESOLUTION_US:
+            return "inconclusive", "fine"
         return ("faster" if ratio.value < 1 else "slower"), ""
     if 1 - delta <= ratio.low and ratio.high <= 1 + delta:
         return "equivalent", ""

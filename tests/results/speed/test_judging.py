@@ -20,6 +20,7 @@ def test_a_clear_difference_comes_with_all_its_numbers(simulate: Simulate) -> No
     assert speed.ratio is not None
     assert speed.ratio.low < 1.3 < speed.ratio.high
     assert speed.p == speed.q
+    assert 200 < (speed.apart_us or 0) < 500  # 30 % of e^7 µs
     assert [each.percentile for each in speed.shifts] == [50, 90, 99]
     assert speed.shifts[0].difference.low > 0
     assert speed.jitter is not None
@@ -58,6 +59,15 @@ def test_what_is_slow_itself_bears_some_lag() -> None:
         sessions = [f"s{n}" for n in range(200)]
         pairs.extend(sessions, services, responses, services, responses)
         assert judge_speed({"a": pairs}, in_turn=False)["a"].verdict == verdict
+
+
+def test_what_takes_microseconds_is_not_told_apart() -> None:
+    pairs = Pairs()
+    names = [f"s{n}" for n in range(300)]
+    pairs.extend(names, [70] * 300, [70] * 300, [78] * 300, [78] * 300)
+    speed = judge_speed({"a": pairs}, in_turn=True)["a"]
+    assert (speed.verdict, speed.reason, speed.apart_us) == ("inconclusive", "fine", 8)
+    assert speed.more is None
 
 
 def test_chance_among_many_endpoints_is_no_finding(simulate: Simulate) -> None:

@@ -27,9 +27,17 @@ def ratio(value: float, low: float, high: float) -> Ratio:
     ],
 )
 def test_size_and_certainty_both_count(effect: Ratio, q: float, verdict: str) -> None:
-    said, reason = decide(effect, q)
+    said, reason = decide(effect, q, 500)
     assert said == verdict
     assert bool(reason) == (verdict == "inconclusive")
+
+
+def test_what_the_generator_cannot_tell_is_not_called_different() -> None:
+    effect = ratio(1.12, 1.08, 1.16)
+    assert decide(effect, 0.001, 9) == ("inconclusive", "fine")
+    assert decide(effect, 0.001, -9) == ("inconclusive", "fine")
+    assert decide(effect, 0.001, 10) == ("slower", "")
+    assert decide(ratio(1.0, 0.96, 1.04), 0.9, 0) == ("equivalent", "")
 
 
 def test_a_tenth_of_the_width_takes_a_hundred_times_the_exchanges() -> None:
