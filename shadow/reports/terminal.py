@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.cells import cell_len
@@ -13,6 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from shadow.model import Severity, Verdict
+from shadow.reports.evidence import (
+    errors_text,
+    rate_text,
+    resources_texts,
+    share,
+    speed_text,
+    tail_text,
+)
 from shadow.reports.text import (
     DASH,
     cut_end,
@@ -25,7 +33,7 @@ from shadow.reports.text import (
     plural,
 )
 from shadow.results.latency import minimum_count
-from shadow.results.summary import FindingSummary, SideLatency, Summary
+from shadow.results.summary import EndpointSummary, FindingSummary, SideLatency, Summary
 
 SHOWN: Final = 20
 """Divergent findings, unless all are asked for."""
@@ -80,6 +88,7 @@ def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[Rendera
     yield from _section(_others(summary))
     yield from _section(_rules(summary))
     yield from _section(_latency(summary, width))
+    yield from _section(_evidence(summary, width))
     yield from _section(_warnings(summary))
     yield Text()
     yield _where(summary)
@@ -257,7 +266,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _latency(summary: Summary, width: int) -> Group | None:
-    """Service times of both sides; no verdict, which takes statistics."""
+    """Service times of both sides."""
     if not summary.latency_baseline.service.count and not summary.latency_candidate.service.count:
         return None
     names = [cut_end(plain(side.name), 8) for side in (summary.baseline, summary.candidate)]
@@ -286,6 +295,54 @@ def _times(name: str, baseline: SideLatency, candidate: SideLatency) -> list[Tex
         *(milliseconds(side.p99) for side in sides),
     ]
     return [Text(cell) for cell in cells]
+
+
+def _evidence(summary: Summary, width: int) -> Group | None:
+    """What the numbers prove: an endpoint a line, those on which the candidate is worse first."""
+    if summary.rate is None or not summary.rate.exchanges:
+        return None
+    lines: list[RenderableType] = [Text(rate_text(summary.rate))]
+    if summary.speed_withheld is not None:
+        withheld = summary.speed_withheld
+        lines += [Text(withheld.text), Text(f"→ {withheld.advice}")]
+    if summary.resources is not None:
+        names = (plain(summary.baseline.name), plain(summary.candidate.name))
+        lines += [Text(plain(line)) for line in resources_texts(summary.resources, *names)]
+    judged = [each for each in summary.endpoints if each.speed or _fails(each)]
+    if judged:
+        judged.sort(key=lambda each: not (_fails(each) or _is_slower(each)))
+        lines.insert(0, _speeds(judged, summary, width))
+    return Group(*lines)
+
+
+def _speeds(judged: Sequence[EndpointSummary], summary: Summary, width: int) -> Table:
+    names = (plain(summary.baseline.name), plain(summary.candidate.name))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("speed", max_width=max(16, width // 3), no_wrap=True, overflow="ellipsis")
+    table.add_column("verdict", overflow="fold")
+    table.add_column("rate below", justify="right", no_wrap=True)
+    for each in judged[:_SHOWN_ENDPOINTS]:
+        said = [
+            speed_text(each.speed, *names) if each.speed else "",
+            tail_text(each.speed) if each.speed else "",
+            errors_text(each.errors, names[1]) if each.errors else "",
+        ]
+        table.add_row(
+            Text(plain(each.endpoint)),
+            Text("; ".join(filter(None, said))),
+            share(each.rate.upper) if each.rate and each.rate.upper is not None else DASH,
+        )
+    if len(judged) > _SHOWN_ENDPOINTS:
+        table.add_row(f"… and {plural(len(judged) - _SHOWN_ENDPOINTS, 'endpoint')} more")
+    return table
+
+
+def _fails(endpoint: EndpointSummary) -> bool:
+    return endpoint.errors is not None and endpoint.errors.verdict == "more"
+
+
+def _is_slower(endpoint: EndpointSummary) -> bool:
+    return endpoint.speed is not None and endpoint.speed.verdict == "slower"
 
 
 def _warnings(summary: Summary) -> Table | None:

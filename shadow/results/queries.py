@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Final
 
 import msgspec
@@ -21,12 +22,15 @@ from sqlalchemy import (
 
 from shadow.model import Outcome
 from shadow.results import tables
+from shadow.results.evidence import Evidence
 from shadow.results.record import COMPARED, Record, Revision
 from shadow.results.tables import divergences, exchanges, records_of, segments
 from shadow.results.tally import Tally
 
 CHUNK: Final = 2_000
 """Exchanges read or changed at a time."""
+ROWS: Final = 4_000
+"""Rows of plain columns read at a time."""
 MAX_SIGNATURES: Final = 10_000
 """SQLite takes at most 32,766 parameters in a statement."""
 
@@ -148,6 +152,54 @@ def occurrence_rows(
         query = query.where(_D.signature == signature)
     query = query.order_by(_D.seq, _D.position).limit(limit)
     return connection.execute(query).mappings().all()
+
+
+def gather(connection: Connection, run: int, evidence: Evidence) -> None:
+    """Read the pairs of latencies, the failures and the requests of a run.
+
+    A pair is an exchange that is not hollow, that both sides answered with a status of the same
+    hundred, below 500: a quick refusal is no quick service. Failures are counted among hollow
+    exchanges too, which are hollow because the baseline fails.
+    """
+    for sql, take in (
+        (_PAIRS, evidence.add_pairs),
+        (_FAILURES, evidence.add_failures),
+        (_REQUESTS, evidence.add_requests),
+    ):
+        # Straight from the driver: a million rows as SQLAlchemy's take twice as long.
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute(sql, (run,))
+            while rows := cursor.fetchmany(ROWS):
+                take(rows)
+
+
+_PAIRS: Final = """
+SELECT endpoint, session, baseline_service_us, baseline_response_us,
+       candidate_service_us, candidate_response_us
+FROM exchanges
+WHERE run = ? AND NOT hollow AND outcome <> 'skipped'
+  AND baseline_status < 500 AND baseline_status / 100 = candidate_status / 100
+  AND baseline_service_us >= 0 AND baseline_response_us >= 0
+  AND candidate_service_us >= 0 AND candidate_response_us >= 0
+ORDER BY seq
+"""
+_FAILURES: Final = """
+SELECT endpoint, sum(baseline AND candidate), sum(baseline AND NOT candidate),
+       sum(candidate AND NOT baseline)
+FROM (
+  SELECT endpoint, baseline_no_answer IS NOT NULL OR baseline_status >= 500 AS baseline,
+         candidate_no_answer IS NOT NULL OR candidate_status >= 500 AS candidate
+  FROM exchanges
+  WHERE run = ? AND coalesce(baseline_no_answer, baseline_status) IS NOT NULL
+    AND coalesce(candidate_no_answer, candidate_status) IS NOT NULL
+)
+WHERE baseline OR candidate
+GROUP BY endpoint
+"""
+_REQUESTS: Final = """
+SELECT endpoint, target, outcome = 'divergent' FROM exchanges
+WHERE run = ? AND NOT hollow AND outcome IN ('match', 'equivalent', 'divergent')
+"""
 
 
 def revise(connection: Connection, run: int, revisions: Sequence[Revision], tally: Tally) -> None:

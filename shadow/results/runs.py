@@ -11,6 +11,7 @@ import msgspec
 
 from shadow.compare.accept import Responsibility
 from shadow.masking import Masker, is_secret_name
+from shadow.results.resources import Resources
 from shadow.results.tally import Tally
 
 RunState = Literal["running", "finished", "interrupted", "failed", "killed"]
@@ -52,6 +53,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where the event log is."""
     exit_code: int | None = None
     duration_s: float | None = None
+    resources: Resources | None = None
+    """CPU and memory of both services, where they were read."""
 
     def masked(self, masker: Masker) -> RunInfo:
         """Return it without the credentials in URLs and options."""

@@ -21,9 +21,11 @@ from shadow.masking import Masker
 from shadow.model import Divergence
 from shadow.results import queries, tables
 from shadow.results.database import open_database, reading, store_path, writing
+from shadow.results.evidence import Evidence
 from shadow.results.record import Record, Revision, Seen
+from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
-from shadow.results.tally import Tally
+from shadow.results.tally import OTHER, Tally
 
 DEFAULT_STORE: Final = Path(".shadow/shadow.sqlite")
 
@@ -177,7 +179,13 @@ class Store:
             return Run(info=self._info(connection, run), tally=tally)
 
     def finish_run(
-        self, run_id: str, *, state: RunState, exit_code: int | None, duration_s: float | None
+        self,
+        run_id: str,
+        *,
+        state: RunState,
+        exit_code: int | None,
+        duration_s: float | None,
+        resources: Resources | None = None,
     ) -> Run:
         """Enter how a run ended and fold its segments into one; a later segment may follow."""
         with writing(self._engine, self.path) as connection:
@@ -190,6 +198,7 @@ class Store:
                 finished=datetime.now(UTC),
                 exit_code=exit_code,
                 duration_s=duration_s,
+                resources=resources,
             )
             self._enter(connection, run, info)
             return Run(info=info, tally=tally)
@@ -241,6 +250,16 @@ class Store:
             if len(batch) < queries.CHUNK:
                 return
             after = batch[-1].seq
+
+    def evidence(self, run: Run) -> Evidence:
+        """Gather the pairs of latencies, the failures and the request shapes of a run.
+
+        Those of the endpoints that the run counts by name.
+        """
+        evidence = Evidence(run.tally.endpoints.keys() - {OTHER})
+        with reading(self._engine, self.path) as connection:
+            queries.gather(connection, self._run(connection, run.info.id), evidence)
+        return evidence
 
     def divergences(
         self, run_id: str, *, signature: str | None = None, limit: int = 100

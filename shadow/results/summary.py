@@ -13,10 +13,16 @@ from shadow.compare.accept import Responsibility
 from shadow.compare.classes import CLASSES
 from shadow.masking import WITHHELD
 from shadow.model import Kind, Outcome, Severity, Verdict, Where
+from shadow.results.bounds import RateBound
 from shadow.results.cautions import MAX_HOLLOW, MAX_INCOMPARABLE, Caution, cautions
+from shadow.results.evidence import Evidence
+from shadow.results.failures import Errors
 from shadow.results.finding import Example, Finding, gravity
+from shadow.results.judged import Judged, judge_evidence
 from shadow.results.latency import Latency
+from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunState, Side
+from shadow.results.speed.verdicts import Speed
 from shadow.results.tally import EndpointTally, Measure, Tally
 
 _BASELINE: Final[tuple[Measure, Measure]] = ("baseline_service", "baseline_response")
@@ -55,6 +61,12 @@ class EndpointSummary(msgspec.Struct, frozen=True, kw_only=True):
     hollow: int
     baseline: SideLatency
     candidate: SideLatency
+    rate: RateBound | None = None
+    """How high the rate of divergence may be; None for a summary without evidence."""
+    speed: Speed | None = None
+    """None where nothing was paired, or where the run withholds every verdict on speed."""
+    errors: Errors | None = None
+    """None where neither side failed."""
 
 
 class FindingSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +158,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Caution, ...]
     store: str
     events: str
+    rate: RateBound | None = None
+    """How high the rate of divergence may be, over all endpoints."""
+    speed_withheld: Caution | None = None
+    """Why no endpoint has a verdict on speed, where latencies are known but cannot be judged."""
+    resources: Resources | None = None
+    """CPU and memory of both services, where they were read."""
 
 
 def exit_code(
@@ -188,12 +206,17 @@ def _fails(tally: Tally, fail_on: FailOn, known: AbstractSet[str]) -> bool:
 def summarise(
     run: Run,
     *,
+    evidence: Evidence | None = None,
     code: int | None = None,
     store: str = "",
     max_incomparable: float = MAX_INCOMPARABLE,
     max_hollow: float = MAX_HOLLOW,
 ) -> Summary:
-    """Sum a run up. `code` is the exit code of the command; by default the run's own."""
+    """Sum a run up. `code` is the exit code of the command; by default the run's own.
+
+    `evidence` is what `Store.evidence` gathered; without it there is no verdict on speed and
+    no bound by request shape.
+    """
     info, tally = run.info, run.tally
     outcomes, findings = tally.outcomes, sorted(tally.findings, key=gravity)
     if code is None:
@@ -202,6 +225,7 @@ def summarise(
         code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
     endpoints = sorted(tally.endpoints.items(), key=lambda item: (-_exchanges(item[1]), item[0]))
     every = tally.endpoints.values()
+    judged = judge_evidence(run, evidence)
     return Summary(
         run_id=info.id,
         command=info.command,
@@ -231,10 +255,13 @@ def summarise(
         spellings=dict(tally.spellings),
         latency_baseline=_side(every, *_BASELINE),
         latency_candidate=_side(every, *_CANDIDATE),
-        endpoints=tuple(_endpoint(name, each) for name, each in endpoints),
-        warnings=tuple(cautions(run, max_incomparable, max_hollow)),
+        endpoints=tuple(_endpoint(name, each, judged) for name, each in endpoints),
+        warnings=(*cautions(run, max_incomparable, max_hollow), *judged.cautions),
         store=store,
         events=info.events,
+        rate=judged.rate,
+        speed_withheld=judged.speed_withheld,
+        resources=info.resources,
     )
 
 
@@ -315,7 +342,7 @@ def _finding(finding: Finding, run: Run) -> FindingSummary:
     )
 
 
-def _endpoint(name: str, endpoint: EndpointTally) -> EndpointSummary:
+def _endpoint(name: str, endpoint: EndpointTally, judged: Judged) -> EndpointSummary:
     return EndpointSummary(
         endpoint=name,
         exchanges=_exchanges(endpoint),
@@ -324,6 +351,9 @@ def _endpoint(name: str, endpoint: EndpointTally) -> EndpointSummary:
         hollow=sum(endpoint.hollow.values()),
         baseline=_side([endpoint], *_BASELINE),
         candidate=_side([endpoint], *_CANDIDATE),
+        rate=judged.rates.get(name),
+        speed=judged.speeds.get(name),
+        errors=judged.errors.get(name),
     )
 
 

@@ -32,6 +32,12 @@ def test_minimum_counts_are_those_of_the_binomial_formula(percentile: float, cou
     assert quantile**count <= tail < quantile ** (count - 1)
 
 
+@pytest.mark.parametrize(("percentile", "count"), [(95, 59), (99, 299), (99.9, 2995)])
+def test_a_bound_on_one_side_takes_fewer(percentile: float, count: int) -> None:
+    """One end at 95 % is an end of the two-sided interval at 90 %."""
+    assert minimum_count(percentile, confidence=0.90) == count
+
+
 @settings(deadline=None)
 @given(DURATIONS, DURATIONS)
 def test_merging_is_the_same_as_recording_everything_in_one(a: list[int], b: list[int]) -> None:

@@ -21,6 +21,7 @@ from shadow.model import Divergence, Outcome
 from shadow.results import queries
 from shadow.results import tally as tally_module
 from shadow.results.record import COMPARED, Change, Record, Revision
+from shadow.results.resources import Resources, ResourceUse
 from shadow.results.runs import RunInfo
 from shadow.results.store import Progress, Store
 from shadow.results.tally import Tally
@@ -79,6 +80,13 @@ def test_a_batch_of_any_size_is_stored_whole(
     ]
     commit(store, run_id, records)
     assert list(store.records(run_id)) == records
+
+
+def test_a_run_keeps_what_the_services_used(store: Store, info: RunInfo) -> None:
+    run_id = store.start_run(info)
+    used = Resources(baseline=ResourceUse(source="pid:1", peak_bytes=7), machine_busy=0.5)
+    store.finish_run(run_id, state="finished", exit_code=0, duration_s=1.0, resources=used)
+    assert store.load(run_id).info.resources == used
 
 
 def test_a_run_keeps_what_it_was(store: Store, info: RunInfo) -> None:

@@ -1,0 +1,125 @@
+"""The size of a difference between two sides, and whether it may be chance."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from shadow.results.speed.pairs import FEWEST_CLUSTERS, Pairs
+from shadow.results.speed.verdicts import Ratio
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_PRECISION: Final = 1e-7  # of a log ratio
+_Z: Final = 1.959963984540054  # the normal distribution's 97.5 % quantile
+
+
+def clusters(pairs: Pairs) -> Integers:
+    """Return the cluster of each pair, from 0: its session, or its block where it has none.
+
+    Exchanges without a session stand in blocks of neighbours, so that what slows several in a
+    row counts once: about n^(1/3) of them in each, but never so many that there are fewer than
+    `FEWEST_CLUSTERS` blocks. Source of the exponent: Hall, Horowitz and Jing, On blocking rules
+    for the bootstrap with dependent data, Biometrika 82 (1995).
+    """
+    keys = np.frombuffer(pairs.keys, dtype=np.uint64)
+    alone = (keys & np.uint64(1)).astype(bool)
+    number = int(alone.sum())
+    length = max(1, min(round(number ** (1 / 3)), number // FEWEST_CLUSTERS))
+    found = np.empty(len(keys), dtype=np.int64)
+    found[alone] = np.arange(number) // length
+    _, inverse = np.unique(keys[~alone], return_inverse=True)
+    found[~alone] = inverse.reshape(-1) + -(-number // length)
+    return found
+
+
+def medians(values: Floats, cluster: Integers) -> Floats:
+    """Return the median of each cluster's values."""
+    order = np.lexsort((values, cluster))
+    counts = np.bincount(cluster)
+    starts = np.cumsum(counts) - counts
+    ordered = values[order]
+    middle = (ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2
+    return np.asarray(middle, dtype=np.float64)
+
+
+def log_ratios(pairs: Pairs) -> Floats:
+    """Return ln(candidate / baseline) of the service times; less than 1 µs counts as 1 µs."""
+    baseline = np.maximum(np.frombuffer(pairs.baseline_service, dtype=np.uint32), 1)
+    candidate = np.maximum(np.frombuffer(pairs.candidate_service, dtype=np.uint32), 1)
+    return np.log(candidate.astype(np.float64)) - np.log(baseline.astype(np.float64))
+
+
+def lags(pairs: Pairs, *, in_turn: bool) -> tuple[Integers, Integers]:
+    """Return how late each request was sent to either side, in µs: response less service.
+
+    Where the sides are asked in turn, the second one waits for the first, which is neither the
+    generator's fault nor its own: there the smaller of the two stands for both.
+    """
+    baseline, candidate = (
+        np.maximum(
+            np.frombuffer(response, dtype=np.uint32).astype(np.int64)
+            - np.frombuffer(service, dtype=np.uint32),
+            0,
+        )
+        for response, service in (
+            (pairs.baseline_response, pairs.baseline_service),
+            (pairs.candidate_response, pairs.candidate_service),
+        )
+    )
+    if not in_turn:
+        return baseline, candidate
+    least = np.minimum(baseline, candidate)
+    return least, least
+
+
+def signed_rank(differences: Floats) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test, zeros as Pratt has them."""
+    if not np.any(differences):
+        return 1.0  # every pair took the same time
+    return float(stats.wilcoxon(differences, zero_method="pratt").pvalue)
+
+
+def hodges_lehmann(differences: Floats) -> Ratio:
+    """Return the median of all averages of two differences, and its 95 % interval, as ratios.
+
+    The interval holds the shifts that the signed-rank test would not reject: it is between two
+    order statistics of the averages, found by the test's normal approximation. Source:
+    Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, sections 3.2 and 3.3.
+    """
+    ordered = np.sort(differences)
+    number = len(ordered)
+    averages = number * (number + 1) // 2
+    deviation = (number * (number + 1) * (2 * number + 1) / 24) ** 0.5
+    outside = max(0, int(averages / 2 - _Z * deviation))
+    centre = (_average(ordered, (averages + 1) // 2) + _average(ordered, averages // 2 + 1)) / 2
+    low = min(centre, _average(ordered, outside + 1))
+    high = max(centre, _average(ordered, averages - outside))
+    return Ratio(value=float(np.exp(centre)), low=float(np.exp(low)), high=float(np.exp(high)))
+
+
+def _average(ordered: Floats, rank: int) -> float:
+    """Return the average of two differences that has this rank (from 1) among all of them.
+
+    The averages are not made: those below a bound are counted in one pass, and the bound is
+    moved until it is known to `_PRECISION`, by interpolation and by halving in turn.
+    """
+    low, high = float(ordered[0]), float(ordered[-1])
+    below, above = 0, len(ordered) * (len(ordered) + 1) // 2
+    places = np.arange(len(ordered))
+    halve = False
+    while high - low > _PRECISION:
+        share = 0.5 if halve else min(max((rank - below) / (above - below), 0.01), 0.99)
+        middle = low + (high - low) * share
+        ends = np.searchsorted(ordered, 2 * middle - ordered, side="right")
+        count = int(np.maximum(ends - places, 0).sum())
+        if count >= rank:
+            high, above = middle, count
+        else:
+            low, below = middle, count
+        halve = not halve
+    return high

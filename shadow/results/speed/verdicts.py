@@ -1,0 +1,121 @@
+"""What is said of the speed of an endpoint, and when."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal
+
+import msgspec
+
+from shadow.results.discovery import ALPHA
+
+DELTA: Final = 0.05
+"""A change of the service time by less than this share does not matter."""
+RESOLUTION_US: Final = 10
+"""A difference of less than this at the median request is not told.
+
+It is about what a wake-up of the generator's event loop takes, and what one Go process differs
+from another of the same program where a request takes 70 µs (measured: up to 9 µs).
+"""
+MANY: Final = 100
+"""Times as many exchanges as there were: an answer beyond it is no plan."""
+
+SpeedVerdict = Literal["faster", "slower", "equivalent", "inconclusive", "withheld"]
+SpeedReason = Literal["", "few", "wide", "near", "fine", "saturated"]
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """The candidate's service time as a multiple of the baseline's, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A duration or a difference in µs, with its 95 % interval."""
+
+    value: int
+    low: int
+    high: int
+
+
+class Shift(msgspec.Struct, frozen=True, kw_only=True):
+    """A percentile of the service time of both sides, in µs, over the same exchanges."""
+
+    percentile: int
+    baseline: int
+    candidate: int
+    difference: Span
+    """Candidate less baseline."""
+
+
+class Jitter(msgspec.Struct, frozen=True, kw_only=True):
+    """p99 less p50 of the response time: where pauses show, as those of Go's collector."""
+
+    baseline: Span
+    candidate: Span
+
+
+class Speed(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on one endpoint and what it rests on."""
+
+    verdict: SpeedVerdict
+    """`faster` and `slower` are said of the candidate."""
+    reason: SpeedReason = ""
+    """Why not: `few` sessions, a `wide` interval, an effect too `near` the threshold or too
+    `fine` for the generator's clock, a `saturated` generator."""
+    pairs: int
+    """Exchanges that both sides answered alike, without warm-up, hollow ones and errors."""
+    sampled: bool = False
+    """There were more pairs: whole sessions were drawn from them."""
+    sessions: int
+    """Sessions, or blocks of exchanges without one: what counts as one independent trial."""
+    ratio: Ratio | None = None
+    """Hodges-Lehmann, over the sessions' medians."""
+    apart_us: int | None = None
+    """What the ratio comes to at the baseline's median request, in µs."""
+    p: float | None = None
+    """Wilcoxon's signed-rank test over the sessions' medians."""
+    q: float | None = None
+    """`p` after Benjamini and Hochberg, over the endpoints of the run."""
+    more: int | None = None
+    """About how many more exchanges would decide; None where that cannot be said."""
+    shifts: tuple[Shift, ...] = ()
+    """p50, p90 and p99, each where there are enough pairs."""
+    jitter: Jitter | None = None
+    lag_p99_us: int | None = None
+    """How late the generator sent, 99th percentile."""
+
+
+def decide(
+    ratio: Ratio, q: float, apart_us: float, delta: float = DELTA
+) -> tuple[SpeedVerdict, SpeedReason]:
+    """Judge an effect: its size and its interval both count.
+
+    Different where it is both significant and larger than `delta`; equivalent where the whole
+    interval lies within it; else nothing can be said yet. What is `apart_us` by less than the
+    generator can tell is not called different.
+    """
+    if q < ALPHA and abs(ratio.value - 1) > delta:
+        if abs(apart_us) < RESOLUTION_US:
+            return "inconclusive", "fine"
+        return ("faster" if ratio.value < 1 else "slower"), ""
+    if 1 - delta <= ratio.low and ratio.high <= 1 + delta:
+        return "equivalent", ""
+    return "inconclusive", "wide"
+
+
+def more_exchanges(ratio: Ratio, pairs: int, delta: float = DELTA) -> int | None:
+    """Return about how many more exchanges would make the interval narrow enough to decide.
+
+    Its half-width goes with 1/√n. It must not reach 1 where the effect is larger than `delta`,
+    nor leave ±`delta` where it is smaller. None where that takes more than `MANY` times what
+    there was, which is so where the effect is about as large as `delta` itself.
+    """
+    effect, half = abs(math.log(ratio.value)), math.log(ratio.high / ratio.low) / 2
+    edge = math.log1p(delta)
+    wanted = effect if abs(ratio.value - 1) > delta else edge - effect
+    if wanted <= 0 or half > wanted * math.sqrt(MANY):
+        return None
+    return max(1, math.ceil(pairs * ((half / wanted) ** 2 - 1)))
