@@ -64,10 +64,12 @@ class Latency:
     def record(self, microseconds: int) -> None:
         """Count one duration; beyond an hour it counts as an hour."""
         counts, value = self.counts, microseconds
-        if not 0 <= value < _EXACT:
-            value = min(max(value, 0), HIGHEST_US)
-            shift = max(0, value.bit_length() - _EXACT_BITS)
+        if value >= _EXACT:
+            value = HIGHEST_US if value > HIGHEST_US else value  # noqa: FURB136  not a call
+            shift = value.bit_length() - _EXACT_BITS
             value = value >> shift << shift
+        elif value < 0:
+            value = 0
         counts[value] = counts.get(value, 0) + 1
         self.total += 1
 
