@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -170,7 +171,7 @@ def without_item_floods(
         if each.verdict == "noise" and each.kind in ("missing", "extra")
     )
     return tuple(
-        excused(each, Excuse())
+        excused(each, DIVERGENT)
         if each.verdict == "noise"
         and each.path_pattern.endswith("[*]")
         and counts[each.path_pattern, each.kind] > noise.most_items(endpoint, each)
@@ -280,6 +281,10 @@ class Excuse(msgspec.Struct, frozen=True, kw_only=True):
     wrong_side: Literal["baseline"] | None = None
 
 
+DIVERGENT: Final = Excuse()
+"""Nothing excuses it."""
+
+
 def excuse_for(
     divergence: Divergence,
     endpoint: str,
@@ -311,12 +316,14 @@ def excuse_for(
                 rule=accepted.by.name,
                 wrong_side="baseline" if wrong else None,
             )
-    return Excuse()
+    return DIVERGENT
 
 
 def excused(divergence: Divergence, excuse: Excuse) -> Divergence:
     """The divergence with its verdict, and the severity that follows from class and verdict."""
     cls = CLASSES.get(divergence.class_id or "")
+    if excuse is DIVERGENT and cls is None and divergence.verdict == "divergent":
+        return divergence  # as every divergence is until it is judged
     return msgspec.structs.replace(
         divergence,
         verdict=excuse.verdict,
@@ -343,7 +350,7 @@ def divergence_of(
         kind=difference.kind,
         path=path,
         path_pattern=path_pattern,
-        signature=signature(endpoint, difference, path_pattern),
+        signature=_signature_of(endpoint, difference, path_pattern),
         baseline=value_text(difference, difference.baseline),
         candidate=value_text(difference, difference.candidate),
         class_id=cls.id if cls else None,
@@ -357,11 +364,22 @@ def place_of(difference: Difference) -> tuple[str, str]:
     return normalized(difference.path), pattern(difference.path)
 
 
-def signature(endpoint: str, difference: Difference, path_pattern: str) -> str:
+def signature(endpoint: str, where: str, path_pattern: str, kind: str, detail: Any) -> str:
     """What a finding *is*, as 16 hex digits; its class is not part of it."""
-    what = [endpoint, difference.where, path_pattern, difference.kind, difference.detail]
+    what = [endpoint, where, path_pattern, kind, detail]
     text = json.dumps(what, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+_known_signature: Final = lru_cache(maxsize=4096)(signature)
+_LONGEST_KNOWN: Final = 500
+"""Characters of a pattern whose signatures are remembered."""
+
+
+def _signature_of(endpoint: str, difference: Difference, path_pattern: str) -> str:
+    known = len(path_pattern) <= _LONGEST_KNOWN
+    of = _known_signature if known else signature
+    return of(endpoint, difference.where, path_pattern, difference.kind, difference.detail)
 
 
 def value_text(difference: Difference, value: Any) -> str | None:
