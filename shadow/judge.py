@@ -92,7 +92,7 @@ def judge(
     reason = incomparable(baseline, candidate)
     if reason:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
-    options = with_unordered(policy.compare, endpoint, noise)
+    options = with_noise(policy.compare, endpoint, noise)
     differences = compare(baseline, candidate, endpoint, options)
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
@@ -103,10 +103,12 @@ def judge(
         verdict_on(difference, cls, endpoint, policy, noise, clock_gap_s)
         for difference, cls in zip(loud, classes, strict=True)
     )
+    over_budget = pair.over_bound or any(difference.unfinished for difference in differences)
     if noise is not None:
         divergences = without_item_floods(divergences, endpoint, noise)
+        listed = cut_after(options.budget.differences, divergences, endpoint)
+        over_budget, divergences = over_budget or listed is not divergences, listed
     outcome = outcome_of(divergences, differs=bool(differences))
-    over_budget = pair.over_bound or any(difference.unfinished for difference in differences)
     cut = is_cut(baseline) or is_cut(candidate)
     if outcome != Outcome.DIVERGENT and cut:
         return Judgement(
@@ -180,13 +182,29 @@ def without_item_floods(
     )
 
 
+def cut_after(
+    most: int, divergences: tuple[Divergence, ...], endpoint: str
+) -> tuple[Divergence, ...]:
+    """The divergences up to the one too many of a body at noisy places that no noise excuses."""
+    failing = [
+        index
+        for index, each in enumerate(divergences)
+        if each.verdict == "divergent" and each.where == "body" and each.kind != "over_budget"
+    ]
+    if len(failing) <= most:
+        return divergences
+    told = f"comparing stopped: more than {most} differences"
+    over = Difference(where="body", kind="over_budget", baseline=told, candidate=told)
+    return (*divergences[: failing[most]], divergence_of(over, endpoint))
+
+
 def learn(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
 ) -> None:
     """Learn from what the baseline answered twice to one request."""
     if not isinstance(first, Answer) or not isinstance(second, Answer):
         return
-    options = with_unordered(policy.compare, endpoint, noise)
+    options = with_noise(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
     if first.response.status != second.response.status:
         # What else differs then is another kind of answer, not another value of this one.
@@ -194,12 +212,17 @@ def learn(
     noise.learn(endpoint, [divergence_of(difference, endpoint) for difference in differences])
 
 
-def with_unordered(
+def with_noise(
     options: CompareOptions, endpoint: str, noise: NoiseProfile | None
 ) -> CompareOptions:
-    """The options with the lists whose order the baseline does not keep as multisets."""
-    lists = noise.unordered(endpoint) if noise else ()
-    return options.with_unordered(endpoint, lists) if lists else options
+    """The options with what is known of the endpoint's noise."""
+    if noise is None or endpoint not in noise.endpoints:
+        return options
+
+    def is_noisy(path_pattern: str) -> bool:
+        return noise.is_noisy(endpoint, "body", path_pattern)
+
+    return options.with_noise(endpoint, noise.unordered(endpoint), is_noisy)
 
 
 def incomparable(baseline: Observation, candidate: Observation) -> str:
