@@ -158,6 +158,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     def tolerance(self, path: Path, baseline: Json, candidate: Json) -> Tolerance | None:
         """The first tolerance that covers the two values at the place."""
+        if not self.tolerances:
+            return None
         return next(
             (
                 rule
