@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.compare import CompareOptions
 from shadow.compare.difference import Around, Difference
 from shadow.compare.json_text import NotJsonError, read, read_exact
 from shadow.compare.parts import Unread, compare, glance
 from shadow.compare.rules import ListRule, Rules, Tolerance, parse_pattern
 from shadow.compare.walk import Budget
+from shadow.judge import Policy, judge
+from shadow.model import Answer, Exchange, Judgement, Request, Response
 
 REFERENCE = Budget(in_parts=False)
 NUMBERS = st.sampled_from(
@@ -77,11 +80,24 @@ def told(baseline: str, candidate: str, rules: Rules, budget: Budget) -> list[Di
     ]
 
 
+def judged(baseline: str, candidate: str, rules: Rules, budget: Budget) -> Judgement:
+    headers = (("Content-Type", "application/json"),)
+    sides = [
+        Answer(response=Response(status=200, headers=headers, body=text.encode()))
+        for text in (baseline, candidate)
+    ]
+    policy = Policy(compare=CompareOptions(rules={"*": rules}, budget=budget))
+    exchange = Exchange(id="1", request=Request(method="GET", target="/x?a=1&a=2"))
+    return judge(exchange, "GET /x", sides[0], sides[1], policy)
+
+
 def same(baseline: str, candidate: str, rules: Rules) -> None:
     reference = told(baseline, candidate, rules, REFERENCE)
     in_parts = told(baseline, candidate, rules, Budget())
     assert [repr(each) for each in in_parts] == [repr(each) for each in reference]
     assert [lexemes(each) for each in in_parts] == [lexemes(each) for each in reference]
+    judgements = [judged(baseline, candidate, rules, each) for each in (Budget(), REFERENCE)]
+    assert judgements[0] == judgements[1]
 
 
 def lexemes(difference: Difference) -> list[Any]:

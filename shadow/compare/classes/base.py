@@ -176,13 +176,30 @@ def sort_of(place: Place) -> str:
     """What classes sort places by: the sorts of both values in JSON, like `time null`.
 
     Outside JSON it is `header`, `status`, `transport`, or `text` for a whole body; and
-    `spelling`, which every class looks at, for two spellings of one value.
+    `spelling`, which every class looks at, for two spellings of one value. Two times in one
+    zone and of other seconds are `times apart`: no notation makes one moment of them.
     """
     if place.kind == "spelling":
         return "spelling"
     if not place.in_json:
         return "text" if place.where == "body" else place.where
-    return f"{_sort(place.go)} {_sort(place.rust)}"
+    ours, theirs = _sort(place.go), _sort(place.rust)
+    if ours == theirs == "time" and _are_apart(place.go, place.rust):
+        return "times apart"
+    return f"{ours} {theirs}"
+
+
+_SECONDS: Final = len("2006-01-02T15:04:05")
+_ZULU: Final = "Z"
+_OFFSET: Final = len("+07:00")
+
+
+def _are_apart(go: str, rust: str) -> bool:
+    if go[:_SECONDS] == rust[:_SECONDS]:
+        return False
+    if go.endswith(_ZULU) or rust.endswith(_ZULU):
+        return go[-1] == rust[-1]
+    return go[-_OFFSET:] == rust[-_OFFSET:]
 
 
 def _sort(value: Any) -> str:
