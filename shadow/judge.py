@@ -202,14 +202,26 @@ def learn(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
 ) -> None:
     """Learn from what the baseline answered twice to one request."""
+    found = unlike(endpoint, first, second, noise, policy)
+    if found is not None:
+        noise.learn(endpoint, found)
+
+
+def unlike(
+    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
+) -> tuple[Divergence, ...] | None:
+    """What differs between two answers of the baseline, for `NoiseProfile.learn`.
+
+    None where it did not answer twice. Pure: the profile is only read.
+    """
     if not isinstance(first, Answer) or not isinstance(second, Answer):
-        return
+        return None
     options = with_noise(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
     if first.response.status != second.response.status:
         # What else differs then is another kind of answer, not another value of this one.
         differences = [difference for difference in differences if difference.where == "status"]
-    noise.learn(endpoint, [divergence_of(difference, endpoint) for difference in differences])
+    return tuple(divergence_of(difference, endpoint) for difference in differences)
 
 
 def with_noise(
