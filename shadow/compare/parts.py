@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -110,7 +111,8 @@ class _InParts(Walk):
         # Equal when put together again: no name repeats, or is spelled with escapes.
         plain = _close(ours) == left and _close(theirs) == right
         if plain and _in_one_order(ours, theirs):
-            held = Around(lambda: (self.value(left), self.value(right)))
+            # Not bound to this walk, which has the differences: they would be one cycle.
+            held = Around(partial(_values, left, right, exact=self.exact))
             self.members(step, ours, theirs, held)
         else:
             super().visit(step, self.value(left), self.value(right), around)
@@ -139,10 +141,7 @@ class _InParts(Walk):
     def value(self, part: bytes) -> Json:
         """The value of a part, read to its end."""
         self.look_at(len(part))
-        text = part.decode()
-        if text[0] not in '{["' or (text[0] == '"' and "\\" not in text):
-            return read_scalar(text)
-        document = read_exact(text) if self.exact else read(text)
+        document = _document(part, exact=self.exact)
         self.repeats = self.repeats or document.repeats
         return document.value
 
@@ -180,6 +179,18 @@ class _InParts(Walk):
         if ours is None or theirs is None or not ours.isdisjoint(theirs):
             return None
         return apart
+
+
+def _document(part: bytes, *, exact: bool) -> Document:
+    text = part.decode()
+    if text[0] not in '{["' or (text[0] == '"' and "\\" not in text):
+        return Document(text=text, value=read_scalar(text), repeats=False)
+    return read_exact(text) if exact else read(text)
+
+
+def _values(left: bytes, right: bytes, *, exact: bool) -> tuple[Json, Json]:
+    """Two objects that were looked at before, so reading them is within what that may cost."""
+    return _document(left, exact=exact).value, _document(right, exact=exact).value
 
 
 def _in_one_order(left: dict[str, Raw], right: dict[str, Raw]) -> bool:

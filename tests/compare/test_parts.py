@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from shadow.compare import CompareOptions
 from shadow.compare.difference import Around, Difference
-from shadow.compare.json_text import NotJsonError, read, read_exact
+from shadow.compare.json_text import NotJsonError, Number, read, read_exact
 from shadow.compare.parts import Unread, compare, glance
 from shadow.compare.rules import ListRule, Rules, Tolerance, parse_pattern
 from shadow.compare.walk import Budget
@@ -225,3 +226,30 @@ def test_a_deep_document_is_not_looked_at_over_and_over() -> None:
     assert isinstance(left, Unread)
     (difference,) = compare(left, right)
     assert len(difference.path) == 800
+
+
+def test_the_objects_around_every_level_can_be_looked_at() -> None:
+    """What a walk may cost is over when its differences are looked at."""
+
+    def nested(levels: int, value: str) -> str:
+        text = f'{{"pad":"{"x" * 2_000}"}}'
+        for _ in range(levels):
+            text = f'{{"v":{value},"in":{text}}}'
+        return text
+
+    for levels in (5, 20, 100):
+        same(nested(levels, "1"), nested(levels, "2"), Rules())
+
+
+def test_differences_do_not_keep_their_walk() -> None:
+    """A cycle would keep both bodies until the collector comes by."""
+    gc.collect()
+    gc.disable()
+    try:
+        found = compare(glance('{"a":{"b":1},"c":[1]}'), glance('{"a":{"b":2},"c":[1]}'))
+        assert isinstance(found[0].around, Around)
+        assert found[0].around.pair == ({"b": Number("1")}, {"b": Number("2")})
+        del found
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
