@@ -20,7 +20,16 @@ import msgspec
 from msgspec import Raw
 
 from shadow.compare.difference import Around, Difference
-from shadow.compare.json_text import Document, Json, Number, escapes, read, read_exact, read_scalar
+from shadow.compare.json_text import (
+    Document,
+    Json,
+    Number,
+    escapes,
+    is_plain_scalar,
+    read,
+    read_exact,
+    read_scalar,
+)
 from shadow.compare.paths import Step
 from shadow.compare.rules import Rules
 from shadow.compare.walk import NO_RULES, Budget, OverBudgetError, Walk, Work, walk
@@ -140,8 +149,11 @@ class _InParts(Walk):
 
     def value(self, part: bytes) -> Json:
         """The value of a part, read to its end."""
+        text = part.decode()
+        if is_plain_scalar(text):
+            return read_scalar(text)
         self.look_at(len(part))
-        document = _document(part, exact=self.exact)
+        document = _document(text, exact=self.exact)
         self.repeats = self.repeats or document.repeats
         return document.value
 
@@ -160,7 +172,11 @@ class _InParts(Walk):
                 if key not in left:
                     self.one_sided("extra", Step(step, key), self.read(value), around)
         self.spend(len(left))
-        self.stack.extend(reversed(work))
+        if any(_is_container(value) or _is_container(other) for _, value, other, _ in work):
+            self.stack.extend(reversed(work))
+        else:
+            for below, value, other, held in work:
+                self.leaves(below, self.read(value), self.read(other), held)
 
     def apart(self, step: Step | None, left: list[Raw], right: list[Raw]) -> list[int] | None:
         """Where items differ that stand for each other by position.
@@ -181,16 +197,18 @@ class _InParts(Walk):
         return apart
 
 
-def _document(part: bytes, *, exact: bool) -> Document:
-    text = part.decode()
-    if text[0] not in '{["' or (text[0] == '"' and "\\" not in text):
-        return Document(text=text, value=read_scalar(text), repeats=False)
+def _document(text: str, *, exact: bool) -> Document:
     return read_exact(text) if exact else read(text)
 
 
 def _values(left: bytes, right: bytes, *, exact: bool) -> tuple[Json, Json]:
     """Two objects that were looked at before, so reading them is within what that may cost."""
-    return _document(left, exact=exact).value, _document(right, exact=exact).value
+    ours, theirs = (_document(side.decode(), exact=exact) for side in (left, right))
+    return ours.value, theirs.value
+
+
+def _is_container(part: Raw) -> bool:
+    return memoryview(part)[0] in b"{["
 
 
 def _in_one_order(left: dict[str, Raw], right: dict[str, Raw]) -> bool:

@@ -180,7 +180,8 @@ class Walk:
 
     def leaves(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
         """Compare two values of which at least one is no container, or two of different kinds."""
-        types = (json_type(left), json_type(right))
+        both_text = isinstance(left, str) and isinstance(right, str)
+        types = ("string", "string") if both_text else (json_type(left), json_type(right))
         if types[0] != types[1]:
             self.leaf("type_changed", step, left, right, around, types)
         elif isinstance(left, Number):
