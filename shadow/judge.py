@@ -142,7 +142,7 @@ def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> Non
 
 
 def within(
-    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int
+    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int = 1_000
 ) -> Policy:
     """The policy with a smaller budget, for where judging must not take long.
 

@@ -229,9 +229,13 @@ class Walk:
         around = (left, right)
         self.repeated_names(step, left, right)
         work: list[Work] = []
+        plain = not (self.repeats or self.spelled)
         for key, value in left.items():
             if key in right:
-                work.append((Step(step, key), value, right[key], around))
+                other = right[key]
+                same = plain and not isinstance(value, dict | list) and value == other
+                if not same:
+                    work.append((Step(step, key), value, other, around))
             else:
                 self.one_sided("missing", Step(step, key), value, around)
         for key, value in right.items():
