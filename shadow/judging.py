@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypedDict, TypeVar
 
 from shadow.compare.noise import NoiseProfile
-from shadow.judge import Policy, judge, note, own_differences, within
+from shadow.judge import Policy, judge, note, unlike, within
 from shadow.model import Answer, Divergence, Exchange, Judgement, Observation
 
 
@@ -107,7 +107,7 @@ class Judging:
             return
         found = None
         if not _is_long(first, second):
-            found = own_differences(endpoint, first, second, self._small, self.noise)
+            found = unlike(endpoint, first, second, self.noise, self._small)
         if found is None:
             found = await self._there(_compare_own, endpoint, first, second, self._known(endpoint))
         if found is not None:
@@ -180,6 +180,6 @@ def _judge(
 
 def _compare_own(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile | None
-) -> list[Divergence] | None:
+) -> tuple[Divergence, ...] | None:
     assert noise is not None
-    return own_differences(endpoint, first, second, _policy, noise)
+    return unlike(endpoint, first, second, noise, _policy)
