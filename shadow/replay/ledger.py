@@ -128,7 +128,7 @@ class Ledger:
             candidate=candidate,
         )
         if judgement.divergences:
-            self.memory.remember(seq, judgement)
+            self.memory.remember(record, judgement)
         self.cursor.kept += 1
         self.cursor.pass_by(ordinal)
         self._records.append(record)
