@@ -26,7 +26,7 @@ from shadow.results.tally import EndpointTally
 RECORDED: Final = Caution(
     code="speed-recorded",
     text="no verdict on speed: the latencies of a recording are not paired in time with others",
-    advice="replay against both services at once",
+    advice="replay against both services",
 )
 UNSCHEDULED: Final = Caution(
     code="speed-unscheduled",
