@@ -230,7 +230,12 @@ def _conclude(
         run = Run(info=info, tally=run.tally)
         with ending.noted():
             run = ending.enter(code)
-        summary = summarise(run, code=code, store=readable_path(ending.store.path))
+        judged = None
+        with ending.noted():
+            judged = ending.store.judged(run)
+            ending.store.keep_judged(run.info.id, judged)
+        path = readable_path(ending.store.path)
+        summary = summarise(run, judged=judged, code=code, store=path)
         if ending.failures == before:
             with ending.noted():
                 events.run_finished({name: getattr(summary, name) for name in _COUNTS})

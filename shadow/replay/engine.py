@@ -127,7 +127,13 @@ class _Flight:
         if not self.left:
             self.engine.observed(self)
         elif self.following is not None:
+            self.wait_until(self.engine.clock())
             self.following()
+
+    def wait_until(self, moment: float) -> None:
+        """Count as due from now on: what had to be waited for is no lateness of the generator."""
+        if self.due is not None:
+            self.due = max(self.due, moment)
 
 
 def ceiling(rate: float) -> Throttler:
@@ -174,7 +180,7 @@ class Engine:
         self._keeper = keeper
         self._done = done
         self._sent = sent
-        self._clock = clock
+        self.clock = clock
         self._random = random.Random(options.seed)  # noqa: S311 - an order, not a secret
         self._throttle = ceiling(options.ceiling) if options.ceiling else None
         self._sequencer: Sequencer[_Flight] = Sequencer()
@@ -202,7 +208,7 @@ class Engine:
         self._pace = Pace(
             rate=options.rate, speed=options.speed, origin=options.origin, delay_s=options.delay_s
         )
-        self._start = self._clock()
+        self._start = self.clock()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -279,7 +285,7 @@ class Engine:
             self._offer(flight)
             return
         flight.due = self._start + offset
-        delay = flight.due - self._clock()
+        delay = flight.due - self.clock()
         if delay <= 0:
             self._offer(flight)
         else:
@@ -456,6 +462,7 @@ class Engine:
         session = flight.exchange.session
         following = None if session is None else self._sequencer.done(session)
         if following is not None and not self._stopping:
+            following.wait_until(self.clock())
             self._ready.append(following)
         self._advance()
 

@@ -207,6 +207,7 @@ def summarise(
     run: Run,
     *,
     evidence: Evidence | None = None,
+    judged: Judged | None = None,
     code: int | None = None,
     store: str = "",
     max_incomparable: float = MAX_INCOMPARABLE,
@@ -214,8 +215,8 @@ def summarise(
 ) -> Summary:
     """Sum a run up. `code` is the exit code of the command; by default the run's own.
 
-    `evidence` is what `Store.evidence` gathered; without it there is no verdict on speed and
-    no bound by request shape.
+    `judged` is what `Store.judged` says, or else `evidence` what `Store.evidence` gathered;
+    without either there is no verdict on speed and no bound by request shape.
     """
     info, tally = run.info, run.tally
     outcomes, findings = tally.outcomes, sorted(tally.findings, key=gravity)
@@ -225,7 +226,7 @@ def summarise(
         code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
     endpoints = sorted(tally.endpoints.items(), key=lambda item: (-_exchanges(item[1]), item[0]))
     every = tally.endpoints.values()
-    judged = judge_evidence(run, evidence)
+    judged = judged or judge_evidence(run, evidence)
     return Summary(
         run_id=info.id,
         command=info.command,

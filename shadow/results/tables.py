@@ -111,6 +111,13 @@ sent = Table(
     sqlite_with_rowid=False,
 )
 """Writes that were about to be sent: what ends a process must not let them be sent again."""
+judged = Table(
+    "judged",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("judged", Text, nullable=False),
+)
+"""What the evidence of a run came to at its end: a report need not judge a million rows again."""
 noise = Table(
     "noise",
     metadata,
