@@ -23,6 +23,7 @@ from shadow.replay.delivery import Output, check_outputs, deliver
 from shadow.replay.ledger import Ledger, Told, cursor_of, is_kept
 from shadow.replay.progress import Progress, tell
 from shadow.replay.stopping import Stop
+from shadow.replay.use import NO_USE, Use
 from shadow.replay.workers import Desk, Job, work
 from shadow.reports.show import readable_path
 from shadow.results.lock import Turns, held
@@ -53,6 +54,7 @@ def conduct(
     *,
     workers: int = 1,
     total: int | None = None,
+    use: Use = NO_USE,
 ) -> int:
     """Do the work of one run and return the exit code. An `info` with an id is a run that goes on.
 
@@ -62,16 +64,19 @@ def conduct(
     with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
         info, desk = _entered(store, stack, info, output, workers)
-        ending = _Ending(store, info)
+        ending = _Ending(store, info, use)
         with (
             ending.entered(),
+            use,
             Events.open(desk.events, info.id, Turns(store.path, info.id)) as events,
             Progress(total, shown=not output.quiet) as bar,
         ):
             memory = Memory()
             with ending.noted():
                 events.run_started(_started_fields(info))
+                use.begin()
                 _do(job, desk, workers, _Place(store, events, memory, ending, bar))
+            use.end()
             with ending.noted():
                 _settle(store, info.id, memory, judged, events)
             summary = _conclude(ending, store.load(info.id), events, output, known)
@@ -132,6 +137,11 @@ class _Place:
     ending: _Ending
     bar: Progress
 
+    def progress(self, read: int, divergent: int) -> None:
+        """Take that so many more exchanges have been kept."""
+        self.bar.add(read, divergent)
+        self.ending.use.kept += read
+
 
 def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
     """Do the work here, or in as many other processes."""
@@ -146,7 +156,7 @@ def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
             memory=place.memory,
             told=told,
             tell=tell,
-            progress=place.bar.add,
+            progress=place.progress,
         )
         return
     ledger = Ledger(
@@ -158,7 +168,7 @@ def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
         noise=job.noise,
         strict=desk.strict,
         told=told,
-        progress=place.bar.add,
+        progress=place.progress,
     )
     with place.ending.noted():
         job.work(ledger, WHOLE, Stop())
@@ -169,8 +179,9 @@ def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
 class _Ending:
     """How a run ends: `finished`, unless one of its parts says otherwise."""
 
-    def __init__(self, store: Store, info: RunInfo) -> None:
+    def __init__(self, store: Store, info: RunInfo, use: Use) -> None:
         self.store = store
+        self.use = use
         self._run_id = info.id
         self._before_s = info.duration_s or 0.0
         self.state: RunState = "finished"
@@ -213,7 +224,11 @@ class _Ending:
     def enter(self, code: int) -> Run:
         """Enter the end in the store. Raises UnfinishedError."""
         return self.store.finish_run(
-            self._run_id, state=self.state, exit_code=code, duration_s=self.duration_s
+            self._run_id,
+            state=self.state,
+            exit_code=code,
+            duration_s=self.duration_s,
+            resources=self.use.resources(),
         )
 
 

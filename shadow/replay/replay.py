@@ -13,6 +13,7 @@ from shadow.captures import WHOLE, Record, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.judging import Judging
+from shadow.model import SideName
 from shadow.replay.conduct import Judged, conduct
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
@@ -24,6 +25,7 @@ from shadow.replay.options import ReplayOptions, ReplayPlan
 from shadow.replay.progress import tell
 from shadow.replay.reading import beginning, check_files, records
 from shadow.replay.stopping import ENDING, SIGNALS, Stop
+from shadow.replay.use import Use
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
@@ -92,7 +94,13 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         Judged(policy=plan.policy, noise=noise),
         workers=plan.workers,
         total=plan.selection.limit,
+        use=Use(plan.resources, _urls(plan)),
     )
+
+
+def _urls(plan: ReplayPlan) -> dict[SideName, str]:
+    urls: dict[SideName, str] = {"candidate": plan.candidate.url}
+    return urls if plan.baseline is None else {**urls, "baseline": plan.baseline.url}
 
 
 class Before(Protocol):
