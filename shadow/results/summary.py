@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -146,6 +146,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Caution, ...]
     store: str
     events: str
+    files: dict[str, str] = {}
+    """Source file of an endpoint, with its line where given, by endpoint or `*`."""
+    digest: str = ""
+    """Of the captures' content: runs of the same capture share it."""
+    options: dict[str, Any] = {}
+    """What the command was told."""
+    versions: dict[str, str] = {}
 
 
 def exit_code(
@@ -235,6 +242,10 @@ def summarise(
         warnings=tuple(cautions(run, max_incomparable, max_hollow)),
         store=store,
         events=info.events,
+        files=info.files,
+        digest=info.digest,
+        options=info.options,
+        versions=info.versions,
     )
 
 
@@ -344,25 +355,36 @@ def _percentiles(latency: Latency) -> Percentiles:
 
 
 def without_values(summary: Summary) -> Summary:
-    """Return the summary with no compared value in it (`--no-values`)."""
+    """Return the summary with no production value in it (`--no-values`).
+
+    Compared values go, and so do request targets and the exact places of examples, which may
+    name a customer; endpoints, patterns of places, classes and counts stay.
+    """
     return msgspec.structs.replace(
         summary,
         rules=tuple(
-            msgspec.structs.replace(rule, example=rule.example and _withheld(rule.example))
+            msgspec.structs.replace(
+                rule, example=rule.example and _withheld(rule.example, WITHHELD)
+            )
             for rule in summary.rules
         ),
         findings=tuple(
             msgspec.structs.replace(
-                finding, examples=tuple(_withheld(example) for example in finding.examples)
+                finding,
+                examples=tuple(
+                    _withheld(example, finding.path_pattern) for example in finding.examples
+                ),
             )
             for finding in summary.findings
         ),
     )
 
 
-def _withheld(example: Example) -> Example:
+def _withheld(example: Example, path: str) -> Example:
     return msgspec.structs.replace(
         example,
+        target=WITHHELD,
+        path=path,
         baseline=None if example.baseline is None else WITHHELD,
         candidate=None if example.candidate is None else WITHHELD,
     )
