@@ -36,8 +36,8 @@ demo: setup  ## replay recorded requests against both services
 test: setup services lint  ## everything CI checks
 	$(BIN)/pytest
 
-quick: setup  ## the tests that need no service
-	$(BIN)/pytest -m 'not e2e'
+quick: setup  ## the tests that need no service and no browser
+	$(BIN)/pytest -m 'not e2e and not browser'
 
 lint: setup  ## formatting, lint, types, layers, docs
 	$(BIN)/ruff format --check .

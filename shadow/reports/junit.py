@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from shadow.reports import evidence, wording
+from shadow.reports import verdicts, wording
 from shadow.reports.text import cut_end, pair, plain, plural
 from shadow.results.summary import EndpointSummary, FindingSummary, Summary
 
@@ -68,7 +68,7 @@ def _run(summary: Summary) -> _Suite | None:
 
 
 def _gates(summary: Summary) -> _Suite | None:
-    lines = evidence.gates(summary)
+    lines = verdicts.gates(summary)
     results = {"fail": "failure", "inconclusive": "skipped"}
     cases = [
         _case(

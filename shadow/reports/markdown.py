@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from shadow.reports import evidence, times, wording
+from shadow.reports import times, verdicts, wording
 from shadow.reports.gfm import code, fenced, folded, ours, prose, table, tag
+from shadow.reports.highlights import highlights
 from shadow.reports.text import cut_end, pair, plain, plural
 from shadow.results.summary import FindingSummary, Summary
 
@@ -46,6 +47,7 @@ def document(summary: Summary, *, limit: int, marker: str = "") -> str:
     page.add(f"{_sides(summary)} · exit code {summary.exit_code}")
     page.add(code(wording.accounting(summary)))
     page.add_all(_evidence(summary))
+    page.add_all(_in_short(summary))
     left = _findings(page, summary)
     page.add_all(_rest(summary))
     page.parts.append(_end(summary, left))
@@ -84,9 +86,9 @@ def _evidence(summary: Summary) -> Iterator[str]:
         advice = prose(caution.advice)
         yield f"> ⚠️ **{prose(cut_end(plain(caution.text), 500))}.** What to do: {advice}."
     for title, lines in (
-        ("gates", evidence.gates(summary)),
-        ("latency", evidence.latency(summary)),
-        ("resources", evidence.resources(summary)),
+        ("gates", verdicts.gates(summary)),
+        ("latency", verdicts.latency(summary)),
+        ("resources", verdicts.resources(summary)),
     ):
         if lines:
             rows = [
@@ -98,6 +100,17 @@ def _evidence(summary: Summary) -> Iterator[str]:
                 for line in lines[:_TIMED]
             ]
             yield table(["", title, ""], rows)
+
+
+def _in_short(summary: Summary) -> Iterator[str]:
+    """The few lines for a reader who reads no further."""
+    found = highlights(summary)
+    if found:
+        yield "\n".join(
+            f"- {code(cut_end(each.endpoint, 80))} {code(cut_end(each.place, 80))}"
+            f" {ours(each.said)}"
+            for each in found
+        )
 
 
 def _findings(page: _Page, summary: Summary) -> int:

@@ -10,6 +10,11 @@ from shadow.reports.text import DASH, milliseconds
 from shadow.results.summary import EndpointSummary, Percentiles, Summary
 
 _TIMES: Final = "\N{MULTIPLICATION SIGN}"
+_NOTICED_US: Final = 1_000
+_LATE: Final = 5
+_FEWEST_LATE: Final = 4
+_AGAINST: Final = 3
+"""So many times as many late answers as the baseline's are worth a look."""
 PERCENTILES: Final = ("p50", "p90", "p99")
 
 
@@ -19,6 +24,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     baseline: Percentiles
     candidate: Percentiles
+    pairs: int
     tail: str
     """The highest percentile that both sides have."""
     ratio: float | None
@@ -26,9 +32,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rows(summary: Summary) -> list[Row]:
-    """The endpoints that were timed, the worst tail of the candidate first."""
+    """The endpoints that were timed: those with late answers first, then by their tails."""
     timed = [_row(each) for each in summary.endpoints if each.candidate.service.count]
-    return sorted(timed, key=lambda row: (-(row.ratio or 0), row.endpoint))
+    return sorted(timed, key=lambda row: (late(row) is None, -(row.ratio or 0), row.endpoint))
 
 
 def _row(endpoint: EndpointSummary) -> Row:
@@ -42,9 +48,46 @@ def _row(endpoint: EndpointSummary) -> Row:
         endpoint=endpoint.endpoint,
         baseline=baseline,
         candidate=candidate,
+        pairs=candidate.count,
         tail=tail,
         ratio=ratio,
     )
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """Late answers that the candidate gives far more often than the baseline."""
+
+    over_us: int
+    """What all of them took at least."""
+    candidate: int
+    baseline: int
+    of: int
+    """Answers of the candidate."""
+
+
+def late(row: Row) -> Late | None:
+    """Say where the candidate has a tail that the baseline has not, however few the pairs.
+
+    Late is more than five times the median of either side, and a millisecond. This describes
+    what was seen, for a reader to look at the plot; whether it is chance takes statistics.
+    """
+    medians = [side.p50 for side in (row.baseline, row.candidate)]
+    if None in medians:
+        return None
+    after = max(_LATE * max(each or 0 for each in medians), _NOTICED_US)
+    best = None
+    for low, _ in row.candidate.spread:
+        if low < after:
+            continue
+        counts = [_beyond(side, low) for side in (row.candidate, row.baseline)]
+        lead = counts[0] - _AGAINST * counts[1]
+        if counts[0] >= _FEWEST_LATE and lead > 0 and (best is None or lead >= best[0]):
+            best = lead, Late(over_us=low, candidate=counts[0], baseline=counts[1], of=row.pairs)
+    return best[1] if best else None
+
+
+def _beyond(side: Percentiles, microseconds: int) -> int:
+    return sum(count for low, count in side.spread if low >= microseconds)
 
 
 def pair(row: Row, name: str) -> str:

@@ -32,6 +32,10 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
     p50: int | None = None
     p90: int | None = None
     p99: int | None = None
+    intervals: dict[str, tuple[int, int]] = {}
+    """95 % intervals of those percentiles, by name, the values taken for independent."""
+    spread: tuple[tuple[int, int], ...] = ()
+    """How many lie where: pairs of a bin's lower end in µs and a count, ten bins a decade."""
 
 
 class SideLatency(msgspec.Struct, frozen=True, kw_only=True):
@@ -351,7 +355,15 @@ def _side(endpoints: Iterable[EndpointTally], service: Measure, response: Measur
 
 def _percentiles(latency: Latency) -> Percentiles:
     p50, p90, p99 = latency.percentiles((50, 90, 99))
-    return Percentiles(count=latency.total, p50=p50, p90=p90, p99=p99)
+    intervals = {f"p{each}": latency.interval(each) for each in (50, 90, 99)}
+    return Percentiles(
+        count=latency.total,
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        intervals={name: found for name, found in intervals.items() if found is not None},
+        spread=latency.spread(),
+    )
 
 
 def without_values(summary: Summary) -> Summary:

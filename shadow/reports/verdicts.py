@@ -1,4 +1,4 @@
-"""What a run may bring beside its findings: gates, latency verdicts, resources.
+"""The verdicts that a run may bring beside its findings: gates, latency, resources.
 
 A summary has them or it has not. Each is a sequence of lines with a `name` (the criterion or
 the endpoint), a `state` and a `text` that says it in a sentence; a report shows a section
