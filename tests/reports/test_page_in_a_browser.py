@@ -13,7 +13,7 @@ from shadow.reports.page import render
 from shadow.results.summary import Summary, without_values
 from tests.reports import hostile, many
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.packages
 Open = Callable[..., Page]
 
 
