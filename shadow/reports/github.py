@@ -41,7 +41,7 @@ def workflow_commands(summary: Summary) -> str:
 def _lines(summary: Summary) -> Iterator[str]:
     room: dict[Type, list[str]] = {"error": [], "warning": [], "notice": []}
     if summary.conclusion == "inconclusive":
-        text = f"{wording.headline(summary)}: see the warnings of the report"
+        text = f"{wording.verdict(summary)}: see the warnings of the report"
         room["error"].append(_command("error", text, title="shadow: inconclusive"))
     for group in wording.groups(wording.divergent(summary)):
         room[_TYPES[group.severity]].append(_annotation(group, summary))

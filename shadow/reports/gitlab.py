@@ -37,7 +37,7 @@ def render(summary: Summary) -> str:
         text = f"{plural(left, 'more finding')} not listed here: shadow report --all"
         issues.append(_told("shadow-not-shown", text, "info", nowhere, "not-shown"))
     if summary.conclusion == "inconclusive":
-        text = f"shadow: {wording.headline(summary)}"
+        text = f"shadow: {wording.verdict(summary)}"
         issues.append(_told("shadow-inconclusive", text, "blocker", nowhere, "inconclusive"))
     return msgspec.json.encode(issues).decode() + "\n"
 

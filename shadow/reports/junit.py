@@ -61,7 +61,7 @@ def _run(summary: Summary) -> _Suite | None:
     """A run that is no evidence is an error, so that it does not read as green."""
     if summary.conclusion != "inconclusive" and summary.state == "finished":
         return None
-    said = summary.state if summary.state != "finished" else wording.headline(summary)
+    said = summary.state if summary.state != "finished" else wording.verdict(summary)
     text = "\n".join(f"{each.text}\n  {each.advice}" for each in summary.warnings)
     case = _case("the run is evidence", "run", _result("error", said, text))
     return _Suite("run", summary, [case])

@@ -43,7 +43,7 @@ def document(summary: Summary, *, limit: int, marker: str = "") -> str:
     page = _Page(limit - _TAIL_BYTES)
     if marker:
         page.add(marker)
-    page.add(f"## {_SIGNS[summary.conclusion]} shadow: {prose(wording.headline(summary))}")
+    page.add(f"## {_SIGNS[summary.conclusion]} {prose(wording.verdict(summary))}")
     page.add(f"{_sides(summary)} · exit code {summary.exit_code}")
     page.add(code(wording.accounting(summary)))
     page.add_all(_evidence(summary))
@@ -121,7 +121,7 @@ def _findings(page: _Page, summary: Summary) -> int:
     groups = wording.groups(findings)
     rows = [_row(group, summary) for group in groups[:_TABLE_ROWS]]
     page.add("### What differs")
-    page.add(table(["", "endpoint", "cause", "place", "seen in"], rows))
+    page.add(table(["", "endpoint", "cause", "place", "exchanges"], rows))
     if len(groups) > _TABLE_ROWS:
         page.add(f"… and {plural(len(groups) - _TABLE_ROWS, 'cause')} more below.")
     shown = 0
@@ -144,7 +144,7 @@ def _row(group: wording.Group, summary: Summary) -> list[str]:
         code(cut_end(plain(group.endpoint), 80)) + owner,
         code(cut_end(group.cause, 60)),
         where,
-        wording.seen(group.first),
+        wording.count(group.first),
     ]
 
 

@@ -42,13 +42,18 @@ def names(summary: Summary) -> tuple[str, str]:
 
 def headline(summary: Summary) -> str:
     """The one thing a reader must not miss, in a sentence."""
-    count = compared(summary)
+    total = compared(summary)
     if summary.conclusion == "divergent":
         found = plural(len(divergent(summary)), "finding")
-        return f"{found} in {plural(count, 'compared exchange')}"
+        return f"{found} in {plural(total, 'compared exchange')}"
     if summary.conclusion == "match":
-        return f"no divergence in {plural(count, 'compared exchange')}"
-    return f"inconclusive: {count:,} of {plural(summary.read, 'exchange')} compared"
+        return f"no divergence in {plural(total, 'compared exchange')}"
+    return f"{total:,} of {plural(summary.read, 'exchange')} compared"
+
+
+def verdict(summary: Summary) -> str:
+    """The conclusion in a word, with what it rests on."""
+    return f"{summary.conclusion.capitalize()}: {headline(summary)}"
 
 
 def sides(summary: Summary) -> str:
@@ -108,8 +113,16 @@ def known(class_id: str | None) -> Known | None:
 
 def seen(finding: FindingSummary) -> str:
     """In how many exchanges, and what share of the endpoint's that is."""
-    share = "" if finding.share is None else f" ({percent(finding.share)})"
-    return f"{plural(finding.exchanges, 'exchange')}{share}"
+    return f"{plural(finding.exchanges, 'exchange')}{_share(finding)}"
+
+
+def count(finding: FindingSummary) -> str:
+    """The same without the noun, for a column: `553 (98.9%)`."""
+    return f"{finding.exchanges:,}{_share(finding)}"
+
+
+def _share(finding: FindingSummary) -> str:
+    return "" if finding.share is None else f" ({percent(finding.share)})"
 
 
 def request(example: Example) -> str:
