@@ -12,6 +12,7 @@ from typing import Final, Literal
 from shadow.model import Severity
 from shadow.reports import markdown, wording
 from shadow.reports.files import location
+from shadow.reports.highlights import highlights
 from shadow.reports.text import cut_end, pair, plain, plural
 from shadow.results.summary import Summary
 
@@ -43,6 +44,10 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.conclusion == "inconclusive":
         text = f"{wording.verdict(summary)}: see the warnings of the report"
         room["error"].append(_command("error", text, title="shadow: inconclusive"))
+    for each in highlights(summary):
+        if each.about == "latency":
+            title = f"shadow: {each.place}"
+            room["notice"].append(_command("notice", f"{each.endpoint}: {each.said}", title=title))
     for group in wording.groups(wording.divergent(summary)):
         room[_TYPES[group.severity]].append(_annotation(group, summary))
     for kind, lines in room.items():

@@ -122,7 +122,7 @@ def _result(finding: FindingSummary, index: dict[str, int], summary: Summary) ->
             "severity": finding.severity,
             "exchanges": finding.exchanges,
             "share": finding.share,
-            "owner": None if finding.owner is None else plain(finding.owner),
+            **({"owner": plain(finding.owner)} if finding.owner else {}),
         },
     }
 

@@ -103,10 +103,7 @@ def _outcomes(summary: Summary) -> list[tuple[str, int]]:
 
 
 def _worst_first(summary: Summary) -> list[EndpointSummary]:
-    def share(each: EndpointSummary) -> float:
-        return each.divergent / each.compared if each.compared else 0
-
-    return sorted(summary.endpoints, key=lambda each: (-share(each), -each.exchanges))
+    return sorted(summary.endpoints, key=lambda each: (-each.divergent, -each.exchanges))
 
 
 def _endpoint(each: EndpointSummary) -> dict[str, Any]:
