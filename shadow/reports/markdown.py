@@ -46,9 +46,11 @@ def document(summary: Summary, *, limit: int, marker: str = "") -> str:
     page.add(f"## {_SIGNS[summary.conclusion]} {prose(wording.verdict(summary))}")
     page.add(f"{_sides(summary)} · exit code {summary.exit_code}")
     page.add(code(wording.accounting(summary)))
-    page.add_all(_evidence(summary))
+    page.add_all(_qualified(summary))
     page.add_all(_in_short(summary))
-    left = _findings(page, summary)
+    page.add_all(_overview(summary))
+    page.add_all(_measured(summary))
+    left = _details(page, summary)
     page.add_all(_rest(summary))
     page.parts.append(_end(summary, left))
     return "\n\n".join(page.parts) + "\n"
@@ -80,26 +82,34 @@ def _sides(summary: Summary) -> str:
     return f"{code(cut_end(baseline, 60))} vs {code(cut_end(candidate, 60))}"
 
 
-def _evidence(summary: Summary) -> Iterator[str]:
+def _qualified(summary: Summary) -> Iterator[str]:
     """Warnings and gates: what qualifies the verdict stands beside it."""
     for caution in summary.warnings[:_LISTED]:
         advice = prose(caution.advice)
         yield f"> ⚠️ **{prose(cut_end(plain(caution.text), 500))}.** What to do: {advice}."
-    for title, lines in (
-        ("gates", verdicts.gates(summary)),
-        ("latency", verdicts.latency(summary)),
-        ("resources", verdicts.resources(summary)),
-    ):
-        if lines:
-            rows = [
-                [
-                    f"{_STATES[line.state]} {prose(line.word)}".strip(),
-                    code(cut_end(line.name, _NAME)),
-                    prose(cut_end(line.text, 500)),
-                ]
-                for line in lines[:_TIMED]
-            ]
-            yield table(["", title, ""], rows)
+    yield from _lines("gates", verdicts.gates(summary))
+
+
+def _measured(summary: Summary) -> Iterator[str]:
+    """What the run says of speed and of resources."""
+    yield from _lines("latency", verdicts.latency(summary))
+    yield from _lines("resources", verdicts.resources(summary))
+
+
+def _lines(title: str, lines: list[verdicts.Line]) -> Iterator[str]:
+    if not lines:
+        return
+    rows = [
+        [
+            f"{_STATES[line.state]} {prose(line.word)}".strip(),
+            code(cut_end(line.name, _NAME)),
+            prose(cut_end(line.text, 500)),
+        ]
+        for line in lines[:_TIMED]
+    ]
+    more = len(lines) - _TIMED
+    after = f"\n\n… and {more:,} more." if more > 0 else ""
+    yield table(["", title, ""], rows) + after
 
 
 def _in_short(summary: Summary) -> Iterator[str]:
@@ -113,17 +123,23 @@ def _in_short(summary: Summary) -> Iterator[str]:
         )
 
 
-def _findings(page: _Page, summary: Summary) -> int:
-    """Add the findings; return how many of them found no room."""
+def _overview(summary: Summary) -> Iterator[str]:
+    """The causes endpoint by endpoint, a row each."""
+    groups = wording.groups(wording.divergent(summary))
+    if not groups:
+        return
+    yield "### What differs"
+    rows = [_row(group, summary) for group in groups[:_TABLE_ROWS]]
+    yield table(["", "endpoint", "cause", "place", "exchanges"], rows)
+    if len(groups) > _TABLE_ROWS:
+        yield f"… and {plural(len(groups) - _TABLE_ROWS, 'cause')} more below."
+
+
+def _details(page: _Page, summary: Summary) -> int:
+    """Add the findings, an endpoint a block; return how many of them found no room."""
     findings = wording.divergent(summary)
     if not findings:
         return 0
-    groups = wording.groups(findings)
-    rows = [_row(group, summary) for group in groups[:_TABLE_ROWS]]
-    page.add("### What differs")
-    page.add(table(["", "endpoint", "cause", "place", "exchanges"], rows))
-    if len(groups) > _TABLE_ROWS:
-        page.add(f"… and {plural(len(groups) - _TABLE_ROWS, 'cause')} more below.")
     shown = 0
     page.add("### Details")
     for endpoint, found in wording.by_endpoint(findings).items():

@@ -7,7 +7,6 @@ where there are lines, and no empty heading where there are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -56,7 +55,9 @@ def resources(summary: Summary) -> list[Line]:
     return _lines(getattr(summary, "resources", None))
 
 
-def _lines(found: Iterable[object] | None) -> list[Line]:
+def _lines(found: object) -> list[Line]:
+    if not isinstance(found, tuple | list):
+        return []
     return [
         Line(
             name=plain(str(getattr(each, "name", ""))),
@@ -64,5 +65,5 @@ def _lines(found: Iterable[object] | None) -> list[Line]:
             word=plain(str(getattr(each, "state", ""))),
             text=plain(str(getattr(each, "text", ""))),
         )
-        for each in found or ()
+        for each in found
     ]

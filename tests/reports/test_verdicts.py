@@ -54,13 +54,13 @@ def test_without_evidence_there_is_no_section(summary: Summary) -> None:
         ("junit", ['testsuite name="gates" tests="3" failures="1"', "<skipped message="]),
     ],
 )
-def test_gates_and_latency_stand_before_the_findings(
+def test_gates_and_latency_stand_before_the_details(
     summary: Summary, name: str, shown: list[str]
 ) -> None:
     text = FORMATS[name](judged(summary, gates=LINES, latency=SLOWER))
-    first_finding = text.index("b1b1b1b1")
+    details = text.index("b1b1b1b1")
     for each in shown:
-        assert text.index(each) < first_finding
+        assert text.index(each) < details
     assert "<b>" not in text.replace("<b>.", "").partition("allowed")[2][:20]
 
 
