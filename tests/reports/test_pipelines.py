@@ -122,6 +122,22 @@ def test_values_are_withheld_where_anybody_may_look(
     assert ("--no-values" in words) == withheld
 
 
+@pytest.mark.parametrize(
+    ("withheld", "fail_on", "kept"),
+    [
+        ("false", "never", {"events.jsonl", "shadow.sqlite"}),
+        ("true", "new", {"shadow.sqlite"}),
+        ("true", "divergence", set()),
+    ],
+)
+def test_what_names_requests_is_kept_back_with_the_values(
+    machine: Machine, withheld: str, fail_on: str, kept: set[str]
+) -> None:
+    machine.program("shadow", 'touch "$RUNNER_TEMP"/shadow/{events.jsonl,shadow.sqlite}')
+    machine.step("Replay", **{**REPLAY, "NO_VALUES": withheld, "FAIL_ON": fail_on})
+    assert {path.name for path in (machine.folder / "shadow").iterdir()} == kept
+
+
 def test_the_step_summary_and_the_annotations_are_what_shadow_wrote(machine: Machine) -> None:
     machine.program(
         "shadow",
