@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -116,6 +117,27 @@ def test_an_open_finding_shows_both_sides_and_marks_what_differs(
     )
     row.click()
     expect(page.locator(".detail")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("/a?b='c'&d=$e", "curl -gi --path-as-is 'http://127.0.0.1:8080/a?b='\\''c'\\''&d=$e'"),
+        ("/a?token=[masked:3f2a]", None),
+        ("/a?b=\x1b", None),
+        ("/" + "x" * 2000, None),
+    ],
+)
+def test_a_request_is_repeated_where_all_of_it_is_known(
+    show: Open, summary: Summary, target: str, line: str | None
+) -> None:
+    finding = next(each for each in summary.findings if each.endpoint.startswith("GET"))
+    examples = (msgspec.structs.replace(finding.examples[0], target=target),)
+    finding = msgspec.structs.replace(finding, examples=examples)
+    page = show(msgspec.structs.replace(summary, findings=(finding,)))
+    page.locator(".row").click()
+    lines = page.locator(".example .command pre").all_inner_texts()
+    assert [each.split("\n")[0] for each in lines] == ([] if line is None else [line])
 
 
 def test_a_value_that_is_absent_says_so(show: Open, summary: Summary) -> None:

@@ -170,7 +170,8 @@
 
   const quoted = (value) => `'${value.replaceAll("'", "'\\''")}'`;
   const curl = (example) => {
-    if (!example[TARGET] || !data.urls[0] || !data.urls[1] || !["GET", "HEAD", "OPTIONS", "DELETE"].includes(example[METHOD])) return null;
+    const whole = example[TARGET] && !/[…\\]|\[masked:/.test(example[TARGET]); // neither cut, escaped nor masked
+    if (!whole || !data.urls[0] || !data.urls[1] || !["GET", "HEAD", "OPTIONS", "DELETE"].includes(example[METHOD])) return null;
     const how = example[METHOD] === "GET" ? "" : example[METHOD] === "HEAD" ? " --head" : ` -X ${example[METHOD]}`;
     const asks = data.urls.map((url) => `curl -gi --path-as-is${how} ${quoted(url + example[TARGET])}`);
     return command(asks.join("\n"));
