@@ -40,25 +40,32 @@ def workflow_commands(summary: Summary) -> str:
 
 
 def _lines(summary: Summary) -> Iterator[str]:
-    room: dict[Type, list[str]] = {"error": [], "warning": [], "notice": []}
-    if summary.conclusion == "inconclusive":
-        text = f"{wording.verdict(summary)}: see the warnings of the report"
-        room["error"].append(_command("error", text, title="shadow: inconclusive"))
-    for each in highlights(summary):
-        if each.about == "latency":
-            title = f"shadow: {each.place}"
-            room["notice"].append(_command("notice", f"{each.endpoint}: {each.said}", title=title))
+    """The commands of each type; what has no room is counted by the last of them."""
+    groups: dict[Type, list[wording.Group]] = {"error": [], "warning": [], "notice": []}
     for group in wording.groups(wording.divergent(summary)):
-        room[_TYPES[group.severity]].append(_annotation(group, summary))
-    for kind, lines in room.items():
-        if len(lines) <= ANNOTATIONS:
-            yield from lines
-            continue
-        yield from lines[: ANNOTATIONS - 1]
-        rest = len(lines) - ANNOTATIONS + 1
-        run = plain(summary.run_id)
-        text = f"{plural(rest, 'more cause')} not shown here: shadow report {run} --all"
-        yield _command(kind, text, title="shadow: more")
+        groups[_TYPES[group.severity]].append(group)
+    for kind, found in groups.items():
+        first = list(_first(kind, summary))
+        room = ANNOTATIONS - len(first)
+        shown = found if len(found) <= room else found[: room - 1]
+        yield from first
+        yield from (_annotation(group, summary) for group in shown)
+        if len(shown) < len(found):
+            rest = plural(len(found) - len(shown), "more cause")
+            text = f"{rest} not shown here: shadow report {plain(summary.run_id)} --all"
+            yield _command(kind, text, title="shadow: more")
+
+
+def _first(kind: Type, summary: Summary) -> Iterator[str]:
+    """What is no finding: a run that says nothing, endpoints that became slow."""
+    if kind == "error" and summary.conclusion == "inconclusive":
+        text = f"{wording.verdict(summary)}: see the warnings of the report"
+        yield _command("error", text, title="shadow: inconclusive")
+    if kind == "notice":
+        for each in highlights(summary):
+            if each.about == "latency":
+                text = f"{each.endpoint}: {each.said}"
+                yield _command("notice", cut_end(text, 600), title=f"shadow: {each.place}")
 
 
 def _annotation(group: wording.Group, summary: Summary) -> str:

@@ -109,7 +109,8 @@ def _outcome(
 def _told(findings: list[FindingSummary], summary: Summary) -> Iterator[str]:
     names = wording.names(summary)
     for finding in findings[:_SHOWN]:
-        head = f"{wording.place(finding)}: {wording.cause(finding)}, {finding.severity}"
+        place = cut_end(wording.place(finding), _VALUE)
+        head = f"{place}: {wording.cause(finding)}, {finding.severity}"
         lines = [f"{head}, in {wording.seen(finding)}"]
         known = wording.known(finding.class_id)
         if known:

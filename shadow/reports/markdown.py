@@ -22,6 +22,7 @@ MARKER: Final = "<!-- shadow-report -->"
 _TABLE_ROWS: Final = 12
 _GROUPS: Final = 12  # causes shown of one endpoint
 _PLACES: Final = 6  # places shown of one cause
+_MISSES: Final = 20  # endpoints without room, after which no further one is tried
 _TIMED: Final = 25
 _LISTED: Final = 20
 _VALUE: Final = 240  # characters of a compared value
@@ -140,12 +141,14 @@ def _details(page: _Page, summary: Summary) -> int:
     findings = wording.divergent(summary)
     if not findings:
         return 0
-    shown = 0
+    shown = misses = 0
     page.add("### Details")
     for endpoint, found in wording.by_endpoint(findings).items():
         block, count = _endpoint(endpoint, found, summary)
         if page.add(block):
             shown += count
+        elif (misses := misses + 1) == _MISSES:
+            break
     return len(findings) - shown
 
 

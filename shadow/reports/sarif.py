@@ -24,7 +24,7 @@ RESULTS: Final = 5_000
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS: Final[dict[Severity, str]] = {"breaking": "error", "risky": "warning", "benign": "note"}
 _VALUE: Final = 200
-_TEXT: Final = 1_000
+_TEXT: Final = 400
 
 
 def render(summary: Summary) -> str:
@@ -88,7 +88,8 @@ def _rule(name: str, findings: Iterable[FindingSummary]) -> dict[str, Any]:
 def _result(finding: FindingSummary, index: dict[str, int], summary: Summary) -> dict[str, Any]:
     rule = _rule_id(finding)
     place = location(summary.files, finding.endpoint)
-    endpoint = plain(finding.endpoint)
+    endpoint = cut_end(plain(finding.endpoint), _TEXT)
+    place_name = cut_end(wording.place(finding), _TEXT)
     return {
         "ruleId": rule,
         "ruleIndex": index[rule],
@@ -106,7 +107,7 @@ def _result(finding: FindingSummary, index: dict[str, int], summary: Summary) ->
                 "logicalLocations": [
                     {
                         "name": endpoint,
-                        "fullyQualifiedName": f"{endpoint} {wording.place(finding)}",
+                        "fullyQualifiedName": f"{endpoint} {place_name}",
                         "kind": "member",
                     }
                 ],
@@ -118,7 +119,7 @@ def _result(finding: FindingSummary, index: dict[str, int], summary: Summary) ->
         "occurrenceCount": max(1, finding.divergences),
         "properties": {
             "endpoint": endpoint,
-            "place": wording.place(finding),
+            "place": place_name,
             "severity": finding.severity,
             "exchanges": finding.exchanges,
             "share": finding.share,

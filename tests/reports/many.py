@@ -63,3 +63,27 @@ def _example(number: int, seq: int) -> Example:
         baseline_status=200,
         candidate_status=200,
     )
+
+
+def widest(summary: Summary) -> Summary:
+    """As many findings and endpoints as a run can have, with names that take most room."""
+    replace, wide = msgspec.structs.replace, "漢" * 160
+    full = with_findings(summary, 10_000)
+    findings = tuple(
+        replace(
+            finding,
+            endpoint=f"GET /{number % 5000}{wide}",
+            path_pattern=f"$['{number}{wide}']",
+            owner=f"{number}{wide}",
+            examples=tuple(
+                replace(each, target=f"/{wide}", baseline="<" * 1000, candidate="<" * 999)
+                for each in finding.examples
+            ),
+        )
+        for number, finding in enumerate(full.findings)
+    )
+    endpoints = tuple(
+        replace(full.endpoints[number % len(full.endpoints)], endpoint=f"GET /{number}{wide}")
+        for number in range(5000)
+    )
+    return replace(full, findings=findings, endpoints=endpoints)
