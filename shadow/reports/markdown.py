@@ -216,7 +216,7 @@ def _place(finding: FindingSummary, summary: Summary) -> str:
 
 def _rest(summary: Summary) -> Iterator[str]:
     """What is no divergence, folded: latencies, acceptance rules, what excused what."""
-    timed = times.rows(summary)
+    timed = [row for row in times.rows(summary) if row.tail]
     if timed:
         yield folded("Service times, the worst tail first", _times(timed, summary))
     if summary.rules:
@@ -289,10 +289,10 @@ def _end(summary: Summary, left: int) -> str:
         dropped = summary.findings_dropped
         more = f" and {plural(dropped, 'divergence')} beyond the limit" if dropped else ""
         lines.append(f"**Not shown here: {plural(left, 'finding')}{more}.**")
-    lines.append(
-        f"All of it: {code(f'shadow report {run} --format html > report.html')}"
-        f" · a class: {code('shadow explain CLASS')}"
-        f" · accept one: {code('shadow accept SIGNATURE')}"
-    )
+    commands = f"All of it: {code(f'shadow report {run} --format html > report.html')}"
+    if summary.divergent:
+        commands += f" · a class: {code('shadow explain CLASS')}"
+        commands += f" · accept a finding: {code('shadow accept SIGNATURE')}"
+    lines.append(commands)
     lines.append(f"<sub>{prose(cut_end(wording.origin(summary), 300))}</sub>")
     return "\n\n".join(lines)

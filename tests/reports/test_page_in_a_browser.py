@@ -267,3 +267,10 @@ CONTRAST = """
 def contrast(page: Page, selector: str) -> float:
     """The contrast of a text with what is behind it (WCAG 2.2, success criterion 1.4.3)."""
     return float(page.evaluate(CONTRAST, selector))
+
+
+def test_a_clean_run_says_so(show: Open, summary: Summary) -> None:
+    page = show(msgspec.structs.replace(summary, findings=(), conclusion="match"))
+    expect(page.locator("h1")).to_have_text("Match no divergence in 2,000 compared exchanges")
+    expect(page.locator("#count")).to_have_text("Nothing differed anywhere.")
+    expect(page.locator("#filters")).to_be_hidden()

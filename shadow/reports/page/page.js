@@ -90,7 +90,8 @@
     by("list").replaceChildren();
     drawn = 0;
     draw();
-    by("count").textContent = `${number(shown.length)} of ${number(data.findings.length)} findings`;
+    const all = data.findings.length;
+    by("count").textContent = all ? `${number(shown.length)} of ${number(all)} findings` : "Nothing differed anywhere.";
   };
   const draw = () => {
     const next = shown.slice(drawn, drawn + CHUNK);
@@ -301,7 +302,7 @@
   dark.addEventListener("change", label);
   label();
 
-  for (const id of ["theme", "filters", "keys"]) by(id).hidden = false;
+  for (const id of data.findings.length ? ["theme", "filters", "keys"] : ["theme"]) by(id).hidden = false;
   by("filters").addEventListener("submit", (event) => event.preventDefault());
   by("filters").addEventListener("input", refresh);
   by("more").addEventListener("click", draw);
