@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "diff": "Compare the recorded answers of two captures.",
     "report": "Show what a run found.",
     "explain": "Explain a class of divergence, or a finding.",
+    "repro": "Print the requests of a finding as curl commands.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",
     "runs": "List the runs in the store.",

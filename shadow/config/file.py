@@ -54,6 +54,9 @@ class EndpointsTable(msgspec.Struct, frozen=True, kw_only=True):
     """Templates like `GET /v1/items/{id}`; others are inferred from the target."""
     owners: dict[str, str] = {}
     """Team responsible for an endpoint, shown in findings."""
+    files: dict[str, str] = {}
+    """Source file of an endpoint, `src/items.rs` or `src/items.rs:120`, in the repository: where
+    annotations, SARIF and Code Quality reports point to. `*` stands for every other endpoint."""
 
 
 class SafetyTable(msgspec.Struct, frozen=True, kw_only=True):

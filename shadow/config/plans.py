@@ -331,6 +331,7 @@ def run_info(
         versions={"shadow": __version__},
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,
+        files=config.endpoints.files,
     )
 
 
