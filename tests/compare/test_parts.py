@@ -228,6 +228,21 @@ def test_a_deep_document_is_not_looked_at_over_and_over() -> None:
     assert len(difference.path) == 800
 
 
+@given(st.integers(0, 2**32), st.integers(1, 200), RULES)
+def test_nothing_is_over_budget_that_is_not_when_read_to_its_end(
+    seed: int, nodes: int, rules: Rules
+) -> None:
+    rng = random.Random(seed)
+    value = page(rng)
+    left, right = (json.dumps(each) for each in (value, mutated(value, rng)))
+    found = [
+        told(left, right, rules, Budget(nodes=nodes, in_parts=in_parts))
+        for in_parts in (True, False)
+    ]
+    over = [any(each.unfinished for each in side) for side in found]
+    assert over[0] <= over[1]
+
+
 def test_the_objects_around_every_level_can_be_looked_at() -> None:
     """What a walk may cost is over when its differences are looked at."""
 
