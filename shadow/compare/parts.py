@@ -82,8 +82,8 @@ def compare(
     if budget.in_parts and isinstance(baseline, Unread) and isinstance(candidate, Unread):
         try:
             return _InParts(baseline, candidate, rules, budget).run()
-        except _UnsureError:
-            pass
+        except (_UnsureError, RecursionError):
+            pass  # at the edge of the depth that msgspec follows
     return walk(baseline.whole(), candidate.whole(), rules, budget)
 
 

@@ -228,6 +228,17 @@ def test_a_deep_document_is_not_looked_at_over_and_over() -> None:
     assert len(difference.path) == 800
 
 
+def test_any_depth_is_compared() -> None:
+    """At the edge of what is followed by recursion, where calls stand differently deep."""
+    for depth in (*range(880, 1_000, 2), 5_000):
+        for left, right in (("[", "]"), ('{"a":', "}")):
+            texts = [left * depth + value + right * depth for value in "12"]
+            (difference,) = compare(glance(texts[0]), glance(texts[1]))
+            assert len(difference.path) == depth
+            looked_at = difference.around
+            assert not isinstance(looked_at, Around) or looked_at.pair
+
+
 @given(st.integers(0, 2**32), st.integers(1, 200), RULES)
 def test_nothing_is_over_budget_that_is_not_when_read_to_its_end(
     seed: int, nodes: int, rules: Rules
