@@ -82,8 +82,8 @@ def compare(
     if budget.in_parts and isinstance(baseline, Unread) and isinstance(candidate, Unread):
         try:
             return _InParts(baseline, candidate, rules, budget).run()
-        except _UnsureError:
-            pass
+        except (_UnsureError, RecursionError):
+            pass  # at the edge of the depth that msgspec follows
     return walk(baseline.whole(), candidate.whole(), rules, budget)
 
 
@@ -103,37 +103,43 @@ class _InParts(Walk):
         if not isinstance(left, Raw):
             super().visit(step, left, right, around)
             return
+        before = self.nodes
         self.spend(1)
         ours, theirs = bytes(left), bytes(right)
         if ours == theirs:
             return
         self.look_at(len(ours) + len(theirs))
         if ours[0] == theirs[0] == _OBJECT:
-            self.open_objects(step, ours, theirs, around)
+            opened = self.open_objects(step, ours, theirs)
         elif ours[0] == theirs[0] == _ARRAY:
-            self.open_lists(step, ours, theirs, around)
+            opened = self.open_lists(step, ours, theirs)
         else:
-            self.leaves(step, self.value(ours), self.value(theirs), around)
+            opened = False
+        if not opened:
+            self.nodes = before  # they are counted again as values
+            super().visit(step, self.value(ours), self.value(theirs), around)
 
-    def open_objects(self, step: Step | None, left: bytes, right: bytes, around: Any) -> None:
+    def open_objects(self, step: Step | None, left: bytes, right: bytes) -> bool:
+        """Compare two objects member by member, where they are plain and in one order."""
         ours, theirs = _members(left), _members(right)
         # Equal when put together again: no name repeats, or is spelled with escapes.
         plain = _close(ours) == left and _close(theirs) == right
-        if plain and _in_one_order(ours, theirs):
-            # Not bound to this walk, which has the differences: they would be one cycle.
-            held = Around(partial(_values, left, right, exact=self.exact))
-            self.members(step, ours, theirs, held)
-        else:
-            super().visit(step, self.value(left), self.value(right), around)
+        if not plain or not _in_one_order(ours, theirs):
+            return False
+        # Not bound to this walk, which has the differences: they would be one cycle.
+        held = Around(partial(_values, left, right, exact=self.exact))
+        self.members(step, ours, theirs, held)
+        return True
 
-    def open_lists(self, step: Step | None, left: bytes, right: bytes, around: Any) -> None:
+    def open_lists(self, step: Step | None, left: bytes, right: bytes) -> bool:
+        """Compare two lists item by item, where items stand for each other by position."""
         ours, theirs = _items(left), _items(right)
         apart = self.apart(step, ours, theirs)
         if apart is None:
-            super().visit(step, self.value(left), self.value(right), around)
-        else:
-            self.one_sided_items(step, ours, theirs)
-            self.pairs(step, ours, theirs, [(index, index) for index in apart])
+            return False
+        self.one_sided_items(step, ours, theirs)
+        self.pairs(step, ours, theirs, [(index, index) for index in apart])
+        return True
 
     def look_at(self, octets: int) -> None:
         before = self.looked_at
@@ -171,7 +177,7 @@ class _InParts(Walk):
             for key, value in right.items():
                 if key not in left:
                     self.one_sided("extra", Step(step, key), self.read(value), around)
-        self.spend(len(left))
+        self.spend(len(work))
         if any(_is_container(value) or _is_container(other) for _, value, other, _ in work):
             self.stack.extend(reversed(work))
         else:

@@ -228,6 +228,36 @@ def test_a_deep_document_is_not_looked_at_over_and_over() -> None:
     assert len(difference.path) == 800
 
 
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"a":', "}")])
+def test_any_depth_is_compared(left: str, right: str) -> None:
+    """At the edge of what is followed by recursion, where calls stand differently deep."""
+
+    def text(depth: int, value: str) -> str:
+        return left * depth + value + right * depth
+
+    edge = next(n for n in range(500, 5_000) if not isinstance(glance(text(n, "1")), Unread))
+    for depth in (*range(edge - 12, edge + 2), 5_000):
+        (difference,) = compare(glance(text(depth, "1")), glance(text(depth, "2")))
+        assert len(difference.path) == depth
+        looked_at = difference.around
+        assert not isinstance(looked_at, Around) or looked_at.pair
+
+
+@given(st.integers(0, 2**32), st.integers(1, 200), RULES)
+def test_nothing_is_over_budget_that_is_not_when_read_to_its_end(
+    seed: int, nodes: int, rules: Rules
+) -> None:
+    rng = random.Random(seed)
+    value = page(rng)
+    left, right = (json.dumps(each) for each in (value, mutated(value, rng)))
+    found = [
+        told(left, right, rules, Budget(nodes=nodes, in_parts=in_parts))
+        for in_parts in (True, False)
+    ]
+    over = [any(each.unfinished for each in side) for side in found]
+    assert over[0] <= over[1]
+
+
 def test_the_objects_around_every_level_can_be_looked_at() -> None:
     """What a walk may cost is over when its differences are looked at."""
 
