@@ -8,7 +8,7 @@ from typing import Self
 
 from shadow.model import SideName
 from shadow.replay.options import ResourcePlan
-from shadow.resources.sampler import Sampler
+from shadow.resources.sampler import EVERY_S, Sampler
 from shadow.resources.source import parse_source
 from shadow.results.resources import Resources
 
@@ -25,7 +25,9 @@ class Use:
         self._sampler: Sampler | None = None
         if plan.sources:
             sources = {side: parse_source(text, urls[side]) for side, text in plan.sources.items()}
-            self._sampler = Sampler(sources, requests=lambda: self.kept)
+            # Some four readings in the idle time: its rate is between two of them.
+            every_s = min(EVERY_S, plan.idle_s / 4) if plan.idle_s else EVERY_S
+            self._sampler = Sampler(sources, requests=lambda: self.kept, every_s=every_s)
 
     def __enter__(self) -> Self:
         """Start reading what the services use when idle."""

@@ -37,6 +37,7 @@ def test_a_run_says_what_both_services_used(
         assert used[side]["source"].startswith("pid:")
         assert used[side]["peak_bytes"] > 1_000_000
         assert used[side]["cpu_s_per_1000"]["median"] > 0
+        assert used[side]["idle_cores"] is not None
         assert used[f"{side}_cost"]["cpu"] > 0
     assert "CPU per 1,000 requests: go " in done.err
     assert "a million requests cost: go " in done.err
