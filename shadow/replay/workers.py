@@ -23,7 +23,7 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events, withdraw
 from shadow.masking import Masker
 from shadow.replay.ledger import Ledger, cursor_of, is_kept
-from shadow.replay.stopping import ENDING, SIGNALS, Stop, heeding
+from shadow.replay.stopping import SIGNALS, Stop, heeding
 from shadow.results.lock import Turns, held
 from shadow.results.store import Store
 from shadow.settle import Memory
@@ -120,12 +120,8 @@ def work(
     crew = _Crew(job, desk, workers, tell)
     begun_with = None if job.noise is None else NoiseProfile.from_json(job.noise.state())
 
-    def stop_all() -> None:
-        tell(ENDING)
-        crew.stop()
-
     with heeding(stop), crew:
-        stop.then(stop_all)
+        stop.then(crew.stop)
         for said in crew.listen():
             if isinstance(said, Broken):
                 told(said)
