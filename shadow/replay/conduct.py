@@ -26,7 +26,7 @@ from shadow.replay.stopping import Stop
 from shadow.replay.use import NO_USE, Use
 from shadow.replay.workers import Desk, Job, work
 from shadow.reports.show import readable_path
-from shadow.results.lock import Turns, held
+from shadow.results.lock import held
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
@@ -68,7 +68,7 @@ def conduct(
         with (
             ending.entered(),
             use,
-            Events.open(desk.events, info.id, Turns(store.path, info.id)) as events,
+            Events.open(desk.events, info.id) as events,
             Progress(total, shown=not output.quiet) as bar,
         ):
             memory = Memory()
@@ -124,7 +124,7 @@ def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
     def stays(seq: int) -> bool:
         return is_kept(seq, shares[seq % workers], kept[seq % workers])
 
-    withdraw(path, stays, Turns(store.path, run_id))
+    withdraw(path, stays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from shadow.events import Events, withdraw
 from shadow.masking import Masker
 from shadow.replay.ledger import Ledger, cursor_of, is_kept
 from shadow.replay.stopping import SIGNALS, Stop, heeding
-from shadow.results.lock import Turns, held
+from shadow.results.lock import held
 from shadow.results.store import Store
 from shadow.settle import Memory
 
@@ -71,7 +71,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         with (
             Store.open(self.store, create=False) as store,
             held(store.path, self.run_id),
-            Events.open(self.events, self.run_id, Turns(store.path, self.run_id)) as events,
+            Events.open(self.events, self.run_id) as events,
         ):
             yield Ledger(
                 store=store,
@@ -213,8 +213,7 @@ class _Crew:
         share, cause = worker.share, _cause(worker.process.exitcode)
         with Store.open(self._desk.store, create=False) as store:
             kept = cursor_of(store.progress(self._desk.run_id, share.index)).kept
-            turns = Turns(store.path, self._desk.run_id)
-        withdraw(self._desk.events, lambda seq: is_kept(seq, share, kept), turns)
+        withdraw(self._desk.events, lambda seq: is_kept(seq, share, kept))
         name = f"worker {share.index + 1} of {share.of}"
         if self._stopping:
             self._tell(f"{name} died ({cause}): what it had not committed is left to --resume")
