@@ -12,7 +12,7 @@ from shadow.judge import learn
 from shadow.model import Exchange, Judgement, Observation
 from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import check_writable, write_whole
-from shadow.replay.ledger import Told
+from shadow.replay.ledger import BrokenLines
 from shadow.replay.options import NoisePlan, ReplayPlan
 from shadow.replay.progress import tell
 from shadow.replay.reading import records
@@ -27,7 +27,7 @@ class _Learner:
     def __init__(self, plan: ReplayPlan, profile: NoiseProfile) -> None:
         self._plan = plan
         self._profile = profile
-        self._told = Told(tell)
+        self._told = BrokenLines(tell)
         self.cursor = Cursor()
         self.sent: frozenset[int] = frozenset()
 

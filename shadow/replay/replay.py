@@ -24,7 +24,7 @@ from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayOptions, ReplayPlan
 from shadow.replay.reading import beginning, check_files, records
 from shadow.replay.stopping import Stop, heeding
-from shadow.replay.use import Use
+from shadow.replay.usage import ServiceUsage
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
@@ -95,7 +95,7 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         Judged(policy=plan.policy, noise=noise),
         workers=plan.workers,
         total=plan.selection.limit,
-        use=Use(plan.resources, _urls(plan)),
+        usage=ServiceUsage(plan.resources, _urls(plan)),
     )
 
 
