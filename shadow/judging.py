@@ -116,7 +116,7 @@ class Judging:
             return
         found = None
         if not _is_long(first, second):
-            found = unlike(endpoint, first, second, self.noise, self._small)
+            found = unlike(endpoint, first, second, self.noise, self._small, whole=True)
         if found is None:
             found = await self._in_pool(
                 _compare_own, endpoint, first, second, self._known(endpoint)
