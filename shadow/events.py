@@ -182,35 +182,34 @@ class Events:
             self._emit("info", "shadow.exchange.skipped", exchange_fields(record))
 
 
-_OF_EXCHANGE = re.compile(
-    rb'"event":"shadow\.(?:divergence|exchange\.[a-z]+)".*?"seq":([0-9]+)', re.DOTALL
-)
-
-
-def withdraw(path: str, is_kept: Callable[[int], bool]) -> int:
-    """Take back the events of exchanges that a killed process had not committed.
+def withdraw(path: str, run_id: str, is_kept: Callable[[int], bool]) -> int:
+    """Take back the events of a run's exchanges that a killed process had not committed.
 
     `is_kept` tells whether the exchange with a `seq` is in the store. Returns how many were
-    taken back; a line cut short counts as one. What went into a pipe stays there. Raises
-    ShadowError where the file cannot be changed.
+    taken back; a line cut short counts as one. Other runs' events in the file stay, and what
+    went into a pipe. Raises ShadowError where the file cannot be changed.
     """
+    of_exchange = re.compile(
+        rb'\{"event":"shadow\.(?:divergence|exchange\.[a-z]+)","v":1,"timestamp":"[^"]*",'
+        rb'"level":"[a-z]+","run_id":"%b","seq":([0-9]+)' % re.escape(run_id.encode())
+    )
+
+    def stays(line: bytes) -> bool:
+        found = of_exchange.match(line)
+        return line.endswith(b"\n") and (found is None or is_kept(int(found[1])))
+
     file = Path(path)
     if path == "-" or not file.is_file():
         return 0
     try:
         with file.open("rb+") as log, _alone(log):
-            return _withdraw(log, is_kept)
+            return _withdraw(log, stays)
     except OSError as error:
         raise ShadowError(f"cannot mend {path}: {error.strerror}", _ELSEWHERE) from None
 
 
-def _withdraw(log: BinaryIO, is_kept: Callable[[int], bool]) -> int:
+def _withdraw(log: BinaryIO, stays: Callable[[bytes], bool]) -> int:
     """Find the first line to take back, and write again what stays of those behind it."""
-
-    def stays(line: bytes) -> bool:
-        found = _OF_EXCHANGE.match(line, line.find(b'"event":'))
-        return line.endswith(b"\n") and (found is None or is_kept(int(found[1])))
-
     start = 0
     for line in log:
         if not stays(line):
@@ -222,8 +221,8 @@ def _withdraw(log: BinaryIO, is_kept: Callable[[int], bool]) -> int:
     lines = list(log)
     kept = [line for line in lines if stays(line)]
     log.seek(start)
-    log.truncate()
     log.writelines(kept)
+    log.truncate()
     return len(lines) - len(kept)
 
 

@@ -33,6 +33,8 @@ class _Small(TypedDict):
 
 HERE_BYTES: Final = 128 * 1024
 """Two different bodies that are longer together go to the pool without a try."""
+HERE_FIELDS: Final = 200
+"""So do two answers with more header fields together that are not the same."""
 _HERE: Final[_Small] = {
     "octets": HERE_BYTES,
     "nodes": 20_000,
@@ -71,8 +73,13 @@ class Judging:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        if self._pool is None:
+            return
+        if kind is not None:  # nobody waits for what it judges now
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - it offers no other way to end at once
+                process.kill()
+        # Waited for in any case: else Python's own end would wait, for ever.
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def inline(
         self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
@@ -136,18 +143,21 @@ class Judging:
                 pool = self._pool = self._pool or _start(self.policy)
                 try:
                     return await loop.run_in_executor(pool, call, *given)
-                except BrokenProcessPool:
+                except (BrokenProcessPool, OSError):  # killed; or none could be started
                     if self._pool is pool:
                         self._pool = None
         return None
 
 
 def _is_long(first: Observation, second: Observation) -> bool:
-    """Two answers with different and long bodies."""
+    """Two answers with different and long bodies, or heads."""
     if not isinstance(first, Answer) or not isinstance(second, Answer):
         return False
-    ours, theirs = first.response.body, second.response.body
-    return len(ours) + len(theirs) > HERE_BYTES and ours != theirs
+    ours, theirs = first.response, second.response
+    if len(ours.body) + len(theirs.body) > HERE_BYTES and ours.body != theirs.body:
+        return True
+    fields = len(ours.headers) + len(theirs.headers)
+    return fields > HERE_FIELDS and ours.headers != theirs.headers
 
 
 # What runs in a process of the pool.

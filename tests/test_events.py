@@ -17,10 +17,10 @@ from shadow.events import withdraw
 KINDS = ("shadow.divergence", "shadow.exchange.skipped", "shadow.exchange.incomparable")
 
 
-def line(event: str, seq: int | None) -> bytes:
+def line(event: str, seq: int | None, run: str = "r") -> bytes:
     """An event as it is logged; what it quotes tries to pass for another one."""
     fields = {"event": event, "v": 1, "timestamp": "2026-11-22T13:44:18.488203Z", "level": "info"}
-    rest: dict[str, object] = {"run_id": "r"} if seq is None else {"run_id": "r", "seq": seq}
+    rest: dict[str, object] = {"run_id": run} if seq is None else {"run_id": run, "seq": seq}
     odd = {"target": '/"event":"shadow.divergence","seq":0', "baseline": '\n"seq":1'}
     return json.dumps({**fields, **rest, **odd}, separators=(",", ":")).encode() + b"\n"
 
@@ -31,10 +31,11 @@ def test_the_events_of_what_was_not_kept_are_taken_back(
 ) -> None:
     path = tmp_path_factory.mktemp("events") / "events.jsonl"
     milestones = [line("shadow.run.started", None), line("shadow.divergence.revised", None)]
-    lines = [*milestones, *(line(event, seq) for event, seq in logged), milestones[0]]
+    others = [line(KINDS[0], seq, run="other") for seq in range(10)]
+    lines = [*milestones, *(line(event, seq) for event, seq in logged), *others]
     path.write_bytes(b"".join(lines))
-    count = withdraw(str(path), kept.__contains__)
-    stay = [*milestones, *(line(e, seq) for e, seq in logged if seq in kept), milestones[0]]
+    count = withdraw(str(path), "r", kept.__contains__)
+    stay = [*milestones, *(line(e, seq) for e, seq in logged if seq in kept), *others]
     assert path.read_bytes() == b"".join(stay)
     assert count == len(lines) - len(stay)
 
@@ -42,19 +43,19 @@ def test_the_events_of_what_was_not_kept_are_taken_back(
 def test_a_line_cut_short_is_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(KINDS[0], 1) + line(KINDS[0], 2)[:-5])
-    assert withdraw(str(path), lambda _: True) == 1
+    assert withdraw(str(path), "r", lambda _: True) == 1
     assert path.read_bytes() == line(KINDS[0], 1)
 
 
 def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
-    assert withdraw("-", lambda _: False) == 0
-    assert withdraw(str(tmp_path / "missing"), lambda _: False) == 0
-    assert withdraw("/dev/null", lambda _: False) == 0
+    assert withdraw("-", "r", lambda _: False) == 0
+    assert withdraw(str(tmp_path / "missing"), "r", lambda _: False) == 0
+    assert withdraw("/dev/null", "r", lambda _: False) == 0
 
 
 def test_a_file_that_cannot_be_changed_is_said() -> None:
     with pytest.raises(ShadowError, match="cannot mend"):
-        withdraw("/proc/self/exe", lambda _: False)  # a program that runs
+        withdraw("/proc/self/exe", "r", lambda _: False)  # a program that runs
 
 
 WRITES = """

@@ -177,3 +177,23 @@ def test_a_pair_whose_judge_dies_is_judged_all_the_same(deaths: int) -> None:
     else:  # it never gets to an end: said so, and not taken for a match
         assert judgement.outcome == Outcome.DIVERGENT
         assert [each.kind for each in judgement.divergences] == ["over_budget"]
+
+
+def test_what_fails_meanwhile_does_not_wait_for_the_pool() -> None:
+    processes: list[int] = []
+
+    async def one() -> None:
+        async with Judging(Policy()) as judging, asyncio.TaskGroup() as group:
+            await judged(judging, *large(1))  # the pool is up
+            assert judging._pool is not None
+            processes.extend(judging._pool._processes or ())
+            group.create_task(judged(judging, *dear()))
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup, match="unhandled"):
+        asyncio.run(one())
+    assert processes
+    for pid in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,6 @@ from shadow.captures.native import NativeFormat
 from shadow.captures.records import Format, Record
 from shadow.captures.shares import Elsewhere, Share, shared
 from shadow.captures.streams import (
-    STDIN,
     Chunks,
     Damage,
     decompressed,
@@ -61,9 +61,8 @@ class Capture:
         self.close()
 
     def close(self) -> None:
-        """Close the file; standard input stays open."""
-        if self.path != STDIN:
-            self._file.close()
+        """Close the file; standard input itself stays open."""
+        _close(self._file)
 
 
 def open_capture(path: str | Path) -> Capture:
@@ -77,10 +76,14 @@ def open_capture(path: str | Path) -> Capture:
         head, stream = split_head(decompressed(file))
         kind = _recognise(path, head, stream)
     except BaseException:
-        if path != STDIN:
-            file.close()
+        _close(file)
         raise
     return Capture(path=path, kind=kind, stream=stream, file=file, reopens=reopens)
+
+
+def _close(file: BinaryIO) -> None:
+    if sys.stdin is None or file is not sys.stdin.buffer:
+        file.close()
 
 
 def _recognise(path: str, head: bytes, stream: Chunks) -> Format:

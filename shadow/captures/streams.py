@@ -56,7 +56,7 @@ def open_file(path: str) -> tuple[io.BufferedReader, bool]:
     if path == STDIN:
         if sys.stdin is None:  # a daemon's, closed before the start
             raise CaptureError("-: there is no standard input", "name a file")
-        return cast("io.BufferedReader", sys.stdin.buffer), False
+        return _own_stdin(), False
     try:
         file = Path(path).open("rb")  # noqa: SIM115  # the caller closes it
     except FileNotFoundError:
@@ -70,6 +70,14 @@ def open_file(path: str) -> tuple[io.BufferedReader, bool]:
     except ValueError as error:
         raise CaptureError(f"{path!r}: is not a path: {error}", _CHECK_FILE) from error
     return file, stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
+def _own_stdin() -> io.BufferedReader:
+    """A copy of standard input: a thread may wait in it when the program closes its own."""
+    try:
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    except io.UnsupportedOperation:  # it was replaced by something in memory
+        return cast("io.BufferedReader", sys.stdin.buffer)
 
 
 def digest(paths: Sequence[str | Path]) -> str:

@@ -124,7 +124,7 @@ def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
     def stays(seq: int) -> bool:
         return is_kept(seq, shares[seq % workers], kept[seq % workers])
 
-    withdraw(path, stays)
+    withdraw(path, run_id, stays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +170,15 @@ def _do(job: Job, files: RunFiles, workers: int, place: _Place) -> None:
         told=told,
         progress=place.progress,
     )
+    stop = Stop()
     with place.ending.noted():
-        job.work(ledger, WHOLE, Stop())
+        job.work(ledger, WHOLE, stop)
+    if place.ending.state == "interrupted":
+        return  # at once, in the middle of anything: what is half kept is left to --resume
     with place.ending.noted():
-        ledger.flush()
+        ledger.flush(last=True)
+        if stop.requested:
+            raise KeyboardInterrupt
 
 
 class _Ending:

@@ -34,14 +34,14 @@ class DiffJob(msgspec.Struct, frozen=True, kw_only=True):
         return self.plan.profile
 
     def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
-        """Judge a share of the pairs. Raises KeyboardInterrupt when stopped."""
+        """Judge a share of the pairs."""
         plan = self.plan
         sides = self.opened or _sides(plan, share)
         pairs = _within(pair(*sides, plan.join), plan.selection.limit)
         with heeding(stop):
             for ordinal, paired in enumerate(pairs):
                 if stop.requested:
-                    raise KeyboardInterrupt
+                    return
                 if ordinal not in ledger.cursor:
                     judge_pair(paired, plan, ledger, ordinal)
 

@@ -17,20 +17,22 @@ from typing import Any, Final, Protocol
 
 from asyncio_throttle import Throttler
 
-from shadow.captures import Broken, Record, Unsupported
+from shadow.captures import Broken, Elsewhere, Unsupported
 from shadow.endpoints import Endpoints
-from shadow.errors import ShadowError
 from shadow.judging import Judging
-from shadow.model import Exchange, Judgement, Observation, Outcome, Request
+from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome, Request
 from shadow.replay.control import Control
 from shadow.replay.flight import BASELINE, CANDIDATE, Flight, Side
 from shadow.replay.options import ReplayOptions, Selection
+from shadow.replay.reading import LATER_S, Later, Readable
 from shadow.replay.schedule import Pace, Sequencer
 from shadow.replay.selection import left_out
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Service
 
+_MASKED_INLINE = 20
+"""Divergences of one exchange that are masked in the loop; a hostile one takes 5 ms."""
 _AT_ONCE = 32
 """Records read at a stretch, so that reading ahead does not hold up answers."""
 _FLUSH_S = 0.5
@@ -41,6 +43,9 @@ _ORDERS: Final[tuple[tuple[Side, Side], tuple[Side, Side]]] = (
     (CANDIDATE, BASELINE),
 )
 _INTERRUPTED = Judgement(outcome=Outcome.INCOMPARABLE, reason="interrupted")
+
+
+Masked = tuple[Divergence, ...]
 
 
 class Keeper(Protocol):
@@ -63,8 +68,12 @@ class Keeper(Protocol):
         candidate: Observation | None = None,
         *,
         ordinal: int,
+        masked: Masked | None = None,
     ) -> None:
-        """Keep the outcome of one exchange."""
+        """Keep the outcome of one exchange; `masked` is what `masked` made of its divergences."""
+
+    def masked(self, judgement: Judgement) -> Masked:
+        """The divergences as they may be kept. From any thread."""
 
     def broken(self, record: Broken, *, ordinal: int) -> None:
         """Count a line that could not be read."""
@@ -74,6 +83,12 @@ class Keeper(Protocol):
 
     def flush(self) -> None:
         """Commit what has been kept."""
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    """The first error of a group, however deep."""
+    first: BaseException = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def ceiling(rate: float) -> Throttler:
@@ -124,10 +139,14 @@ class Engine:
         self._in_flight = 0
         self._advancing = False
         self._landed: list[Flight] = []
+        self._ordinal = 0
+        """Of the next record."""
+        self._waiting = False
+        """The capture has nothing to read now: it is a pipe."""
         self._exhausted = False
         self._stopping = False
 
-    async def run(self, records: Iterator[Record]) -> None:
+    async def run(self, records: Iterator[Readable]) -> None:
         """Replay all records; returns when each has ended in an outcome, or after `stop`.
 
         What was read and not sent when it stops has no outcome: a resumed run sends it. Raises
@@ -135,7 +154,7 @@ class Engine:
         """
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._records = enumerate(records)
+        self._records = records
         options = self._options
         self._pace = Pace(
             rate=options.rate, speed=options.speed, origin=options.origin, delay_s=options.delay_s
@@ -148,8 +167,8 @@ class Engine:
                 self._advance()
                 await self._ended
                 flushing.cancel()
-        except* ShadowError as errors:
-            raise errors.exceptions[0] from None
+        except* Exception as errors:  # noqa: BLE001 - whatever it is, its own message says more
+            raise _first(errors) from None
 
     def stop(self) -> None:
         """Send nothing more; what is in flight ends."""
@@ -190,6 +209,7 @@ class Engine:
     def _may_read(self) -> bool:
         return (
             not self._exhausted
+            and not self._waiting
             and self._held is None
             and len(self._ready) < self._options.concurrency
             and self._pending < self._options.window
@@ -198,12 +218,17 @@ class Engine:
 
     def _read(self) -> None:
         """Read one record: it is offered, held until it is due, or ends here."""
-        following = next(self._records, None)
-        if following is None:
+        record = next(self._records, None)
+        if record is None:
             self._exhausted = True
-        if following is None or self._stopping:
+        if record is None or self._stopping or isinstance(record, Elsewhere):
             return
-        ordinal, record = following
+        if isinstance(record, Later):
+            self._waiting = True
+            self._loop.call_later(LATER_S, self._look_again)
+            return
+        ordinal = self._ordinal
+        self._ordinal += 1
         if ordinal in self._keeper.cursor:
             return
         if isinstance(record, Broken):
@@ -223,6 +248,10 @@ class Engine:
         else:
             self._held = flight
             self._loop.call_later(delay, self._fall_due)
+
+    def _look_again(self) -> None:
+        self._waiting = False
+        self._advance()
 
     def _fall_due(self) -> None:
         flight, self._held = self._held, None
@@ -274,11 +303,9 @@ class Engine:
 
     def _begin(self, flight: Flight) -> None:
         self._in_flight += 1
-        if not flight.safe:
-            if flight.ordinal in self._keeper.sent:
-                self._conclude(flight, _INTERRUPTED)
-                return
-            self._keeper.sends(ordinal=flight.ordinal)
+        if not flight.safe and flight.ordinal in self._keeper.sent:
+            self._conclude(flight, _INTERRUPTED)
+            return
         if self._throttle is None:
             self._ask_both(flight)
         else:
@@ -286,10 +313,16 @@ class Engine:
 
     async def _ask_below(self, throttle: Throttler, flight: Flight) -> None:
         await throttle.acquire()
-        self._ask_both(flight)
+        if self._stopping:  # it is as if it had not been read
+            self._in_flight -= 1
+            self._advance()
+        else:
+            self._ask_both(flight)
 
     def _ask_both(self, flight: Flight) -> None:
         """Ask both sides. Whichever is asked first looks slower, so the order is random."""
+        if not flight.safe:
+            self._keeper.sends(ordinal=flight.ordinal)
         if self._services[BASELINE] is None:
             flight.observed[BASELINE] = flight.exchange.recorded
             flight.left = 1
@@ -402,27 +435,37 @@ class Engine:
         )
         await self._judging.learn(flight.endpoint, baseline, again)
         judge = self._judging.judge
-        self._conclude(flight, await judge(flight.exchange, flight.endpoint, baseline, candidate))
+        judgement = await judge(flight.exchange, flight.endpoint, baseline, candidate)
+        await self._conclude_dear(flight, judgement)
 
     async def _judge_in_pool(
         self, flight: Flight, baseline: Observation, candidate: Observation
     ) -> None:
         judge = self._judging.in_pool
-        self._conclude(flight, await judge(flight.exchange, flight.endpoint, baseline, candidate))
+        judgement = await judge(flight.exchange, flight.endpoint, baseline, candidate)
+        await self._conclude_dear(flight, judgement)
 
-    def _conclude(self, flight: Flight, judgement: Judgement) -> None:
+    async def _conclude_dear(self, flight: Flight, judgement: Judgement) -> None:
+        """End a flight with what may be a thousand divergences, masked beside the loop."""
+        masked = None
+        if len(judgement.divergences) > _MASKED_INLINE:
+            masked = await asyncio.to_thread(self._keeper.masked, judgement)
+        self._conclude(flight, judgement, masked)
+
+    def _conclude(self, flight: Flight, judgement: Judgement, masked: Masked | None = None) -> None:
         """End one flight on its own."""
-        self._keep(flight, judgement)
+        self._keep(flight, judgement, masked)
         self._leave(flight)
         self._advance()
 
-    def _keep(self, flight: Flight, judgement: Judgement) -> None:
+    def _keep(self, flight: Flight, judgement: Judgement, masked: Masked | None = None) -> None:
         self._keeper.keep(
             flight.exchange,
             flight.endpoint,
             judgement,
             *flight.observed,
             ordinal=flight.ordinal,
+            masked=masked,
         )
 
     def _leave(self, flight: Flight) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from shadow.captures import WHOLE, Broken
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import learn
-from shadow.model import Exchange, Judgement, Observation
+from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import check_writable, write_whole
 from shadow.replay.ledger import BrokenLines
@@ -40,10 +40,15 @@ class _Learner:
         candidate: Observation | None = None,
         *,
         ordinal: int,  # noqa: ARG002 - as above
+        masked: tuple[Divergence, ...] | None = None,  # noqa: ARG002 - as above
     ) -> None:
         """Learn from two answers of the baseline."""
         if baseline is not None and candidate is not None:
             learn(endpoint, baseline, candidate, self._profile, self._plan.policy)
+
+    def masked(self, judgement: Judgement) -> tuple[Divergence, ...]:
+        """Mask nothing: nothing is kept."""
+        return judgement.divergences
 
     def broken(self, record: Broken, *, ordinal: int) -> None:  # noqa: ARG002 - as above
         """Tell of a line that could not be read, and go on past it."""

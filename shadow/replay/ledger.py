@@ -11,7 +11,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.errors import CaptureError
 from shadow.events import Events
 from shadow.masking import Masker
-from shadow.model import Exchange, Judgement, Observation, Outcome
+from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
 from shadow.replay.cursor import Cursor
 from shadow.results.record import Record
 from shadow.results.store import Progress, Store
@@ -97,7 +97,7 @@ class Ledger:
         self._records: list[Record] = []
         self._tally = Tally()
         self._committed = self._noise_committed = time.monotonic()
-        self._pairs_committed = -1
+        self._pairs_committed = 0
         self.memory = memory or Memory()
         before = store.progress(run_id, share.index)
         self.cursor = cursor_of(before)
@@ -115,6 +115,7 @@ class Ledger:
         candidate: Observation | None = None,
         *,
         ordinal: int,
+        masked: tuple[Divergence, ...] | None = None,
     ) -> None:
         """Keep the outcome of one exchange, masked. Raises UnfinishedError on a full disk."""
         seq = seq_of(self._share, self.cursor.kept)
@@ -126,16 +127,22 @@ class Ledger:
             masker=self._masker,
             baseline=baseline,
             candidate=candidate,
+            masked=masked,
         )
+        # First: what has no event must not be committed, since it would never get one.
+        self._events.exchange(record)
         if judgement.divergences:
             self.memory.remember(record, judgement)
         self.cursor.kept += 1
         self.cursor.pass_by(ordinal)
         self._records.append(record)
         self._tally.add(record)
-        self._events.exchange(record)
         if len(self._records) >= BATCH or time.monotonic() - self._committed > BATCH_S:
             self.flush()
+
+    def masked(self, judgement: Judgement) -> tuple[Divergence, ...]:
+        """The divergences as they may be kept. From any thread."""
+        return tuple(map(self._masker.mask_divergence, judgement.divergences))
 
     def broken(self, record: Broken, *, ordinal: int) -> None:
         """Count a line that could not be read. Raises CaptureError when `strict`."""
@@ -150,29 +157,33 @@ class Ledger:
         """Remember that a write is about to be sent: nothing may send it a second time."""
         self._store.note_sent(self._run_id, shard=self._share.index, ordinal=ordinal)
 
-    def flush(self) -> None:
-        """Commit what has been kept since the last time."""
-        if self._records or self._tally.broken:
+    def flush(self, *, last: bool = False) -> None:
+        """Commit what has been kept since the last time; `last` with all noise that was learned."""
+        noise, pairs = self._noise_to_commit(last=last), self._pairs()
+        if self._records or self._tally.broken or (last and noise is not None):
             self._store.commit_segment(
                 self._run_id,
                 cursor=self.cursor.to_text(),
                 records=self._records,
                 tally=self._tally,
                 shard=self._share.index,
-                noise=self._noise_to_commit(),
+                noise=noise,
             )
-            divergent = self._tally.outcomes[Outcome.DIVERGENT]
-            self._progress(self._tally.read, divergent)
-            self._records, self._tally = [], Tally()
+            if noise is not None:
+                self._pairs_committed, self._noise_committed = pairs, time.monotonic()
+            # Before anything else can go wrong: it is committed, and must not be once more.
+            kept, self._records, self._tally = self._tally, [], Tally()
+            self._progress(kept.read, kept.outcomes[Outcome.DIVERGENT])
         self._committed = time.monotonic()
 
-    def _noise_to_commit(self) -> str | None:
+    def _noise_to_commit(self, *, last: bool) -> str | None:
         """The noise profile, where it has grown since it was last committed, some time ago."""
-        if self._noise is None or time.monotonic() - self._noise_committed < NOISE_S:
+        if self._noise is None or self._pairs() == self._pairs_committed:
             return None
-        pairs = sum(endpoint.pairs for endpoint in self._noise.endpoints.values())
-        self._noise_committed = time.monotonic()
-        if pairs == self._pairs_committed:
+        if not last and time.monotonic() - self._noise_committed < NOISE_S:
             return None
-        self._pairs_committed = pairs
         return self._noise.state().decode()
+
+    def _pairs(self) -> int:
+        noise = self._noise
+        return 0 if noise is None else sum(each.pairs for each in noise.endpoints.values())

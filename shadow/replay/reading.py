@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Final
+
+import msgspec
 
 from shadow.captures import (
+    ELSEWHERE,
     STDIN,
     WHOLE,
     Broken,
@@ -22,14 +29,63 @@ from shadow.replay.options import Join
 from shadow.replay.pairing import key_of
 
 
-def records(captures: Sequence[str], share: Share, limit: int | None) -> Iterator[Record]:
+class Later(msgspec.Struct, frozen=True):
+    """Stands for what a pipe has not given yet."""
+
+
+LATER: Final = Later()
+LATER_S: Final = 0.01
+"""When to look again, in seconds."""
+Readable = Record | Elsewhere | Later
+_AHEAD: Final = 16
+"""Records of a pipe that are read ahead."""
+
+
+def records(captures: Sequence[str], share: Share, limit: int | None) -> Iterator[Readable]:
     """Yield the share's records of the first `limit` exchanges, broken lines aside.
 
-    The captures are opened at the call. Raises CaptureError.
+    None of it takes long: a record of another share, and a pipe that has nothing to give, are
+    told. The captures are opened at the call. Raises CaptureError.
     """
+    own: Iterator[Record | Elsewhere]
     if limit is not None:
-        return filter(share.has, _first(read(captures), limit))
-    return _own(captures, share)
+        found = _first(read(captures), limit)
+        own = (record if share.has(record) else ELSEWHERE for record in found)
+    elif share == WHOLE:
+        own = read(captures)
+    else:
+        return read_share(captures, share)
+    return _without_waiting(own) if any(map(_is_pipe, captures)) else own
+
+
+def _is_pipe(path: str) -> bool:
+    return path == STDIN or Path(path).is_fifo()
+
+
+def _without_waiting(found: Iterator[Record | Elsewhere]) -> Iterator[Readable]:
+    """Yield what a pipe gives, and `LATER` while it gives nothing: a thread waits for it."""
+    ahead: Queue[Record | Elsewhere | BaseException | None] = Queue(_AHEAD)
+
+    def pour() -> None:
+        try:
+            for record in found:
+                ahead.put(record)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the records are read
+            ahead.put(error)
+        ahead.put(None)
+
+    Thread(target=pour, daemon=True).start()
+    while True:
+        try:
+            record = ahead.get_nowait()
+        except Empty:
+            yield LATER
+            continue
+        if record is None:
+            return
+        if isinstance(record, BaseException):
+            raise record
+        yield record
 
 
 def shared(capture: str, share: Share, join: Join) -> Iterator[Record]:
@@ -37,8 +93,11 @@ def shared(capture: str, share: Share, join: Join) -> Iterator[Record]:
 
     Raises CaptureError.
     """
-    if join == "id" or share == WHOLE:
-        return _own([capture], Share(share.index, share.of, "id"))
+    if share == WHOLE:
+        return read([capture])
+    if join == "id":
+        found = read_share([capture], Share(share.index, share.of, "id"))
+        return (record for record in found if not isinstance(record, Elsewhere))
 
     def has(record: Record) -> bool:
         return share.has(record) if isinstance(record, Broken) else share.takes(_text(record))
@@ -48,13 +107,6 @@ def shared(capture: str, share: Share, join: Join) -> Iterator[Record]:
         return key if isinstance(key, str) else key.hex()
 
     return filter(has, read([capture]))
-
-
-def _own(captures: Sequence[str], share: Share) -> Iterator[Record]:
-    if share.of == 1:
-        return read(captures)
-    found = read_share(captures, share)
-    return (record for record in found if not isinstance(record, Elsewhere))
 
 
 def _first(found: Iterator[Record], limit: int) -> Iterator[Record]:

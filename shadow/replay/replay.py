@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import msgspec
 
-from shadow.captures import WHOLE, Record, Share
+from shadow.captures import WHOLE, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.judging import Judging
@@ -22,7 +23,7 @@ from shadow.replay.dry_run import DryRun
 from shadow.replay.engine import Engine, Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayOptions, ReplayPlan
-from shadow.replay.reading import beginning, check_files, records
+from shadow.replay.reading import Readable, beginning, check_files, records
 from shadow.replay.stopping import Stop, heeding
 from shadow.replay.usage import ServiceUsage
 from shadow.sending.choice import open_service
@@ -36,19 +37,17 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: ReplayPlan
     noise: NoiseProfile
-    opened: Iterator[Record] | None = None
+    opened: Iterator[Readable] | None = None
     """The records, where one process does all of it: a pipe is opened once."""
 
     def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
-        """Send a share of the capture to both sides. Raises KeyboardInterrupt when stopped."""
+        """Send a share of the capture to both sides."""
         plan = msgspec.structs.replace(
             self.plan, options=_of_share(self.plan, share, ledger.cursor)
         )
         found = self.opened or records(plan.captures, share, plan.selection.limit)
         with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
             runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop))
-        if stop.requested:
-            raise KeyboardInterrupt
 
 
 def _of_share(plan: ReplayPlan, share: Share, done: Cursor) -> ReplayOptions:
@@ -106,7 +105,7 @@ def _urls(plan: ReplayPlan) -> dict[SideName, str]:
 
 async def drive(
     plan: ReplayPlan,
-    found: Iterator[Record],
+    found: Iterator[Readable],
     keeper: Keeper,
     *,
     noise: NoiseProfile,
@@ -141,8 +140,13 @@ async def drive(
             keeper=keeper,
         )
         loop = asyncio.get_running_loop()
-        stop.then(lambda: loop.call_soon_threadsafe(engine.stop))
+        stop.then(partial(_stop, loop, engine))
         await engine.run(found)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended before
+        loop.call_soon_threadsafe(engine.stop)
 
 
 def event_loop() -> asyncio.AbstractEventLoop:

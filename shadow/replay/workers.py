@@ -10,9 +10,11 @@ import contextlib
 import multiprocessing
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
@@ -28,6 +30,8 @@ from shadow.results.lock import held
 from shadow.results.store import Store
 from shadow.settle import Memory
 
+_LAST_S: Final = 10.0
+"""How long a worker that has said its last word may take to end."""
 _DEATHS: Final = 3
 """Workers that may die one after the other without an outcome between them."""
 
@@ -118,8 +122,7 @@ def work(
     """
     stop = Stop()
     workers = _Workers(job, files, count, tell)
-    begun_with = None if job.noise is None else NoiseProfile.from_json(job.noise.state())
-
+    learned: list[NoiseProfile] = []
     with heeding(stop), workers:
         stop.then(workers.stop)
         for said in workers.listen():
@@ -129,8 +132,12 @@ def work(
                 progress(said.read, said.divergent)
             else:
                 memory.merge(said.memory)
-                if job.noise is not None and said.noise is not None:
-                    job.noise.merge(said.noise, begun_with=begun_with)
+                learned += [] if said.noise is None else [said.noise]
+    if job.noise is not None:  # only now: one that was started meanwhile had to begin like them
+        begun_with = NoiseProfile.from_json(job.noise.state())
+        for noise in learned:
+            job.noise.merge(noise, begun_with=begun_with)
+    workers.recall(memory)
     if workers.error is not None:
         raise workers.error
     if stop.requested:
@@ -162,6 +169,7 @@ class _Workers:
         self._shares = [Share(index, count) for index in range(count)]
         self._workers: list[_Worker] = []
         self._deaths: dict[int, list[int]] = {}
+        """By share, how many exchanges were kept at each death."""
         self._stopping = False
 
     def __enter__(self) -> None:
@@ -178,6 +186,10 @@ class _Workers:
         self._stopping = True
         for worker in self._workers:
             worker.stop()
+
+    def is_stopping(self) -> bool:
+        """Whether they were told to end: a signal may come between any two lines."""
+        return self._stopping
 
     def listen(self) -> Iterator[Broken | _Kept | _Ended]:
         """Yield what the workers say until all have ended; replace those that die."""
@@ -196,7 +208,20 @@ class _Workers:
                     self._let_go(worker)
                     self._fail(said.error)
 
+    def recall(self, memory: Memory) -> None:
+        """Remember what can be read of what the dead ones had kept."""
+        if not self._deaths:
+            return
+        with Store.open(self._files.store, create=False) as store:
+            for record in store.records(self._files.run_id, divergent=True):
+                share = self._shares[record.seq % len(self._shares)]
+                deaths = self._deaths.get(share.index)
+                if deaths and is_kept(record.seq, share, deaths[-1]):
+                    memory.recall(record)
+
     def _let_go(self, worker: _Worker) -> None:
+        worker.process.join(_LAST_S)
+        worker.process.kill()  # it has nothing left to lose
         worker.process.join()
         worker.pipe.close()
         self._workers.remove(worker)
@@ -213,13 +238,13 @@ class _Workers:
         share, cause = worker.share, _cause(worker.process.exitcode)
         with Store.open(self._files.store, create=False) as store:
             kept = cursor_of(store.progress(self._files.run_id, share.index)).kept
-        withdraw(self._files.events, lambda seq: is_kept(seq, share, kept))
+        withdraw(self._files.events, self._files.run_id, lambda seq: is_kept(seq, share, kept))
         name = f"worker {share.index + 1} of {share.of}"
+        deaths = self._deaths.setdefault(share.index, [])
+        deaths.append(kept)
         if self._stopping:
             self._tell(f"{name} died ({cause}): what it had not committed is left to --resume")
             return
-        deaths = self._deaths.setdefault(share.index, [])
-        deaths.append(kept)
         if deaths[-_DEATHS:] == [kept] * _DEATHS:
             failure = f"{name} died {_DEATHS} times without an outcome between ({cause})"
             hint = f"free some memory, then: shadow replay --resume {self._files.run_id}"
@@ -227,6 +252,8 @@ class _Workers:
             return
         self._tell(f"{name} died ({cause}): another one goes on after {kept:,} exchanges")
         self._workers.append(_Worker(self._job, self._files, share))
+        if self.is_stopping():  # since, by a signal
+            self.stop()
 
 
 def _cause(code: int | None) -> str:
@@ -255,13 +282,22 @@ def _serve(job: Job, files: RunFiles, share: Share, pipe: Connection) -> None:
             try:
                 job.work(ledger, share, stop)
             finally:
-                ledger.flush()
-    except ShadowError as caught:
-        error = caught
+                ledger.flush(last=True)
     except BrokenPipeError:
         return  # the parent is gone: what was committed is resumed
+    except ShadowError as caught:
+        error = caught
+    except Exception as caught:  # noqa: BLE001 - a bug: told once, and not tried again as if it had died
+        error = _bug(caught)
     with contextlib.suppress(BrokenPipeError):
         pipe.send(_Ended(memory=memory, noise=job.noise, error=error))
+
+
+def _bug(error: Exception) -> UnfinishedError:
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    places = " ".join(f"{Path(each.filename).name}:{each.lineno}" for each in reversed(frames))
+    said = f"a bug in shadow, in a worker: {type(error).__name__}: {error}"
+    return UnfinishedError(said, f"please report it, with: {places}")
 
 
 def _heed(pipe: Connection, stop: Stop) -> None:

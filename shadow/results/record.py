@@ -86,8 +86,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         masker: Masker,
         baseline: Observation | None = None,
         candidate: Observation | None = None,
+        masked: tuple[Divergence, ...] | None = None,
     ) -> Self:
-        """Make the record of a judged exchange: masked here, once, for store and events."""
+        """Make the record of a judged exchange: masked here, once, for store and events.
+
+        `masked` are its divergences where they have been masked already.
+        """
         request, session, divergences = exchange.request, exchange.session, judgement.divergences
         target = readable(request.target[: 4 * _TARGET_BYTES])
         method, reason = request.method, judgement.reason
@@ -103,7 +107,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             hollow=judgement.hollow,
             baseline=None if baseline is None else Seen.of(baseline),
             candidate=None if candidate is None else Seen.of(candidate),
-            divergences=tuple(map(masker.mask_divergence, divergences)) if divergences else (),
+            divergences=_masked(divergences, masker) if masked is None else masked,
             spellings=judgement.spellings,
         )
 
@@ -122,6 +126,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.structs.replace(
             self, outcome=revision.outcome, divergences=tuple(divergences)
         )
+
+
+def _masked(divergences: tuple[Divergence, ...], masker: Masker) -> tuple[Divergence, ...]:
+    return tuple(map(masker.mask_divergence, divergences)) if divergences else ()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):

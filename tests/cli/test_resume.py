@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,21 @@ from typing import Any
 import pytest
 
 from shadow.model import Outcome
+from shadow.replay.stopping import ENDING
 from shadow.results.store import Store
 from tests.cli.counting import Counting, counting_pair
-from tests.cli.program import Exchange, Forks, Shadow, add_up, events, exchange, runs, write
+from tests.cli.program import (
+    Exchange,
+    Forks,
+    Shadow,
+    add_up,
+    clean,
+    command,
+    events,
+    exchange,
+    runs,
+    write,
+)
 
 EXCHANGES = 300
 KILLS_EACH = 5
@@ -179,11 +193,13 @@ def test_an_interrupted_run_goes_on_where_it_ended(
 ) -> None:
     write(tmp_path / "capture.jsonl", traffic())
     for workers in (1, 2):
+        told = tmp_path / "told"
         with forks.running(
-            tmp_path, *words(services, "--workers", workers), out=None, err=None
+            tmp_path, *words(services, "--workers", workers), out=None, err=told
         ) as running:
             at_request(services, 120, lambda: os.kill(running.pid, signal.SIGINT))
             assert running.code() == 130
+        assert told.read_text() == f"shadow: {ENDING}\n"
         run, *_ = runs(shadow)
         assert (run["state"], add_up(run)) == ("interrupted", True)
         assert 0 < run["read"] < EXCHANGES
@@ -252,3 +268,43 @@ def test_what_cannot_go_on_is_said(shadow: Shadow, tmp_path: Path) -> None:
     done = shadow("replay", "--resume", "latest")
     assert (done.code, "is a diff, which sends nothing" in done.err) == (2, True)
     assert "no run nosuch" in shadow("replay", "--resume", "nosuch").err
+
+
+def test_a_pipe_that_pauses_holds_up_nothing(
+    tmp_path: Path, services: Counting, shadow: Shadow
+) -> None:
+    # Longer than what it takes to tell the format.
+    made = [exchange(number, body=json.dumps("x" * 3_000)) for number in range(50)]
+    lines = [json.dumps(each).encode() + b"\n" for each in made]
+    asked = threading.Event()
+    at_request(services, 100, asked.set)  # both sides, of all that is in the pipe
+    given = [*words(services)]
+    given[1] = "-"
+    with subprocess.Popen(
+        command(*given), cwd=tmp_path, env=clean({}), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"".join(lines))
+        process.stdin.flush()
+        assert asked.wait(30)
+        process.send_signal(signal.SIGINT)  # the pipe stays open
+        assert process.wait(30) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().decode() == f"shadow: {ENDING}\n"
+    (run,) = runs(shadow)
+    assert (run["state"], run["read"]) == ("interrupted", 50)
+
+
+def test_a_worker_that_fails_ends_the_run_with_its_error(
+    shadow: Shadow, tmp_path: Path, forks: Forks, services: Counting
+) -> None:
+    write(tmp_path / "capture.jsonl", traffic())
+    told = tmp_path / "told"
+    given = words(services, "--workers", "2")
+    with forks.running(tmp_path, *given, out=None, err=told, limit=100_000) as running:
+        assert running.code() == 4  # no file may become larger
+    assert "cannot be written" in told.read_text() or "cannot write" in told.read_text()
+    assert "Traceback" not in told.read_text()
+    done = shadow("replay", "--resume", "latest", "--quiet")
+    assert done.code == 1, done.err
+    check(tmp_path, services, shadow)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.captures import Broken, Record, Unsupported
+from shadow.captures import ELSEWHERE, Broken, Record, Unsupported
 from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.errors import UnfinishedError
@@ -20,6 +20,7 @@ from shadow.judge import Policy
 from shadow.judging import Judging
 from shadow.model import (
     Answer,
+    Divergence,
     Exchange,
     Judgement,
     NoAnswer,
@@ -32,6 +33,7 @@ from shadow.model import (
 from shadow.replay.control import Control
 from shadow.replay.engine import Engine, ceiling
 from shadow.replay.options import NoisePlan, ReplayOptions, Selection
+from shadow.replay.reading import LATER, Readable
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Done
@@ -97,6 +99,9 @@ class Fickle:
             await asyncio.sleep(0)
         return self._end(message)
 
+    def order_total(self) -> int:
+        return sum(map(len, self.order.values()))
+
     def _begin(self, message: bytes) -> None:
         session = message.decode().strip("/").partition("/")[0]
         assert not self.going[session] or session == "none"
@@ -122,6 +127,7 @@ class Notes:
         self.kept: list[tuple[Exchange, Judgement]] = []
         self.ordinals: list[int] = []
         self.sending: list[int] = []
+        self.then: Callable[[], object] = lambda: None
         self.cursor: set[int] = set()
         self.sent: set[int] = set()
         self.lines = 0
@@ -135,9 +141,14 @@ class Notes:
         candidate: Observation | None = None,
         *,
         ordinal: int,
+        masked: tuple[Divergence, ...] | None = None,
     ) -> None:
         self.kept.append((exchange, judgement))
+        self.then()
         self.ordinals.append(ordinal)
+
+    def masked(self, judgement: Judgement) -> tuple[Divergence, ...]:
+        return judgement.divergences
 
     def broken(self, record: Broken, *, ordinal: int) -> None:
         self.lines += 1
@@ -238,6 +249,39 @@ def test_stopping_ends_what_is_in_flight_and_sends_nothing_more() -> None:
     asyncio.run(driven.run(records()))
     assert sorted(kept.id for kept, _ in notes.kept) == sorted(candidate.order["none"])
     assert 4 <= len(notes.kept) <= 10
+
+
+def test_what_is_unforeseen_is_raised_as_it_is() -> None:
+    class Odd(Fickle):
+        async def send(self, message: bytes, **given: Any) -> Observation:
+            raise ZeroDivisionError("odd")
+
+    driven = engine(Odd(1, 0), Fickle(2, 0), Notes())
+    with pytest.raises(ZeroDivisionError, match="odd"):
+        asyncio.run(driven.run(exchange(number, None) for number in range(100)))
+
+
+def test_below_a_ceiling_nothing_is_sent_after_the_stop() -> None:
+    notes, candidate = Notes(), Fickle(2, 0)
+    driven = engine(
+        Fickle(1, 0), candidate, notes, options={"ceiling": 20}, safety=Safety(allow_writes=True)
+    )
+    notes.then = driven.stop
+    asyncio.run(driven.run(exchange(number, None, "POST") for number in range(100)))
+    assert len(notes.sending) == len(notes.kept) == candidate.order_total() < 4
+
+
+def test_what_a_pipe_has_not_given_yet_is_waited_for() -> None:
+    def records() -> Iterator[Readable]:
+        for number in range(20):
+            yield from [LATER] * (number % 3)
+            yield from [ELSEWHERE] * (number % 40)
+            yield exchange(number, None)
+
+    notes = Notes()
+    asyncio.run(engine(Fickle(1, 0), Fickle(2, 0), notes).run(records()))
+    assert sorted(notes.ordinals) == list(range(20))
+    assert {int(kept.id) for kept, _ in notes.kept} == set(range(20))
 
 
 def test_the_recorded_answers_can_stand_for_the_baseline() -> None:

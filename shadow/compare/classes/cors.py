@@ -67,8 +67,12 @@ def _is_cors_status(pair: Pair) -> bool:
     )
 
 
+def _is_about_cors(name: str) -> bool:
+    return name in ("vary", "allow") or name.startswith("access-control-")
+
+
 def _is_cors(place: Place) -> bool:
-    if place.where != "header" or not _cors_alike(place.pair):
+    if place.where != "header" or not _is_about_cors(place.name) or not _cors_alike(place.pair):
         return False
     if place.name == "vary":
         ours, theirs = words(place.go), words(place.rust)
