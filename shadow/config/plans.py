@@ -27,7 +27,9 @@ from shadow.model import SideName
 from shadow.replay.conduct import today
 from shadow.replay.delivery import Output
 from shadow.replay.options import DiffPlan, NoisePlan, ReplayOptions, ReplayPlan, Selection
+from shadow.replay.provenance import VersionSource, commit, lockfile_digest, machine
 from shadow.reports.show import readable_path
+from shadow.results.provenance import Build
 from shadow.results.runs import RunInfo, Side
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety, refuse_denied
@@ -83,6 +85,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
         ),
         dry_run=flags["dry_run"],
         workers=flags["workers"],
+        versions=(version_source(config, "baseline"), version_source(config, "candidate")),
     )
 
 
@@ -296,12 +299,54 @@ def run_info(
         arguments={name: _readable(flags[name]) for name in ARGUMENTS if name in flags},
         config_digest=config_digest(config, flags),
         versions={"shadow": __version__},
+        baseline_build=build(config, "baseline", flags),
+        candidate_build=build(config, "candidate", flags),
+        commit=commit(folder(config)),
+        machine=machine(),
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,
     )
 
 
 LABELS: Final[dict[SideName, str]] = {"baseline": "go", "candidate": "rust"}
+
+
+def folder(config: Config) -> Path:
+    """The folder of the config, or the working directory where there is none."""
+    return Path(config.source).resolve().parent if config.source else Path.cwd()
+
+
+def build(config: Config, side: SideName, flags: Flags) -> Build:
+    """What is given of the build of a side. Raises ConfigError for an unreadable lock file."""
+    table: TargetTable = getattr(config.targets, side)
+    lockfile = ""
+    if table.lockfile is not None:
+        option = f"{config.at('targets', side, 'lockfile')}: targets.{side}.lockfile"
+        lockfile = lockfile_digest(folder(config) / table.lockfile, option)
+    return Build(
+        version=flags.get(f"{LABELS[side]}_version") or "",
+        toolchain=table.toolchain or "",
+        lockfile=lockfile,
+    )
+
+
+def version_source(config: Config, side: SideName) -> VersionSource | None:
+    """Where a side says its version. Raises ConfigError where that names no place."""
+    table: TargetTable = getattr(config.targets, side)
+    if table.version is None:
+        return None
+    path, name = table.version.path, table.version.header
+    if path is None and name is None:
+        place = config.at("targets", side, "version")
+        raise ConfigError(
+            f"{place}: targets.{side}.version is empty", 'write {path = "/version"}'
+        )
+    if path is not None and not path.startswith("/"):
+        place = config.at("targets", side, "version")
+        raise ConfigError(
+            f"{place}: targets.{side}.version.path {path} is no path", "begin it with /"
+        )
+    return VersionSource(path=path or "/", header=name)
 
 
 def label(config: Config, side: SideName) -> str:

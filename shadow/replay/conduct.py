@@ -25,7 +25,9 @@ from shadow.replay.progress import Progress, tell
 from shadow.replay.stopping import Stop
 from shadow.replay.workers import Desk, Job, work
 from shadow.reports.show import readable_path
+from shadow.results.drift import divergent_signatures
 from shadow.results.lock import Turns, held
+from shadow.results.resolve import load_run
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
@@ -262,14 +264,13 @@ def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[s
     if output.fail_on != "new":
         return frozenset()
     if output.since is not None:
-        before: Run | None = store.load(output.since)
+        before: Run | None = load_run(output.since, store.path, evidence=False).run
     else:
         finished = [run for run in store.runs(digest=info.digest) if run.state == "finished"]
         before = store.load(finished[0].id) if finished and info.digest else None
     if before is None:
         return frozenset()
-    found = before.tally.findings
-    return frozenset(finding.signature for finding in found if finding.verdict == "divergent")
+    return divergent_signatures(before.tally)
 
 
 def _code(ending: _Ending, run: Run, output: Output, known: frozenset[str]) -> int:
@@ -290,6 +291,8 @@ def today() -> date:
 
 
 def _started_fields(info: RunInfo) -> dict[str, object]:
+    sides = (("baseline", info.baseline_build), ("candidate", info.candidate_build))
+    builds = {side: build.version for side, build in sides if build.version}
     return {
         "command": info.command,
         "captures": list(info.captures),
@@ -297,7 +300,7 @@ def _started_fields(info: RunInfo) -> dict[str, object]:
         "baseline": msgspec.to_builtins(info.baseline),
         "candidate": msgspec.to_builtins(info.candidate),
         "options": info.options,
-        "versions": info.versions,
+        "versions": {**info.versions, **builds},
     }
 
 

@@ -10,6 +10,7 @@ import msgspec
 from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.judge import Policy
+from shadow.replay.provenance import VersionSource
 from shadow.results.runs import RunInfo
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety
@@ -89,6 +90,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     workers: int = 1
     """Processes that do it together."""
+    versions: tuple[VersionSource | None, VersionSource | None] = (None, None)
+    """Where the baseline and the candidate say their versions."""
 
 
 class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):

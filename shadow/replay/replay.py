@@ -22,8 +22,10 @@ from shadow.replay.engine import Engine, Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayOptions, ReplayPlan
 from shadow.replay.progress import tell
+from shadow.replay.provenance import with_versions
 from shadow.replay.reading import beginning, check_files, records
 from shadow.replay.stopping import ENDING, SIGNALS, Stop
+from shadow.results.runs import RunInfo
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
@@ -86,12 +88,22 @@ def replay(plan: ReplayPlan, output: Output) -> int:
     check_reachable(targets, plan.limits)
     noise = plan.noise.profile or NoiseProfile()
     return conduct(
-        plan.info,
+        _with_versions(plan),
         output,
         ReplayJob(plan=plan, noise=noise, opened=opened),
         Judged(policy=plan.policy, noise=noise),
         workers=plan.workers,
         total=plan.selection.limit,
+    )
+
+
+def _with_versions(plan: ReplayPlan) -> RunInfo:
+    """What the run is; one that goes on keeps the versions it began with."""
+    if plan.info.id:
+        return plan.info
+    of_baseline, of_candidate = plan.versions
+    return with_versions(
+        plan.info, (plan.baseline, of_baseline), (plan.candidate, of_candidate)
     )
 
 

@@ -364,11 +364,14 @@ def _side(endpoints: Iterable[EndpointTally], service: Measure, response: Measur
             if measure in endpoint.latency:
                 total.merge(endpoint.latency[measure])
     return SideLatency(
-        service=_percentiles(totals[service]), response=_percentiles(totals[response])
+        service=percentiles(totals[service]), response=percentiles(totals[response])
     )
 
 
-def _percentiles(latency: Latency) -> Percentiles:
+def percentiles(latency: Latency | None) -> Percentiles:
+    """Return the percentiles that there are values enough for."""
+    if latency is None:
+        return Percentiles()
     p50, p90, p99 = latency.percentiles((50, 90, 99))
     return Percentiles(count=latency.total, p50=p50, p90=p90, p99=p99)
 
