@@ -20,13 +20,13 @@ import msgspec
 import zstandard
 
 from shadow.errors import ShadowError, UnfinishedError
-from shadow.masking import WITHHELD
 from shadow.results.evidence import MAX_SHAPES, MAX_TOTAL, EndpointEvidence, Evidence
 from shadow.results.failures import Failures
-from shadow.results.finding import MAX_EXAMPLES, Example
+from shadow.results.finding import MAX_EXAMPLES
 from shadow.results.latency import HIGHEST_US
 from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import COLUMNS, MAX_PAIRS, WARM_UP, Pairs
+from shadow.results.summary import withheld
 from shadow.results.tally import MAX_ENDPOINTS, MAX_FINDINGS, MAX_NAMES, EndpointTally, Tally
 
 FORMAT: Final = "shadow-run"
@@ -91,7 +91,7 @@ def encode_export(run: Run, evidence: Evidence, *, no_values: bool = False) -> b
     tally = Tally.from_json(run.tally.to_json(compact=True)) if no_values else run.tally
     if no_values:
         for finding in tally.findings:
-            finding.examples = tuple(map(_withheld, finding.examples))
+            finding.examples = tuple(map(withheld, finding.examples))
     text = msgspec.json.encode(
         _File(
             format="shadow-run",
@@ -109,14 +109,6 @@ def encode_export(run: Run, evidence: Evidence, *, no_values: bool = False) -> b
             "name the path templates under [endpoints], so that there are fewer endpoints",
         )
     return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(text)
-
-
-def _withheld(example: Example) -> Example:
-    return msgspec.structs.replace(
-        example,
-        baseline=None if example.baseline is None else WITHHELD,
-        candidate=None if example.candidate is None else WITHHELD,
-    )
 
 
 def _packed(found: EndpointEvidence) -> _Endpoint:

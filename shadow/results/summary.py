@@ -381,19 +381,20 @@ def without_values(summary: Summary) -> Summary:
     return msgspec.structs.replace(
         summary,
         rules=tuple(
-            msgspec.structs.replace(rule, example=rule.example and _withheld(rule.example))
+            msgspec.structs.replace(rule, example=rule.example and withheld(rule.example))
             for rule in summary.rules
         ),
         findings=tuple(
             msgspec.structs.replace(
-                finding, examples=tuple(_withheld(example) for example in finding.examples)
+                finding, examples=tuple(withheld(example) for example in finding.examples)
             )
             for finding in summary.findings
         ),
     )
 
 
-def _withheld(example: Example) -> Example:
+def withheld(example: Example) -> Example:
+    """Return an example without the values that were compared."""
     return msgspec.structs.replace(
         example,
         baseline=None if example.baseline is None else WITHHELD,
