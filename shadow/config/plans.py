@@ -213,6 +213,12 @@ def output(flags: Flags) -> Output:
     )
 
 
+def inspecting(flags: Flags) -> tuple[Endpoints, Safety]:
+    """What an inspection names endpoints and tells reads by. Raises ConfigError."""
+    config = load(flags["config"])
+    return endpoints(config), safety(config, allow_writes=False)
+
+
 def selection(flags: Flags) -> Selection:
     """Which exchanges are wanted."""
     return Selection(
