@@ -344,9 +344,7 @@ def version_source(config: Config, side: SideName) -> VersionSource | None:
     path, name = table.version.path, table.version.header
     if path is None and name is None:
         place = config.at("targets", side, "version")
-        raise ConfigError(
-            f"{place}: targets.{side}.version is empty", 'write {path = "/version"}'
-        )
+        raise ConfigError(f"{place}: targets.{side}.version is empty", 'write {path = "/version"}')
     if path is not None and not path.startswith("/"):
         place = config.at("targets", side, "version")
         raise ConfigError(

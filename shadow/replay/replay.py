@@ -102,9 +102,7 @@ def _with_versions(plan: ReplayPlan) -> RunInfo:
     if plan.info.id:
         return plan.info
     of_baseline, of_candidate = plan.versions
-    return with_versions(
-        plan.info, (plan.baseline, of_baseline), (plan.candidate, of_candidate)
-    )
+    return with_versions(plan.info, (plan.baseline, of_baseline), (plan.candidate, of_candidate))
 
 
 class Before(Protocol):

@@ -42,7 +42,7 @@ _UNITS: Final = {
     "cpu_s_per_1000": "CPU per 1,000 requests",
     "memory_bytes": "memory, median",
     "peak_bytes": "memory, peak",
-    "cpu_ratio": "CPU of rust over go",
+    "cpu_ratio": "CPU, candidate of baseline",
 }
 
 

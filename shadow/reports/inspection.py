@@ -174,7 +174,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _bodies(bodies: Bodies) -> str:
     shown = [("p50", bodies.p50), ("p90", bodies.p90), ("p99", bodies.p99)]
     sizes = [f"{name} {size_text(size)}" for name, size in shown if size is not None]
-    said = [f"{size_text(bodies.bytes)} of bodies", *sizes]
+    said = [f"{size_text(bodies.bytes)} in all", *sizes]
     if bodies.largest:
         said.append(f"largest {size_text(bodies.largest)}")
     for name in ("empty", "truncated", "decoded"):

@@ -91,9 +91,7 @@ def _dropped(before: Run, after: Run) -> Iterator[Caution]:
         )
 
 
-def _what_was_timed(
-    one: RunInfo, other: RunInfo, changes: Sequence[Changes]
-) -> Iterator[Caution]:
+def _what_was_timed(one: RunInfo, other: RunInfo, changes: Sequence[Changes]) -> Iterator[Caution]:
     if one.machine != other.machine or one.machine is None:
         yield Caution(
             code="drift-machine",
@@ -123,9 +121,7 @@ def _sampled(one: RunInfo, other: RunInfo) -> bool:
     return any(info.options.get("sample", 1.0) != 1.0 for info in (one, other))
 
 
-def _differing(
-    one: dict[str, object], other: dict[str, object], names: Sequence[str]
-) -> list[str]:
+def _differing(one: dict[str, object], other: dict[str, object], names: Sequence[str]) -> list[str]:
     """The options among `names` that are not the same; none given is none."""
     return [name for name in names if (one.get(name) or None) != (other.get(name) or None)]
 

@@ -98,9 +98,7 @@ def encode_export(run: Run, evidence: Evidence, *, no_values: bool = False) -> b
             v=VERSION,
             info=run.info,
             tally=msgspec.Raw(tally.to_json(compact=True)),
-            evidence={
-                name: _packed(each) for name, each in sorted(evidence.endpoints.items())
-            },
+            evidence={name: _packed(each) for name, each in sorted(evidence.endpoints.items())},
         )
     )
     if len(text) > MAX_BYTES:

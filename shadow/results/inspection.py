@@ -418,7 +418,7 @@ def _fit_for_diff(exchanges: int, answered: int, responses: Bodies, ids: _Distin
     if ids.repeated:
         why += f"; {ids.repeated:,} ids came before: use --join request"
     if responses.decoded:
-        why += f"; {responses.decoded:,} bodies are not the wire's: encodings are not compared"
+        why += f"; of {responses.decoded:,} the body is not the wire's: encodings are not compared"
     flawed = bool(ids.repeated or responses.decoded)
     return _fit("diff", good, exchanges, why, flawed=flawed)
 
@@ -456,4 +456,3 @@ def _fit_for_sessions(exchanges: int, sessions: Sessions) -> Fit:
     if sessions.count and sessions.count < FEWEST_CLUSTERS:
         why += f"; a verdict on speed wants {FEWEST_CLUSTERS}"
     return _fit("sessions", exchanges - sessions.without, exchanges, why)
-

@@ -363,9 +363,7 @@ def _side(endpoints: Iterable[EndpointTally], service: Measure, response: Measur
         for measure, total in totals.items():
             if measure in endpoint.latency:
                 total.merge(endpoint.latency[measure])
-    return SideLatency(
-        service=percentiles(totals[service]), response=percentiles(totals[response])
-    )
+    return SideLatency(service=percentiles(totals[service]), response=percentiles(totals[response]))
 
 
 def percentiles(latency: Latency | None) -> Percentiles:

@@ -39,9 +39,7 @@ def judge_changes(
     down over the endpoints, for each measure apart.
     """
     names = sorted(name for name in before.keys() & after.keys() if before[name] and after[name])
-    found = {
-        name: _measured(before[name], after[name], in_turn=in_turn) for name in names
-    }
+    found = {name: _measured(before[name], after[name], in_turn=in_turn) for name in names}
     for measure in MEASURES:
         tested = [name for name in names if found[name][measure].p is not None]
         p_values = [p for name in tested if (p := found[name][measure].p) is not None]
