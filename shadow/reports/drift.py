@@ -286,7 +286,7 @@ def _changes(moved: Sequence[LatencyDrift], found: Drift) -> Table:
     table = columns()
     for heading in ("service time", "p50", "p99"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=26)
-    table.add_column("change", overflow="fold")
+    table.add_column("change (95 % CI)", overflow="fold")
     for each in moved:
         table.add_row(Text(cut_end(plain(each.endpoint), 26), style="bold"))
         rows: tuple[tuple[str, Percentiles | None, Percentiles | None, Change], ...] = (
@@ -303,11 +303,14 @@ def _changes(moved: Sequence[LatencyDrift], found: Drift) -> Table:
 
 
 def _moves(was: int | None, now: int | None) -> str:
-    return f"{milliseconds(was)} {_ARROW} {milliseconds(now)}"
+    """Two durations, the unit once where it is the same."""
+    one, other = milliseconds(was), milliseconds(now)
+    value, _, unit = one.partition(" ")
+    return f"{value if other.endswith(f' {unit}') else one} {_ARROW} {other}"
 
 
 def change_text(change: Change) -> str:
-    """Say a change, as `11 % slower (95 % CI 8 to 14 %)` with a dash, or why none is said."""
+    """Say a change with its 95 % interval, as `11 % slower (8 to 14 %)`, or why none is said."""
     if change.verdict == "withheld":
         return "withheld: a generator was the bottleneck"
     if change.shift is None:
@@ -315,12 +318,12 @@ def change_text(change: Change) -> str:
         return f"too few to say: {sessions} sessions or blocks"
     if change.verdict in ("faster", "slower"):
         value, low, high = percentages(change.shift, -1 if change.verdict == "faster" else 1)
-        return f"{value} % {change.verdict} (95 % CI {low}{DASH}{high} %)"
+        return f"{value} % {change.verdict} ({low}{DASH}{high} %)"
     value, low, high = percentages(change.shift, 1)
     said = "inconclusive"
     if change.verdict == "equivalent":
         said = f"as before, within {100 * DELTA:.0f} %"
-    return f"{said} (95 % CI {low} to {high} %)"
+    return f"{said} ({low} to {high} %)"
 
 
 def _unmoved(found: Drift, moved: int) -> str:

@@ -27,7 +27,7 @@ from shadow.results.latency import HIGHEST_US
 from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import COLUMNS, MAX_PAIRS, WARM_UP, Pairs
 from shadow.results.summary import withheld
-from shadow.results.tally import MAX_ENDPOINTS, MAX_FINDINGS, MAX_NAMES, EndpointTally, Tally
+from shadow.results.tally import EndpointTally, Tally
 
 FORMAT: Final = "shadow-run"
 VERSION: Final = 1
@@ -244,17 +244,13 @@ def _check_all(values: Iterable[Any]) -> None:
 
 
 def _check_tally(tally: Tally) -> None:
-    """Refuse what a tally cannot be: too much of anything, counts that do not add up."""
-    endpoints, findings = tally.endpoints, tally.findings
-    _bound(len(endpoints) - 1, MAX_ENDPOINTS, "endpoints")
-    _bound(len(findings), MAX_FINDINGS, "findings")
+    """Refuse counts that cannot be or do not add up; a tally bounds its names itself."""
     for named in (tally.spellings, *tally.reasons.values()):
-        _bound(len(named) - 1, MAX_NAMES, "names")
         _check_counts(named.values())
     _check_counts((tally.read, tally.broken, tally.findings_dropped))
-    for endpoint in endpoints.values():
+    for endpoint in tally.endpoints.values():
         _check_endpoint(endpoint)
-    for finding in findings:
+    for finding in tally.findings:
         _check_counts((finding.exchanges, finding.divergences))
         _bound(len(finding.examples), MAX_EXAMPLES, "examples")
         _check_counts(example.seq for example in finding.examples)
