@@ -117,7 +117,7 @@ def _contents(found: Inspection) -> Table:
         ("sessions", _sessions(found)),
         ("methods", _listed(found.methods)),
         ("statuses", _listed(found.statuses)),
-        ("safe", f"{found.safe:,} reads, {found.writes:,} writes"),
+        ("safe", f"reads {found.safe:,}, writes {found.writes:,}"),
         ("requests", _bodies(found.requests)),
         ("responses", _bodies(found.responses)),
     ]

@@ -10,6 +10,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +33,7 @@ _GAP: Final = "·"
 _STEADY: Final = 0.1
 """A range of less than this share of the highest value does not fill the height."""
 _SHOWN_RUNS: Final = 10
+_NUMBERS: Final = 46  # columns of four numbers and what parts them
 
 
 def show_trend(
@@ -95,8 +97,9 @@ def _blocks(found: Trend, width: int) -> Iterator[RenderableType]:
 
 def _lines(found: Trend, width: int) -> Table:
     table = columns()
-    length = min(len(found.runs), max(10, width - 72))
-    name = max(16, width - length - 46)
+    longest = max((cell_len(plain(series.name)) for series in found.series), default=0)
+    name = min(longest, max(16, width // 3))
+    length = max(10, width - name - _NUMBERS)
     table.add_column("", no_wrap=True, overflow="ellipsis", max_width=name)
     for heading in ("first", "last", "lowest", "highest"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -403,7 +403,7 @@ def _fit(job: Job, good: int, all_of: int, why: str, *, flawed: bool = False) ->
 
 
 def _fit_for_replay(exchanges: int, whole: int, safe: int) -> Fit:
-    why = f"{safe:,} reads, {exchanges - safe:,} writes (they need --allow-writes)"
+    why = f"reads {safe:,}, writes {exchanges - safe:,} (sent with --allow-writes alone)"
     if whole < exchanges:
         why += f"; {exchanges - whole:,} requests were cut and cannot be sent"
     return _fit("replay", whole, exchanges, why)
@@ -452,7 +452,7 @@ def _fit_for_speed(
 
 def _fit_for_sessions(exchanges: int, sessions: Sessions) -> Fit:
     more = "more than " if sessions.more else ""
-    why = f"{more}{sessions.count:,} sessions, {sessions.without:,} exchanges without one"
+    why = f"sessions {more}{sessions.count:,}, exchanges without one {sessions.without:,}"
     if sessions.count and sessions.count < FEWEST_CLUSTERS:
         why += f"; a verdict on speed wants {FEWEST_CLUSTERS}"
     return _fit("sessions", exchanges - sessions.without, exchanges, why)
