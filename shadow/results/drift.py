@@ -22,6 +22,7 @@ from shadow.results.provenance import Build, Commit, Machine
 from shadow.results.resolve import LoadedRun
 from shadow.results.resources import ResourceUse, Spread
 from shadow.results.runs import Run, Side
+from shadow.results.shares import share_test
 from shadow.results.speed.pairs import Pairs
 from shadow.results.speed.verdicts import Changes
 from shadow.results.summary import Percentiles, percentiles
@@ -271,20 +272,11 @@ def _share(seen: int, compared: int) -> float | None:
 
 
 def _share_test(finding: FindingDrift) -> float:
-    """Fisher's exact test of two shares; two replays of one capture make it cautious.
-
-    Source: Fisher, Statistical Methods for Research Workers, section 21.02.
-    """
+    """Two shares of the same endpoint; two replays of one capture make the test cautious."""
     one, other = finding.shares
     if one is None or other is None or one == other:
         return 1.0
-    from scipy.stats import fisher_exact  # noqa: PLC0415 - slow to import
-
-    table = [
-        [finding.before, finding.compared[0] - finding.before],
-        [finding.after, finding.compared[1] - finding.after],
-    ]
-    return float(fisher_exact(table).pvalue)
+    return share_test((finding.before, finding.compared[0]), (finding.after, finding.compared[1]))
 
 
 # Latencies

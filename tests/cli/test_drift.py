@@ -37,7 +37,7 @@ def places(found: list[Any]) -> set[str]:
 @pytest.fixture
 def main_run(shadow: Shadow, pair: tuple[Path, Path], tmp_path: Path) -> Path:
     """A run exported, and then the store it was in taken away, as on a fresh machine."""
-    assert shadow(*DIFF, "--rust-version", "1.0").code == 1
+    assert shadow("diff", *pair, "--quiet", "--rust-version", "1.0").code == 1
     done = shadow("export", "--out", "main.run")
     assert (done.code, done.out) == (0, "")
     assert done.err.startswith("main.run: run ")
@@ -65,7 +65,8 @@ def test_a_fresh_machine_compares_with_the_run_of_main(
     assert shadow("drift", "main.run", "--fail-on", "new").code == 0
 
 
-def test_a_drift_for_a_person(shadow: Shadow, main_run: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("main_run")
+def test_a_drift_for_a_person(shadow: Shadow, tmp_path: Path) -> None:
     rust_says(tmp_path, '{"price":1260}', '{"tags":null}', '{"name":"crème","also":1}')
     shadow(*DIFF, "--rust-version", "1.1")
     done = shadow("drift", "main.run")
@@ -76,7 +77,8 @@ def test_a_drift_for_a_person(shadow: Shadow, main_run: Path, tmp_path: Path) ->
     assert shadow("drift", "main.run", "--no-values", "--json").out.count("[withheld]") == 5
 
 
-def test_a_run_has_not_drifted_from_itself(shadow: Shadow, main_run: Path) -> None:
+@pytest.mark.usefixtures("main_run")
+def test_a_run_has_not_drifted_from_itself(shadow: Shadow) -> None:
     done = shadow("drift", "main.run", "main.run", "--json", "--fail-on", "new")
     assert done.code == 0
     assert (done.json["new"], done.json["gone"]) == ([], [])
@@ -84,9 +86,8 @@ def test_a_run_has_not_drifted_from_itself(shadow: Shadow, main_run: Path) -> No
     assert [each["code"] for each in done.json["cautions"]] == ["drift-same-run"]
 
 
-def test_an_exported_run_is_reported_explained_and_accepted(
-    shadow: Shadow, main_run: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("main_run")
+def test_an_exported_run_is_reported_explained_and_accepted(shadow: Shadow, tmp_path: Path) -> None:
     report = shadow("report", "main.run", "--format", "json").json
     assert report["store"] == "main.run"
     (tmp_path / "elsewhere").rename(tmp_path / ".shadow")
@@ -101,7 +102,8 @@ def test_an_exported_run_is_reported_explained_and_accepted(
     assert signature in (tmp_path / "shadow.toml").read_text("utf-8")
 
 
-def test_an_export_without_values(shadow: Shadow, pair: tuple[Path, Path]) -> None:
+@pytest.mark.usefixtures("pair")
+def test_an_export_without_values(shadow: Shadow) -> None:
     shadow(*DIFF)
     assert shadow("export", "--out", "a.run", "--no-values").code == 0
     assert "1250" not in shadow("report", "a.run").out
@@ -171,7 +173,8 @@ def test_two_runs_of_the_committed_captures(shadow: Shadow, tmp_path: Path) -> N
 # Trend
 
 
-def test_a_course_over_runs_of_one_capture(shadow: Shadow, main_run: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("main_run")
+def test_a_course_over_runs_of_one_capture(shadow: Shadow, tmp_path: Path) -> None:
     assert "over 1 run" in shadow("trend", "--also", "main.run").out  # without any store
     shadow(*DIFF)
     rust_says(tmp_path, '{"price":1200}', '{"tags":null}', '{"name":"crème"}')
@@ -190,7 +193,8 @@ def test_a_course_over_runs_of_one_capture(shadow: Shadow, main_run: Path, tmp_p
     assert "over 4 runs" in shadow("trend", "--all-captures", "--also", "main.run").out
 
 
-def test_a_course_of_what_is_not_there(shadow: Shadow, pair: tuple[Path, Path]) -> None:
+@pytest.mark.usefixtures("pair")
+def test_a_course_of_what_is_not_there(shadow: Shadow) -> None:
     refused(shadow("trend"), "store .shadow/shadow.sqlite: ")
     shadow(*DIFF)
     refused(shadow("trend", "GET /v1/item"), "GET /v1/item: no endpoint, finding or percentile")

@@ -19,7 +19,7 @@ from shadow.results.evidence import Evidence
 from shadow.results.provenance import Build, Commit, Machine
 from shadow.results.record import Record
 from shadow.results.resolve import LoadedRun
-from shadow.results.resources import ResourceUse, Resources, Spread
+from shadow.results.resources import Resources, ResourceUse, Spread
 from shadow.results.runs import Run, RunInfo, Side
 from shadow.results.speed.verdicts import Change, Ratio
 from shadow.results.tally import Tally
@@ -178,11 +178,11 @@ def test_no_values(drifted: Drift) -> None:
         ),
         (
             Change(verdict="slower", shift=Ratio(value=1.11, low=1.08, high=1.14)),
-            "11 % slower (8–14 %)",
+            "11 % slower (8\N{EN DASH}14 %)",
         ),
         (
             Change(verdict="faster", shift=Ratio(value=0.8, low=0.7, high=0.9)),
-            "20 % faster (10–30 %)",
+            "20 % faster (10\N{EN DASH}30 %)",
         ),
         (
             Change(verdict="equivalent", shift=Ratio(value=1.001, low=0.997, high=1.004)),

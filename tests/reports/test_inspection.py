@@ -89,7 +89,7 @@ def test_nothing_of_a_capture_is_interpreted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        (None, "–"),
+        (None, "\N{EN DASH}"),
         (0, "0 B"),
         (999, "999 B"),
         (4_120, "4.1 kB"),

@@ -17,7 +17,7 @@ from shadow.results.evidence import Evidence, PairRow
 from shadow.results.provenance import Build, Machine
 from shadow.results.record import Record
 from shadow.results.resolve import LoadedRun
-from shadow.results.resources import ResourceUse, Resources, Spread
+from shadow.results.resources import Resources, ResourceUse, Spread
 from shadow.results.runs import Run, RunInfo
 from shadow.results.tally import Tally
 

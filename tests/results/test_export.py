@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from shadow.results.evidence import Evidence
 from shadow.results.export import decode_export, encode_export, read_export, write_export
 from shadow.results.judged import judge_evidence
 from shadow.results.record import Record, Seen
-from shadow.results.resources import ResourceUse, Resources, Spread
+from shadow.results.resources import Resources, ResourceUse, Spread
 from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import COLUMNS
 from shadow.results.store import Store
@@ -157,10 +158,10 @@ def test_it_is_written_whole_or_not_at_all(a_run: tuple[Run, Evidence], tmp_path
 def test_a_full_disk_leaves_nothing(
     a_run: tuple[Run, Evidence], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(descriptor: int, mode: int) -> None:
-        raise OSError(28, os.strerror(28))
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(export_module.os, "fchmod", full)
+    monkeypatch.setattr("os.fchmod", full)
     path = tmp_path / "main.run"
     path.write_bytes(b"before")
     with pytest.raises(UnfinishedError, match="No space left"):

@@ -100,7 +100,7 @@ def test_the_course_of_a_percentile(runs: list[Run]) -> None:
     assert trend(runs, "p99").series == ()
 
 
-def test_what_no_run_knows(runs: list[Run], make_record: MakeRecord) -> None:
+def test_what_no_run_knows(runs: list[Run]) -> None:
     with pytest.raises(ShadowError) as caught:
         trend(runs, "GET /aa")
     assert caught.value.hint == "did you mean 'GET /a'?"

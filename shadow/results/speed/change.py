@@ -117,13 +117,18 @@ def _ranked(before: Floats, after: Floats, rank: int) -> float:
     """Return the difference that has this rank (from 1) among all of them, to `_PRECISION`.
 
     The differences are not made: those at most a bound are counted in one pass over the sorted
-    values, and the bound is halved in on.
+    values, and the bound is moved until it is known, by interpolation and by halving in turn.
     """
     low, high = float(after[0] - before[-1]), float(after[-1] - before[0])
+    below, above = 0, len(before) * len(after)
+    halve = False
     while high - low > _PRECISION:
-        middle = (low + high) / 2
-        if int(np.searchsorted(after, before + middle, side="right").sum()) >= rank:
-            high = middle
+        share = 0.5 if halve else min(max((rank - below) / (above - below), 0.01), 0.99)
+        middle = low + (high - low) * share
+        count = int(np.searchsorted(after, before + middle, side="right").sum())
+        if count >= rank:
+            high, above = middle, count
         else:
-            low = middle
+            low, below = middle, count
+        halve = not halve
     return high
