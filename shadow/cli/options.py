@@ -95,7 +95,11 @@ _RUN_OPTIONS = (
         show_default=True,
         help="What makes the exit code 1; `new`: a finding that the run before did not have.",
     ),
-    click.option("--since", metavar="RUN", help="The run that `--fail-on new` looks back at."),
+    click.option(
+        "--since",
+        metavar="RUN",
+        help="The run that `--fail-on new` looks back at; also an exported file.",
+    ),
     click.option(
         "--on-inconclusive",
         type=click.Choice(["fail", "pass"]),

@@ -14,6 +14,7 @@ from rich.text import Text
 from shadow.model import Severity
 from shadow.reports.console import NARROWEST, columns, printed
 from shadow.reports.evidence import percentages
+from shadow.reports.provenance import build_text, commit_text, machine_text
 from shadow.reports.show import colored
 from shadow.reports.show import width as width_of
 from shadow.reports.text import (
@@ -28,7 +29,6 @@ from shadow.reports.text import (
 )
 from shadow.results.drift import Drift, DriftRun, FindingDrift, LatencyDrift, ResourceDrift, drift
 from shadow.results.finding import Example
-from shadow.results.provenance import Build
 from shadow.results.resolve import load_run
 from shadow.results.speed.verdicts import DELTA, Change
 from shadow.results.summary import Percentiles, withheld
@@ -126,14 +126,15 @@ def _origins(found: Drift, width: int) -> Table:
     for heading in ("", "earlier", "later"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=free)
     one, other = found.before, found.after
+    made, remade = one.provenance, other.provenance
     rows = [
         ("run", one.run_id, other.run_id),
         ("capture", _captures(one), _captures(other)),
-        (_name(one.baseline.name), _build(one.baseline_build), _build(other.baseline_build)),
-        (_name(one.candidate.name), _build(one.candidate_build), _build(other.candidate_build)),
-        ("commit", _commit(one), _commit(other)),
-        ("machine", _machine(one), _machine(other)),
-        ("seed", _number(one.seed), _number(other.seed)),
+        (_name(one.baseline.name), build_text(made.baseline), build_text(remade.baseline)),
+        (_name(one.candidate.name), build_text(made.candidate), build_text(remade.candidate)),
+        ("commit", commit_text(made.commit), commit_text(remade.commit)),
+        ("machine", machine_text(made.machine), machine_text(remade.machine)),
+        ("seed", _number(made.seed), _number(remade.seed)),
         ("compared", f"{one.compared:,}", f"{other.compared:,}"),
         ("divergent", f"{one.divergent:,}", f"{other.divergent:,}"),
     ]
@@ -155,24 +156,7 @@ def _captures(run: DriftRun) -> str:
     names = [capture.rpartition("/")[2] for capture in run.captures]
     named = names[0] if names else DASH
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{run.digest[:8]} {named}{more}".strip()
-
-
-def _build(build: Build) -> str:
-    lock = f"lock {build.lockfile[:8]}" if build.lockfile else ""
-    return ", ".join(filter(None, (build.version, build.toolchain, lock))) or DASH
-
-
-def _commit(run: DriftRun) -> str:
-    if run.commit is None:
-        return DASH
-    return run.commit.sha[:12] + (" and changes" if run.commit.dirty else "")
-
-
-def _machine(run: DriftRun) -> str:
-    if run.machine is None:
-        return DASH
-    return f"{plural(run.machine.cores, 'core')}, {run.machine.architecture}, {run.machine.system}"
+    return f"{run.provenance.digest[:8]} {named}{more}".strip()
 
 
 # Findings

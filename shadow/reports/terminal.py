@@ -21,6 +21,7 @@ from shadow.reports.evidence import (
     speed_text,
     tail_text,
 )
+from shadow.reports.provenance import builds_text
 from shadow.reports.text import (
     DASH,
     cut_end,
@@ -106,7 +107,10 @@ def _origin(summary: Summary) -> Text:
     parts = [f"run {plain(summary.run_id)}", f"{plain(summary.command)} {captures}{more}"]
     if summary.duration_s is not None:
         parts.append(f"{summary.duration_s:,.1f} s")
-    return Text(" · ".join(parts), style="dim")
+    lines = [" · ".join(parts)]
+    if summary.provenance is not None:
+        lines.append(builds_text(summary.provenance, summary.baseline.name, summary.candidate.name))
+    return Text("\n".join(map(plain, filter(None, lines))), style="dim")
 
 
 def _accounting(summary: Summary, width: int) -> Text:

@@ -18,7 +18,7 @@ from shadow.results.discovery import ALPHA, adjusted
 from shadow.results.drift_cautions import drift_cautions
 from shadow.results.finding import Example, Finding, gravity
 from shadow.results.judged import why_withheld
-from shadow.results.provenance import Build, Commit, Machine
+from shadow.results.provenance import Provenance
 from shadow.results.resolve import LoadedRun
 from shadow.results.resources import ResourceUse, Spread
 from shadow.results.runs import Run, Side
@@ -38,15 +38,9 @@ class DriftRun(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     started: datetime | None
     captures: tuple[str, ...]
-    digest: str
     baseline: Side
     candidate: Side
-    baseline_build: Build
-    candidate_build: Build
-    shadow: str
-    commit: Commit | None
-    machine: Machine | None
-    seed: int | None
+    provenance: Provenance
     read: int
     compared: int
     divergent: int
@@ -158,15 +152,9 @@ def _run(run: Run) -> DriftRun:
         command=info.command,
         started=info.started,
         captures=info.captures,
-        digest=info.digest,
         baseline=info.baseline,
         candidate=info.candidate,
-        baseline_build=info.baseline_build,
-        candidate_build=info.candidate_build,
-        shadow=info.versions.get("shadow", ""),
-        commit=info.commit,
-        machine=info.machine,
-        seed=info.seed,
+        provenance=info.provenance,
         read=run.tally.read,
         compared=run.tally.compared,
         divergent=run.tally.outcomes[Outcome.DIVERGENT],

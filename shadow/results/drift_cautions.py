@@ -62,7 +62,7 @@ def _what_was_seen(one: RunInfo, other: RunInfo) -> Iterator[Caution]:
             text="the config changed between the runs, or the noise profile it names",
             advice="new and gone may be other rules and not other answers",
         )
-    noise = _differing(one.arguments, other.arguments, _NOISE)
+    noise = _differing(_noise(one), _noise(other), _NOISE)
     if noise:
         yield Caution(
             code="drift-noise",
@@ -72,7 +72,7 @@ def _what_was_seen(one: RunInfo, other: RunInfo) -> Iterator[Caution]:
     seeing = _differing(one.options, other.options, _SEEING)
     if one.command != other.command:
         seeing = ["command", *seeing]
-    if one.seed != other.seed and _sampled(one, other):
+    if one.options.get("seed") != other.options.get("seed") and _sampled(one, other):
         seeing.append("seed")
     if seeing:
         yield Caution(
@@ -80,6 +80,18 @@ def _what_was_seen(one: RunInfo, other: RunInfo) -> Iterator[Caution]:
             text=f"the runs saw different exchanges: {_listed(seeing)}",
             advice="use the same options for both",
         )
+
+
+def _noise(info: RunInfo) -> dict[str, object]:
+    """How noise was learned; where a second instance or a file was is another machine's matter."""
+    given = info.arguments
+    twice, secondary = given.get("noise") == "twice", bool(given.get("secondary"))
+    return {
+        "noise": twice,
+        "secondary": secondary,
+        "noise_profile": bool(given.get("noise_profile")),
+        "noise_sample": given.get("noise_sample") if twice or secondary else None,
+    }
 
 
 def _dropped(before: Run, after: Run) -> Iterator[Caution]:

@@ -164,6 +164,8 @@ def _write_whole(data: bytes, path: str) -> None:
 def read_export(path: str) -> tuple[Run, Evidence]:
     """Read a file back. Raises ShadowError, naming it, where it is missing or not sound."""
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+            raise ShadowError(f"{path}: is no file", "shadow export RUN --out FILE writes one")
         with Path(path).open("rb") as file:
             return decode_export(_unpacked(file))
     except OSError as error:

@@ -33,6 +33,21 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was made of; what is not known is empty or None."""
+
+    shadow: str
+    digest: str
+    """SHA-256 of the captures; of a diff, of the baseline's."""
+    baseline: Build
+    candidate: Build
+    commit: Commit | None
+    """Of the folder of the config."""
+    machine: Machine | None
+    seed: int | None
+    """Of sampling and order."""
+
+
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """A commit of git."""
 

@@ -11,7 +11,7 @@ import msgspec
 
 from shadow.compare.accept import Responsibility
 from shadow.masking import Masker, is_secret_name
-from shadow.results.provenance import Build, Commit, Machine
+from shadow.results.provenance import Build, Commit, Machine, Provenance
 from shadow.results.resources import Resources
 from shadow.results.tally import Tally
 
@@ -65,10 +65,18 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """CPU and memory of both services, where they were read."""
 
     @property
-    def seed(self) -> int | None:
-        """Of sampling and order."""
+    def provenance(self) -> Provenance:
+        """What the run was made of."""
         seed = self.options.get("seed")
-        return seed if isinstance(seed, int) else None
+        return Provenance(
+            shadow=self.versions.get("shadow", ""),
+            digest=self.digest,
+            baseline=self.baseline_build,
+            candidate=self.candidate_build,
+            commit=self.commit,
+            machine=self.machine,
+            seed=seed if isinstance(seed, int) else None,
+        )
 
     def masked(self, masker: Masker) -> RunInfo:
         """Return it without the credentials in URLs and options."""

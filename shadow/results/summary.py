@@ -20,6 +20,7 @@ from shadow.results.failures import Errors
 from shadow.results.finding import Example, Finding, gravity
 from shadow.results.judged import Judged, judge_evidence
 from shadow.results.latency import Latency
+from shadow.results.provenance import Provenance
 from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunState, Side
 from shadow.results.speed.verdicts import Speed
@@ -164,6 +165,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Why no endpoint has a verdict on speed, where latencies are known but cannot be judged."""
     resources: Resources | None = None
     """CPU and memory of both services, where they were read."""
+    provenance: Provenance | None = None
+    """Versions, commit, machine and seed."""
 
 
 def exit_code(
@@ -262,6 +265,7 @@ def summarise(
         rate=judged.rate,
         speed_withheld=judged.speed_withheld,
         resources=info.resources,
+        provenance=info.provenance,
     )
 
 

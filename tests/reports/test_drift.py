@@ -156,7 +156,7 @@ def test_nothing_of_a_run_is_interpreted(make_record: MakeRecord) -> None:
 def test_as_json(drifted: Drift) -> None:
     document = json.loads(render_json(drifted))
     assert document["v"] == 1
-    assert document["before"]["candidate_build"]["version"] == "0.0.0"
+    assert document["before"]["provenance"]["candidate"]["version"] == "0.0.0"
     assert [len(document[name]) for name in ("new", "gone")] == [1, 1]
     assert msgspec.convert({k: v for k, v in document.items() if k != "v"}, Drift) == drifted
 

@@ -192,8 +192,10 @@ def refused(path: Path, data: bytes) -> str:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ShadowError, match=r"cannot read run .*no\.run: No such file"):
         read_export(str(tmp_path / "no.run"))
-    with pytest.raises(ShadowError, match="cannot read run"):
-        read_export(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.run")
+    for path in (tmp_path, tmp_path / "pipe.run"):
+        with pytest.raises(ShadowError, match="is no file"):
+            read_export(str(path))
 
 
 @pytest.mark.parametrize(
