@@ -27,12 +27,17 @@ from shadow.results.latency import HIGHEST_US
 from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import COLUMNS, MAX_PAIRS, WARM_UP, Pairs
 from shadow.results.summary import withheld
-from shadow.results.tally import EndpointTally, Tally
+from shadow.results.tally import MAX_ENDPOINTS, EndpointTally, Tally
 
 FORMAT: Final = "shadow-run"
 VERSION: Final = 1
-MAX_BYTES: Final = 256 << 20
-"""What a file may unpack to. A run of a million exchanges takes some 20 MB."""
+MAX_BYTES: Final = 128 << 20
+"""What a file may unpack to. A run of a million exchanges takes some 35 MB."""
+MAX_INFO: Final = 4 << 20
+MAX_TALLY: Final = 64 << 20
+"""Parts that take many times their size in memory, so they have limits of their own."""
+MAX_ELEMENTS: Final = 1_000_000
+"""Elements of the info and of the evidence, told by their commas before they are made."""
 
 _LEVEL: Final = 9
 _STEP: Final = 1 << 20
@@ -62,9 +67,9 @@ class _Endpoint(msgspec.Struct, kw_only=True):
 class _File(msgspec.Struct, kw_only=True):
     format: Literal["shadow-run"]
     v: int
-    info: RunInfo
+    info: msgspec.Raw
     tally: msgspec.Raw
-    evidence: dict[str, _Endpoint]
+    evidence: msgspec.Raw
 
 
 class _Head(msgspec.Struct, kw_only=True):
@@ -88,17 +93,14 @@ def write_export(run: Run, evidence: Evidence, path: str, *, no_values: bool = F
 
 def encode_export(run: Run, evidence: Evidence, *, no_values: bool = False) -> bytes:
     """Return the bytes of the file. Raises ShadowError where they would be too many to read."""
-    tally = Tally.from_json(run.tally.to_json(compact=True)) if no_values else run.tally
-    if no_values:
-        for finding in tally.findings:
-            finding.examples = tuple(map(withheld, finding.examples))
+    packed = {name: _packed(each) for name, each in sorted(evidence.endpoints.items())}
     text = msgspec.json.encode(
         _File(
             format="shadow-run",
             v=VERSION,
-            info=run.info,
-            tally=msgspec.Raw(tally.to_json(compact=True)),
-            evidence={name: _packed(each) for name, each in sorted(evidence.endpoints.items())},
+            info=msgspec.Raw(msgspec.json.encode(run.info)),
+            tally=msgspec.Raw(_tally(run.tally, no_values=no_values)),
+            evidence=msgspec.Raw(msgspec.json.encode(packed)),
         )
     )
     if len(text) > MAX_BYTES:
@@ -107,6 +109,26 @@ def encode_export(run: Run, evidence: Evidence, *, no_values: bool = False) -> b
             "name the path templates under [endpoints], so that there are fewer endpoints",
         )
     return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(text)
+
+
+def _tally(tally: Tally, *, no_values: bool) -> bytes:
+    """The counts; where they are too long for one file, with fewer examples of each finding."""
+    text = tally.to_json(compact=True)
+    examples = MAX_EXAMPLES
+    if no_values:
+        text = _with_examples(text, examples, no_values=True)
+    while len(text) > MAX_TALLY and examples:
+        examples -= 1
+        text = _with_examples(text, examples, no_values=False)
+    return text
+
+
+def _with_examples(text: bytes, most: int, *, no_values: bool) -> bytes:
+    tally = Tally.from_json(text)
+    for finding in tally.findings:
+        kept = finding.examples[:most]
+        finding.examples = tuple(map(withheld, kept)) if no_values else kept
+    return tally.to_json(compact=True)
 
 
 def _packed(found: EndpointEvidence) -> _Endpoint:
@@ -213,12 +235,28 @@ def decode_export(text: bytes) -> tuple[Run, Evidence]:
         if head.v != VERSION:
             raise ValueError(f"it is of version {head.v}; this program reads version {VERSION}")
         found = msgspec.json.decode(text, type=_File)
-        tally = Tally.from_json(bytes(found.tally))
-        _check_info(found.info)
+        info = _info(bytes(found.info))
+        tally = _counts(bytes(found.tally))
+        evidence = _evidence(bytes(found.evidence), tally)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    return Run(info=info, tally=tally), evidence
+
+
+def _info(text: bytes) -> RunInfo:
+    _bound(len(text), MAX_INFO, "bytes of info")
+    _bound(text.count(b","), MAX_ELEMENTS, "elements")
+    info = msgspec.json.decode(text, type=RunInfo)
+    _check_info(info)
+    return info
+
+
+def _counts(text: bytes) -> Tally:
+    _bound(len(text), MAX_TALLY, "bytes of counts")
+    _bound(text.count(b'"HISTF'), len(COLUMNS) * (MAX_ENDPOINTS + 1), "histograms")
+    tally = Tally.from_json(text)
     _check_tally(tally)
-    return Run(info=found.info, tally=tally), _evidence(found.evidence, tally)
+    return tally
 
 
 def _check_info(info: RunInfo) -> None:
@@ -283,8 +321,10 @@ def _bound(count: int, most: int, what: str) -> None:
         raise ValueError(f"it has more than {most:,} {what}")
 
 
-def _evidence(found: Mapping[str, _Endpoint], tally: Tally) -> Evidence:
+def _evidence(text: bytes, tally: Tally) -> Evidence:
     """Put the evidence together anew. Raises ValueError where it is not sound."""
+    _bound(text.count(b","), MAX_ELEMENTS, "elements")
+    found = msgspec.json.decode(text, type=dict[str, _Endpoint])
     if not found.keys() <= tally.endpoints.keys():
         raise ValueError("it has evidence of an endpoint that it does not count")
     _bound(sum(len(each.keys) // 8 for each in found.values()), MAX_TOTAL, "pairs")

@@ -240,6 +240,40 @@ def test_a_file_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.Mon
     assert "unpacks to more than 4 MB" in refused(tmp_path / "bomb.run", bomb)
 
 
+def test_a_part_that_would_fill_the_memory(
+    a_run: tuple[Run, Evidence], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(unpacked(encode_export(*a_run)))
+    for part, most, value in (
+        ("info", "elements", {"options": {"a": [0] * 2000}}),
+        ("evidence", "elements", {"GET /a": [0] * 2000}),
+        ("info", "bytes of info", {"command": "x" * 20_000}),
+        ("tally", "bytes of counts", {"spellings": {"x" * 20_000: 1}}),
+        ("tally", "histograms", {"endpoints": {"a": ["HISTF"] * 100}}),
+    ):
+        monkeypatch.setattr(export_module, "MAX_ELEMENTS", 1000)
+        monkeypatch.setattr(export_module, "MAX_INFO", 15_000)
+        monkeypatch.setattr(export_module, "MAX_TALLY", 15_000)
+        monkeypatch.setattr(export_module, "MAX_ENDPOINTS", 10)
+        changed = {**document, part: {**document[part], **value}}
+        packed = zstandard.compress(json.dumps(changed).encode())
+        assert most in refused(tmp_path / "x.run", packed)
+
+
+def test_a_long_run_has_fewer_examples(
+    a_run: tuple[Run, Evidence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, evidence = a_run
+    whole = len(run.tally.to_json(compact=True))
+    for less, examples in ((0, 3), (1, 2), (whole, 0)):
+        monkeypatch.setattr(export_module, "MAX_TALLY", whole - less)
+        text = unpacked(encode_export(run, evidence))
+        (finding,) = json.loads(text)["tally"]["findings"]
+        assert len(finding["examples"]) == examples
+        assert finding["exchanges"] == 30
+    assert len(run.tally.findings[0].examples) == 3
+
+
 def test_a_run_that_nobody_could_read_is_not_written(
     a_run: tuple[Run, Evidence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
