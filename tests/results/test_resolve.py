@@ -20,7 +20,7 @@ def test_what_is_a_file_and_what_an_id(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ("latest", "20261122", "mainrun"):
         Path(name).write_text("")
     assert not any(map(is_file, ("latest", "20261122", "20261122-130501-3f2a", "nothing")))
-    assert all(map(is_file, ("mainrun", "./latest", "a/b", "main.run", "/tmp/x")))
+    assert all(map(is_file, ("mainrun", "./latest", "a/b", "main.run", "/srv/x")))
 
 
 def test_a_run_of_the_store_and_of_a_file_are_the_same(
