@@ -24,6 +24,10 @@ COMMANDS: Final = {
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",
     "runs": "List the runs in the store.",
+    "export": "Write a run to one portable file.",
+    "drift": "Show what changed from one run to another.",
+    "trend": "Show how a finding, an endpoint or a percentile went over runs.",
+    "inspect": "Show what a capture holds and what it is fit for.",
     "demo": "Compare two recorded captures that come with shadow.",
 }
 """Every command with its one line of help; the module `shadow.cli.NAME` holds it."""

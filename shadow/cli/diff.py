@@ -20,6 +20,7 @@ from shadow.cli import options
     help="What pairs two exchanges: their id, or method, target and body.",
 )
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling.")
+@options.versions
 @options.workers
 @options.selection
 @options.run

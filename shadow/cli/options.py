@@ -33,6 +33,19 @@ def workers(function: Function) -> Function:
     )(function)
 
 
+def versions(function: Function) -> Function:
+    """`--go-version` and `--rust-version`: what the run was made with."""
+    go, rust = (
+        click.option(
+            f"--{side}-version",
+            metavar="TEXT",
+            help=f"The version of the {side.capitalize()} service, kept with the run.",
+        )
+        for side in ("go", "rust")
+    )
+    return go(rust(function))
+
+
 def explicit() -> frozenset[str]:
     """The names of what was given on the command line or by the environment."""
     context = click.get_current_context()
@@ -83,7 +96,11 @@ _RUN_OPTIONS = (
         show_default=True,
         help="What makes the exit code 1; `new`: a finding that the run before did not have.",
     ),
-    click.option("--since", metavar="RUN", help="The run that `--fail-on new` looks back at."),
+    click.option(
+        "--since",
+        metavar="RUN",
+        help="The run that `--fail-on new` looks back at; also an exported file.",
+    ),
     click.option(
         "--on-inconclusive",
         type=click.Choice(["fail", "pass"]),

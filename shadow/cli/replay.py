@@ -78,6 +78,7 @@ def _or_resume(
     help="Ask both at once, or one after the other in random order (fair on one machine).",
 )
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
+@options.versions
 @options.workers
 @click.option(
     "--resume",

@@ -22,11 +22,12 @@ from shadow.cli import options
 @click.option("--no-values", is_flag=True, help="Withhold compared values.")
 @options.store
 def command(**given: Any) -> int:
-    """Show what a run found. RUN is an id, the beginning of one, or `latest`.
+    """Show what a run found. RUN is an id, the beginning of one, `latest`, or an exported file.
 
     \b
     shadow report
     shadow report 20261122 --format html > report.html
+    shadow report main.run
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - loaded when the command runs
     from shadow.reports.show import show  # noqa: PLC0415 - as above

@@ -11,7 +11,7 @@ from shadow.errors import ConfigError, ShadowError
 from shadow.replay.conduct import today
 from shadow.replay.delivery import write_whole
 from shadow.results.finding import Finding
-from shadow.results.store import Store
+from shadow.results.resolve import load_run
 
 
 def accept(
@@ -35,8 +35,7 @@ def accept(
     for option, text in (("--reason", reason), ("--owner", owner)):
         if not text.strip():
             raise ConfigError(f"{option} is empty", "say it")
-    with Store.open(store, create=False) as opened:
-        findings = opened.load(run).tally.findings
+    findings = load_run(run, store, evidence=False).run.tally.findings
     found = {each.signature: each for each in findings if each.signature.startswith(signature)}
     if len(found) != 1:
         many = "more than one finding begins with" if found else "has no finding"

@@ -18,6 +18,15 @@ from shadow.errors import ConfigError
 FILE_NAME: Final = "shadow.toml"
 
 
+class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[targets.*] version`: where the service says its version, asked once before a run."""
+
+    path: str | None = None
+    """What is asked for, `/version`: the member `version` of its JSON, or its first line."""
+    header: str | None = None
+    """Take this header of the answer instead; of `/` where no path is given."""
+
+
 class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     """`[targets.baseline]` and `[targets.candidate]`: where a service is and how to ask it."""
 
@@ -38,6 +47,12 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     """Speak HTTP/2 only; over `http://` without asking. Needs the extra `http2`."""
     proxy: str | None = None
     """Go through this proxy, `http://user:${PASSWORD}@127.0.0.1:3128`; `https://` works too."""
+    version: VersionTable | None = None
+    """Where the service says its version; `--go-version` and `--rust-version` win over it."""
+    toolchain: str | None = None
+    """What it was built with, `go1.23`; kept with each run."""
+    lockfile: str | None = None
+    """File that pins its dependencies, `Cargo.lock`, from the folder of this file."""
 
 
 class TargetsTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,8 +34,10 @@ from shadow.replay.options import (
     ResourcePlan,
     Selection,
 )
+from shadow.replay.provenance import VersionSource, commit, lockfile_digest, machine
 from shadow.reports.show import readable_path
 from shadow.resources.source import parse_source
+from shadow.results.provenance import Build
 from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo, Side
 from shadow.sending.limits import Limits
@@ -93,6 +95,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
         resources=resource_plan(config, baseline, candidate),
         dry_run=flags["dry_run"],
         workers=flags["workers"],
+        versions=(version_source(config, "baseline"), version_source(config, "candidate")),
     )
 
 
@@ -243,6 +246,12 @@ def output(flags: Flags) -> Output:
     )
 
 
+def inspecting(flags: Flags) -> tuple[Endpoints, Safety]:
+    """What an inspection names endpoints and tells reads by. Raises ConfigError."""
+    config = load(flags["config"])
+    return endpoints(config), safety(config, allow_writes=False)
+
+
 def selection(flags: Flags) -> Selection:
     """Which exchanges are wanted."""
     return Selection(
@@ -329,6 +338,10 @@ def run_info(
         arguments={name: _readable(flags[name]) for name in ARGUMENTS if name in flags},
         config_digest=config_digest(config, flags),
         versions={"shadow": __version__},
+        baseline_build=build(config, "baseline", flags),
+        candidate_build=build(config, "candidate", flags),
+        commit=commit(folder(config)),
+        machine=machine(),
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,
         files=config.endpoints.files,
@@ -336,6 +349,42 @@ def run_info(
 
 
 LABELS: Final[dict[SideName, str]] = {"baseline": "go", "candidate": "rust"}
+
+
+def folder(config: Config) -> Path:
+    """The folder of the config, or the working directory where there is none."""
+    return Path(config.source).resolve().parent if config.source else Path.cwd()
+
+
+def build(config: Config, side: SideName, flags: Flags) -> Build:
+    """What is given of the build of a side. Raises ConfigError for an unreadable lock file."""
+    table: TargetTable = getattr(config.targets, side)
+    lockfile = ""
+    if table.lockfile is not None:
+        option = f"{config.at('targets', side, 'lockfile')}: targets.{side}.lockfile"
+        lockfile = lockfile_digest(folder(config) / table.lockfile, option)
+    return Build(
+        version=flags.get(f"{LABELS[side]}_version") or "",
+        toolchain=table.toolchain or "",
+        lockfile=lockfile,
+    )
+
+
+def version_source(config: Config, side: SideName) -> VersionSource | None:
+    """Where a side says its version. Raises ConfigError where that names no place."""
+    table: TargetTable = getattr(config.targets, side)
+    if table.version is None:
+        return None
+    path, name = table.version.path, table.version.header
+    if path is None and name is None:
+        place = config.at("targets", side, "version")
+        raise ConfigError(f"{place}: targets.{side}.version is empty", 'write {path = "/version"}')
+    if path is not None and not path.startswith("/"):
+        place = config.at("targets", side, "version")
+        raise ConfigError(
+            f"{place}: targets.{side}.version.path {path} is no path", "begin it with /"
+        )
+    return VersionSource(path=path or "/", header=name)
 
 
 def label(config: Config, side: SideName) -> str:

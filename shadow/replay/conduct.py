@@ -26,7 +26,9 @@ from shadow.replay.stopping import Stop
 from shadow.replay.usage import NO_USAGE, ServiceUsage
 from shadow.replay.workers import Job, RunFiles, work
 from shadow.reports.show import readable_path
+from shadow.results.drift import divergent_signatures
 from shadow.results.lock import held
+from shadow.results.resolve import judged_in, load_run
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
@@ -252,7 +254,7 @@ def _conclude(
             run = ending.enter(code)
         judged = None
         with ending.noted():
-            judged = ending.store.judged(run)
+            judged = judged_in(ending.store, run)
             ending.store.keep_judged(run.info.id, judged)
         path = readable_path(ending.store.path)
         summary = summarise(run, judged=judged, code=code, store=path)
@@ -287,14 +289,13 @@ def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[s
     if output.fail_on != "new":
         return frozenset()
     if output.since is not None:
-        before: Run | None = store.load(output.since)
+        before: Run | None = load_run(output.since, store.path, evidence=False).run
     else:
         finished = [run for run in store.runs(digest=info.digest) if run.state == "finished"]
         before = store.load(finished[0].id) if finished and info.digest else None
     if before is None:
         return frozenset()
-    found = before.tally.findings
-    return frozenset(finding.signature for finding in found if finding.verdict == "divergent")
+    return divergent_signatures(before.tally)
 
 
 def _code(ending: _Ending, run: Run, output: Output, known: frozenset[str]) -> int:
@@ -315,6 +316,8 @@ def today() -> date:
 
 
 def _started_fields(info: RunInfo) -> dict[str, object]:
+    sides = (("baseline", info.baseline_build), ("candidate", info.candidate_build))
+    builds = {side: build.version for side, build in sides if build.version}
     return {
         "command": info.command,
         "captures": list(info.captures),
@@ -322,7 +325,7 @@ def _started_fields(info: RunInfo) -> dict[str, object]:
         "baseline": msgspec.to_builtins(info.baseline),
         "candidate": msgspec.to_builtins(info.candidate),
         "options": info.options,
-        "versions": info.versions,
+        "versions": {**info.versions, **builds},
     }
 
 

@@ -11,6 +11,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.judge import Policy
 from shadow.model import SideName
+from shadow.replay.provenance import VersionSource
 from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo
 from shadow.sending.limits import Limits
@@ -101,6 +102,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     workers: int = 1
     """Processes that do it together."""
+    versions: tuple[VersionSource | None, VersionSource | None] = (None, None)
+    """Where the baseline and the candidate say their versions."""
 
 
 class DiffPlan(msgspec.Struct, frozen=True, kw_only=True):

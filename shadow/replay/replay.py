@@ -23,9 +23,11 @@ from shadow.replay.dry_run import DryRun
 from shadow.replay.engine import Engine, Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayOptions, ReplayPlan
+from shadow.replay.provenance import with_versions
 from shadow.replay.reading import Readable, beginning, check_files, records
 from shadow.replay.stopping import Stop, heeding
 from shadow.replay.usage import ServiceUsage
+from shadow.results.runs import RunInfo
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
@@ -88,7 +90,7 @@ def replay(plan: ReplayPlan, output: Output) -> int:
     check_reachable(targets, plan.limits)
     noise = plan.noise.profile or NoiseProfile()
     return conduct(
-        plan.info,
+        _with_versions(plan),
         output,
         ReplayJob(plan=plan, noise=noise, opened=opened),
         Judged(policy=plan.policy, noise=noise),
@@ -101,6 +103,14 @@ def replay(plan: ReplayPlan, output: Output) -> int:
 def _urls(plan: ReplayPlan) -> dict[SideName, str]:
     urls: dict[SideName, str] = {"candidate": plan.candidate.url}
     return urls if plan.baseline is None else {**urls, "baseline": plan.baseline.url}
+
+
+def _with_versions(plan: ReplayPlan) -> RunInfo:
+    """What the run is; one that goes on keeps the versions it began with."""
+    if plan.info.id:
+        return plan.info
+    of_baseline, of_candidate = plan.versions
+    return with_versions(plan.info, (plan.baseline, of_baseline), (plan.candidate, of_candidate))
 
 
 async def drive(

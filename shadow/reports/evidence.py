@@ -30,9 +30,9 @@ def speed_text(speed: Speed, baseline: str, candidate: str) -> str:
         return f"inconclusive: {more}"
     if speed.verdict in ("faster", "slower"):
         sign = -1 if speed.verdict == "faster" else 1
-        value, low, high = _percentages(ratio, sign)
+        value, low, high = percentages(ratio, sign)
         return f"{candidate} {value} % {speed.verdict} (95 % CI {low}{DASH}{high} %)"
-    value, low, high = _percentages(ratio, 1)
+    value, low, high = percentages(ratio, 1)
     interval = f"(95 % CI {low} to {high} %)"
     if speed.verdict == "equivalent":
         return f"{candidate} as fast as {baseline}, within {_DELTA} {interval}"
@@ -41,7 +41,7 @@ def speed_text(speed: Speed, baseline: str, candidate: str) -> str:
     return f"inconclusive: {more or f'too near {_DELTA} to tell'} {interval}"
 
 
-def _percentages(ratio: Ratio, sign: int) -> tuple[str, str, str]:
+def percentages(ratio: Ratio, sign: int) -> tuple[str, str, str]:
     """The change and its interval in %, the smaller end first, as precise as it is sure."""
     value, *ends = (sign * 100 * (each - 1) for each in (ratio.value, ratio.low, ratio.high))
     low, high = sorted(ends)

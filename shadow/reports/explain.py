@@ -11,7 +11,7 @@ from shadow.compare.classes.base import DivergenceClass, Example
 from shadow.errors import ShadowError
 from shadow.model import NoAnswer, Observation
 from shadow.results.finding import Finding
-from shadow.results.store import Store
+from shadow.results.resolve import load_run
 
 _SIGNATURE = re.compile(r"[0-9a-f]{4,16}")
 
@@ -23,8 +23,7 @@ def explain(what: str | None, *, run: str, store: str) -> str:
     if what in CLASSES:
         return page(CLASSES[what])
     if _SIGNATURE.fullmatch(what):
-        with Store.open(store, create=False) as opened:
-            findings = opened.load(run).tally.findings
+        findings = load_run(run, store, evidence=False).run.tally.findings
         found = [finding for finding in findings if finding.signature.startswith(what)]
         if found:
             return "\n".join(finding_page(finding) for finding in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TextIO
 
 import msgspec
@@ -12,8 +11,9 @@ import msgspec
 from shadow.errors import ConfigError
 from shadow.model import Outcome
 from shadow.reports import FORMATS, terminal
-from shadow.results.lock import is_held
-from shadow.results.runs import Run, RunInfo
+from shadow.results.export import write_export
+from shadow.results.resolve import as_it_is, load_judged, load_run
+from shadow.results.runs import RunInfo
 from shadow.results.store import Store
 from shadow.results.summary import summarise, without_values
 from shadow.results.tally import Tally
@@ -23,11 +23,8 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     """One run in one format. Raises ShadowError where there is no such run or format."""
     if form not in FORMATS:
         raise ConfigError(f"unknown format {form}", f"known are {', '.join(FORMATS)}")
-    with Store.open(store, create=False) as opened:
-        loaded = opened.load(run)
-        loaded = Run(info=_as_it_is(opened.path, loaded.info), tally=loaded.tally)
-        judged = opened.judged(loaded)
-        summary = summarise(loaded, judged=judged, store=readable_path(opened.path))
+    loaded, judged, place = load_judged(run, store)
+    summary = summarise(loaded, judged=judged, store=readable_path(place))
     if no_values:
         summary = without_values(summary)
     if form != "terminal":
@@ -39,10 +36,17 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     return terminal.render(summary, width=width(out), color=colored(out), limit=limit)
 
 
+def export(run: str, out: str, *, store: str, no_values: bool) -> str:
+    """Write a run to a portable file and say so. Raises ShadowError."""
+    loaded = load_run(run, store)
+    size = write_export(loaded.run, loaded.evidence, out, no_values=no_values)
+    return f"{readable_path(out)}: run {loaded.run.info.id}, {size:,} bytes"
+
+
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:
     """The runs of a store, newest first, a line each."""
     with Store.open(store, create=False) as opened:
-        infos = [_as_it_is(opened.path, info) for info in opened.runs(limit=limit)]
+        infos = [as_it_is(opened.path, info) for info in opened.runs(limit=limit)]
         tallies = [opened.load(info.id).tally for info in infos]
     if as_json:
         return "".join(map(_as_json, infos, tallies))
@@ -57,13 +61,6 @@ def list_runs(store: str, *, as_json: bool, limit: int) -> str:
         for info, tally in zip(infos, tallies, strict=True)
     ]
     return head + "".join(rows)
-
-
-def _as_it_is(store: Path, info: RunInfo) -> RunInfo:
-    """A run that is entered as running, and of which no process is alive, was killed."""
-    if info.state != "running" or is_held(store, info.id):
-        return info
-    return msgspec.structs.replace(info, state="killed")
 
 
 def _as_json(info: RunInfo, tally: Tally) -> str:

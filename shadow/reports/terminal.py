@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from shadow.model import Severity, Verdict
+from shadow.reports.console import NARROWEST, printed
 from shadow.reports.evidence import (
     errors_text,
     rate_text,
@@ -21,6 +21,7 @@ from shadow.reports.evidence import (
     speed_text,
     tail_text,
 )
+from shadow.reports.provenance import builds_text
 from shadow.reports.text import (
     DASH,
     cut_end,
@@ -54,22 +55,7 @@ def render(
 
     Nothing of it is interpreted: neither control characters nor markup of rich.
     """
-    console = Console(
-        file=io.StringIO(),
-        width=max(width, 60),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
-    with console.capture() as captured:
-        for block in _blocks(summary, console.width, limit):
-            console.print(block, soft_wrap=False)
-    lines = captured.get().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return printed(_blocks(summary, max(width, NARROWEST), limit), width=width, color=color)
 
 
 def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[RenderableType]:
@@ -121,7 +107,10 @@ def _origin(summary: Summary) -> Text:
     parts = [f"run {plain(summary.run_id)}", f"{plain(summary.command)} {captures}{more}"]
     if summary.duration_s is not None:
         parts.append(f"{summary.duration_s:,.1f} s")
-    return Text(" · ".join(parts), style="dim")
+    lines = [" · ".join(parts)]
+    if summary.provenance is not None:
+        lines.append(builds_text(summary.provenance, summary.baseline.name, summary.candidate.name))
+    return Text("\n".join(map(plain, filter(None, lines))), style="dim")
 
 
 def _accounting(summary: Summary, width: int) -> Text:

@@ -44,8 +44,23 @@ def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[C
             advice=_advice(run),
         )
     yield from _rules(run)
+    yield from _builds(run)
     yield from _evidence(tally, max_incomparable, max_hollow)
     yield from _bounds(tally)
+
+
+def _builds(run: Run) -> Iterator[Caution]:
+    """A version that was asked for and could not be read."""
+    for side, build in (
+        (run.info.baseline, run.info.baseline_build),
+        (run.info.candidate, run.info.candidate_build),
+    ):
+        if build.note:
+            yield Caution(
+                code="version-unknown",
+                text=f"the version of {side.name} is not known: {build.note}",
+                advice="mend version under [targets] in shadow.toml, or give it as an option",
+            )
 
 
 def _rules(run: Run) -> Iterator[Caution]:

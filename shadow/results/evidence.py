@@ -55,6 +55,12 @@ class Evidence:
         """Whether there were few enough request shapes to tell them apart."""
         return self._shapes < MAX_SHAPES
 
+    def restore(self, name: str, found: EndpointEvidence) -> None:
+        """Take what was gathered of an endpoint before, as it is."""
+        self.endpoints[name] = found
+        self._total += len(found.pairs)
+        self._shapes += len(found.shapes)
+
     def add_pairs(self, rows: Iterable[PairRow]) -> None:
         """Take pairs of latencies, in the order of the run."""
         ordered = sorted(rows, key=itemgetter(0))

@@ -63,7 +63,7 @@ def judge_evidence(run: Run, evidence: Evidence | None) -> Judged:
     rate = _rate(run.tally.endpoints.values(), _shapes(evidence, run.tally.endpoints))
     if evidence is None:
         return Judged(rate=rate, rates=rates)
-    reason = withheld(run.info) if evidence.paired else None
+    reason = why_withheld(run.info) if evidence.paired else None
     speeds = _speeds(evidence, run.info) if evidence.paired and reason is None else {}
     cautions = tuple(_cautions(run.info)) if speeds else ()
     return Judged(
@@ -95,7 +95,7 @@ def _shapes(evidence: Evidence | None, names: Iterable[str]) -> tuple[int, int] 
     return sum(len(each.shapes) for each in found), sum(len(e.divergent_shapes) for e in found)
 
 
-def withheld(info: RunInfo) -> Caution | None:
+def why_withheld(info: RunInfo) -> Caution | None:
     """Say why no latency of a run can be judged, if so."""
     if not (info.baseline.url and info.candidate.url):
         return RECORDED

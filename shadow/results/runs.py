@@ -11,6 +11,7 @@ import msgspec
 
 from shadow.compare.accept import Responsibility
 from shadow.masking import Masker, is_secret_name
+from shadow.results.provenance import Build, Commit, Machine, Provenance
 from shadow.results.resources import Resources
 from shadow.results.tally import Tally
 
@@ -45,6 +46,13 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     config_digest: str = ""
     """Of the files that say how to judge: a run that goes on must go by the same."""
     versions: dict[str, str] = {}
+    """Of shadow itself; those of the services are in their builds."""
+    baseline_build: Build = Build()
+    candidate_build: Build = Build()
+    commit: Commit | None = None
+    """Of the folder of the config."""
+    machine: Machine | None = None
+    """What the run was made on."""
     accept: tuple[Responsibility, ...] = ()
     """Who accepted what while it ran, whether or not it was seen."""
     owners: dict[str, str] = {}
@@ -58,6 +66,20 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     resources: Resources | None = None
     """CPU and memory of both services, where they were read."""
 
+    @property
+    def provenance(self) -> Provenance:
+        """What the run was made of."""
+        seed = self.options.get("seed")
+        return Provenance(
+            shadow=self.versions.get("shadow", ""),
+            digest=self.digest,
+            baseline=self.baseline_build,
+            candidate=self.candidate_build,
+            commit=self.commit,
+            machine=self.machine,
+            seed=seed if isinstance(seed, int) else None,
+        )
+
     def masked(self, masker: Masker) -> RunInfo:
         """Return it without the credentials in URLs and options."""
         return msgspec.structs.replace(
@@ -65,6 +87,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             captures=tuple(map(masker.mask_target, self.captures)),
             baseline=Side(name=self.baseline.name, url=masker.mask_target(self.baseline.url)),
             candidate=Side(name=self.candidate.name, url=masker.mask_target(self.candidate.url)),
+            baseline_build=self.baseline_build.masked(masker),
+            candidate_build=self.candidate_build.masked(masker),
             options=_masked_option(self.options, masker),
             arguments=_masked_option(self.arguments, masker),
         )

@@ -22,7 +22,7 @@ from shadow.model import Divergence
 from shadow.results import queries, tables
 from shadow.results.database import open_database, reading, store_path, writing
 from shadow.results.evidence import Evidence
-from shadow.results.judged import Judged, judge_evidence, withheld
+from shadow.results.judged import Judged
 from shadow.results.record import Record, Revision, Seen
 from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
@@ -264,21 +264,20 @@ class Store:
             queries.gather(connection, self._run(connection, run.info.id), evidence, pairs=pairs)
         return evidence
 
-    def judged(self, run: Run) -> Judged:
-        """Return what the evidence of a run comes to: as kept at its end, else judged now."""
+    def judged(self, run_id: str) -> Judged | None:
+        """Return what the evidence of a run came to at its end, where that was kept."""
         with reading(self._engine, self.path) as connection:
-            text = queries.judged(connection, self._run(connection, run.info.id))
-        if text is not None:
-            try:
-                return msgspec.json.decode(text, type=Judged)
-            except ValueError as error:
-                damaged = f"store {self.path}: damaged run: {error}"
-                raise ShadowError(damaged, _DAMAGED_HINT) from None
-        return judge_evidence(run, self.evidence(run, pairs=withheld(run.info) is None))
+            text = queries.judged(connection, self._run(connection, run_id))
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=Judged)
+        except ValueError as error:
+            raise ShadowError(f"store {self.path}: damaged run: {error}", _DAMAGED_HINT) from None
 
-    def keep_judged(self, run_id: str, judged: Judged | None) -> None:
-        """Keep what the evidence of a run came to; None forgets it, since the run goes on."""
-        text = None if judged is None else msgspec.json.encode(judged).decode()
+    def keep_judged(self, run_id: str, judged: Judged) -> None:
+        """Keep what the evidence of a run came to; `resume_run` forgets it."""
+        text = msgspec.json.encode(judged).decode()
         with writing(self._engine, self.path) as connection:
             queries.replace_judged(connection, self._run(connection, run_id), text)
 

@@ -20,6 +20,7 @@ from shadow.results.failures import Errors
 from shadow.results.finding import Example, Finding, gravity
 from shadow.results.judged import Judged, judge_evidence
 from shadow.results.latency import Latency
+from shadow.results.provenance import Provenance
 from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunState, Side
 from shadow.results.speed.verdicts import Speed
@@ -175,6 +176,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     """What the command was told."""
     versions: dict[str, str] = {}
+    provenance: Provenance | None = None
+    """Versions, commit, machine and seed."""
 
 
 def exit_code(
@@ -278,6 +281,7 @@ def summarise(
         digest=info.digest,
         options=info.options,
         versions=info.versions,
+        provenance=info.provenance,
     )
 
 
@@ -379,12 +383,13 @@ def _side(endpoints: Iterable[EndpointTally], service: Measure, response: Measur
         for measure, total in totals.items():
             if measure in endpoint.latency:
                 total.merge(endpoint.latency[measure])
-    return SideLatency(
-        service=_percentiles(totals[service]), response=_percentiles(totals[response])
-    )
+    return SideLatency(service=percentiles(totals[service]), response=percentiles(totals[response]))
 
 
-def _percentiles(latency: Latency) -> Percentiles:
+def percentiles(latency: Latency | None) -> Percentiles:
+    """Return the percentiles that there are values enough for."""
+    if latency is None:
+        return Percentiles()
     p50, p90, p99 = latency.percentiles((50, 90, 99))
     intervals = {f"p{each}": latency.interval(each) for each in (50, 90, 99)}
     return Percentiles(
@@ -406,16 +411,14 @@ def without_values(summary: Summary) -> Summary:
     return msgspec.structs.replace(
         summary,
         rules=tuple(
-            msgspec.structs.replace(
-                rule, example=rule.example and _withheld(rule.example, WITHHELD)
-            )
+            msgspec.structs.replace(rule, example=rule.example and withheld(rule.example))
             for rule in summary.rules
         ),
         findings=tuple(
             msgspec.structs.replace(
                 finding,
                 examples=tuple(
-                    _withheld(example, finding.path_pattern) for example in finding.examples
+                    withheld(example, finding.path_pattern) for example in finding.examples
                 ),
             )
             for finding in summary.findings
@@ -423,7 +426,8 @@ def without_values(summary: Summary) -> Summary:
     )
 
 
-def _withheld(example: Example, path: str) -> Example:
+def withheld(example: Example, path: str = WITHHELD) -> Example:
+    """Return an example without the values that were compared; `path` stands for its own."""
     return msgspec.structs.replace(
         example,
         target=WITHHELD,

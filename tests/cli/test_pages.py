@@ -25,6 +25,7 @@ SUMMARY_KEYS = {
     "candidate",
     "conclusion",
     "exit_code",
+    "provenance",
     "read",
     "match",
     "equivalent",

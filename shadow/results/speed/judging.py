@@ -56,7 +56,7 @@ def _measured(pairs: Pairs, *, in_turn: bool) -> tuple[Speed, Integers]:
         sessions=sessions,
         lag_p99_us=_lag_p99(pairs, in_turn=in_turn),
     )
-    if _saturated(pairs, speed.lag_p99_us):
+    if _late(pairs, speed.lag_p99_us):
         return msgspec.structs.replace(speed, verdict="withheld", reason="saturated"), cluster
     if sessions < FEWEST_CLUSTERS:
         missing = FEWEST_CLUSTERS - sessions
@@ -86,7 +86,12 @@ def _lag_p99(pairs: Pairs, *, in_turn: bool) -> int | None:
     return int(late[-(-len(late) * 99 // 100) - 1])
 
 
-def _saturated(pairs: Pairs, lag: int | None) -> bool:
+def saturated(pairs: Pairs, *, in_turn: bool) -> bool:
+    """Whether the generator sent so late that the latencies are its own."""
+    return _late(pairs, _lag_p99(pairs, in_turn=in_turn))
+
+
+def _late(pairs: Pairs, lag: int | None) -> bool:
     if lag is None or lag <= LAG_US:
         return False
     services = (pairs.baseline_service, pairs.candidate_service)

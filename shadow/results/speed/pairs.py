@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import compress
-from typing import Final
+from typing import Final, Self
 
 MAX_PAIRS: Final = 200_000
 """Pairs of an endpoint that are kept; beyond, a sample of its sessions."""
@@ -63,6 +63,15 @@ class Pairs:
         """Pairs offered, kept or not."""
         self._chunked = 0
         self._limit = _ALL
+
+    @classmethod
+    def of(cls, columns: Mapping[str, array[int]], keys: array[int], *, seen: int) -> Self:
+        """Take pairs that were kept before, as they are: columns of one length, by name."""
+        pairs = cls()
+        for name in COLUMNS:
+            setattr(pairs, name, columns[name])
+        pairs.keys, pairs.seen = keys, seen
+        return pairs
 
     def __len__(self) -> int:
         return len(self.keys)

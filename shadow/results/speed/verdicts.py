@@ -88,6 +88,32 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     """How late the generator sent, 99th percentile."""
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """How a service time, or the ratio of two, changed from one run to another."""
+
+    verdict: SpeedVerdict = "inconclusive"
+    """`slower` where it is longer (or the ratio higher) in the later run."""
+    reason: SpeedReason = "few"
+    """As in `Speed`."""
+    sessions: tuple[int, int] = (0, 0)
+    """Sessions, or blocks of exchanges without one, of the earlier and of the later run."""
+    shift: Ratio | None = None
+    """The later run's as a multiple of the earlier one's: Hodges-Lehmann."""
+    p: float | None = None
+    """Mann and Whitney's test over the sessions' medians."""
+    q: float | None = None
+    """`p` after Benjamini and Hochberg, over the endpoints."""
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed at one endpoint: each side's service time, and the ratio of both."""
+
+    baseline: Change
+    candidate: Change
+    ratio: Change
+    """Of candidate over baseline: what slows a whole machine is in both and falls out of it."""
+
+
 def decide(
     ratio: Ratio, q: float, apart_us: float, delta: float = DELTA
 ) -> tuple[SpeedVerdict, SpeedReason]:
