@@ -12,19 +12,14 @@ import msgspec
 
 from shadow.compare.classes import OVER
 from shadow.compare.classes.base import DivergenceClass
+from shadow.compare.divergence import Excuse, excused
 from shadow.compare.json_text import NotJsonError, read
 from shadow.compare.noise import NoiseProfile, is_rated
 from shadow.compare.paths import Path
 from shadow.compare.rules import parse_pattern
+from shadow.compare.with_noise import without_item_floods
 from shadow.errors import ConfigError
-from shadow.judge import (
-    Excuse,
-    Policy,
-    excuse_for,
-    excused,
-    outcome_of,
-    without_item_floods,
-)
+from shadow.judge import Policy, excuse_for, outcome_of
 from shadow.masking import WITHHELD
 from shadow.model import Divergence, Judgement, Outcome
 from shadow.results.finding import Finding
