@@ -44,7 +44,7 @@ def compare_bodies(
     outside = _outside(*contents)
     if outside is not None:
         return [outside]
-    if budget.octets is not None and max(len(ours), len(theirs)) > budget.octets:
+    if max(len(ours), len(theirs)) > budget.octets:
         return [whole.over_size(ours, theirs)]
     return _contents(baseline, candidate, contents, rules, budget)
 

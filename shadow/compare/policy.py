@@ -7,6 +7,7 @@ import msgspec
 from shadow.compare import DEFAULTS, CompareOptions
 from shadow.compare.accept import AcceptRule
 from shadow.compare.classes.base import DivergenceClass, PolicyName
+from shadow.compare.walk import Budget
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,23 +26,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self.classes.get((cls.id, endpoint)) or self.classes.get((cls.id, "*"))
 
 
-def within(
-    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int = 1_000
-) -> Policy:
+def within(policy: Policy, most: Budget) -> Policy:
     """The policy with a smaller budget, for where judging must not take long.
 
-    A judgement under it is the policy's own, or says `over_budget`. `octets` bounds a body as
-    it is compared: after content-decoding, if it has a coding.
+    A judgement under it is the policy's own, or says `over_budget`. The octets also bound what a
+    body is decoded to.
     """
     options = policy.compare
-    budget = msgspec.structs.replace(
-        options.budget,
-        nodes=min(nodes, options.budget.nodes),
-        seconds=min(seconds, options.budget.seconds),
-        items=min(items, options.budget.items),
-        octets=octets if options.budget.octets is None else min(octets, options.budget.octets),
-        differences=min(differences, options.budget.differences),
+    smaller = msgspec.structs.replace(
+        options,
+        budget=options.budget.at_most(most),
+        max_decoded=min(options.max_decoded, most.octets),
     )
-    max_decoded = min(octets, options.max_decoded)
-    smaller = msgspec.structs.replace(options, budget=budget, max_decoded=max_decoded)
     return msgspec.structs.replace(policy, compare=smaller)

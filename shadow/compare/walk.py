@@ -5,6 +5,7 @@ It never recurses, so any depth is safe; it counts what it visits against a `Bud
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from typing import Any, Final
@@ -38,10 +39,21 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     differences: int = 1_000
     items: int = diff.MAX_ITEMS
     """Items of a list, on either side, that are aligned; never more than `diff.MAX_ITEMS`."""
-    octets: int | None = None
-    """Bytes of a body that is read at all; None for any number."""
+    octets: int = sys.maxsize
+    """Bytes of a body that is read at all: after content-decoding, if it has a coding."""
     in_parts: bool = True
     """Read of two JSON documents only what differs; else all, which tells the same."""
+
+    def at_most(self, other: Budget) -> Budget:
+        """The smaller of both in each respect."""
+        return Budget(
+            nodes=min(self.nodes, other.nodes),
+            seconds=min(self.seconds, other.seconds),
+            differences=min(self.differences, other.differences),
+            items=min(self.items, other.items),
+            octets=min(self.octets, other.octets),
+            in_parts=self.in_parts,
+        )
 
 
 class OverBudgetError(Exception):
