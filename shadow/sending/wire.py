@@ -15,7 +15,7 @@ from shadow.sending.limits import Limits
 from shadow.sending.no_answer import no_free_connection, timed
 from shadow.sending.pool import Pool
 from shadow.sending.reader import Heads
-from shadow.sending.rewrite import Rewriter
+from shadow.sending.rewriter import Rewriter
 from shadow.sending.service import Done
 from shadow.sending.target import Target
 
