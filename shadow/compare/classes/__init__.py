@@ -7,7 +7,8 @@ from functools import cache
 from importlib import import_module
 from typing import Final
 
-from shadow.compare.classes.base import DivergenceClass, Pair, Place, sort_of
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.value_types import types_at
 
 FAMILIES: Final = (
     "member_case",
@@ -100,27 +101,27 @@ class _Search:
             and cls.whole(pair)
         ]
         self.at: dict[str, Sequence[DivergenceClass]] = {}
-        """By sort of place, the classes that can be there."""
+        """By the types at a place, the classes that can be there."""
 
     def class_of(self, place: Place) -> DivergenceClass | None:
         for cls in self.explaining:
             if cls.covers_place(place):
                 return cls
-        sort = sort_of(place)
-        classes = self.at.get(sort)
+        types = types_at(place)
+        classes = self.at.get(types)
         if classes is None:
-            classes = self.at[sort] = self.classes_at(sort)
+            classes = self.at[types] = self.classes_at(types)
         for cls in classes:
             if cls.at is not None and cls.at(place):
                 return cls
         return None
 
-    def classes_at(self, sort: str) -> Sequence[DivergenceClass]:
+    def classes_at(self, types: str) -> Sequence[DivergenceClass]:
         if not self.gated:
             return _AT
-        return [cls for cls in _of_sort(sort) if cls.when is None or cls.when(self.pair)]
+        return [cls for cls in _of_types(types) if cls.when is None or cls.when(self.pair)]
 
 
-@cache  # there are some hundred sorts
-def _of_sort(sort: str) -> Sequence[DivergenceClass]:
-    return tuple(cls for cls in _AT if cls.fits(sort))
+@cache  # there are some hundred pairs of types
+def _of_types(types: str) -> Sequence[DivergenceClass]:
+    return tuple(cls for cls in _AT if cls.fits(types))
