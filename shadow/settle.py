@@ -201,13 +201,6 @@ def settle(
             yield Revision(seq=record.seq, outcome=outcome, changes=changes)
 
 
-def settle_one(
-    divergence: Divergence, endpoint: str, *, noise: NoiseProfile, policy: Policy
-) -> Divergence:
-    """One divergence, its values unmasked, by the final noise profile."""
-    return _settled(divergence, divergence, 0.0, endpoint, {}, noise, policy)
-
-
 def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to know it
     known: Divergence,
     value: Divergence,

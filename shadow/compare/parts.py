@@ -5,8 +5,8 @@ container is opened into the texts of what it holds, at C speed, and only where 
 plain: no name repeats, and names are spelled alike. What is not plain, and what the walk wants
 as values (a list by rule, or one whose items moved), is read in full and walked as ever.
 
-The outcome is the same as that of `walk` over both documents read to their ends, which is what
-`Budget.in_parts` set to False does; `tests/compare/test_parts.py` holds one against the other.
+The outcome is the same as that of `walk` over both documents read to their ends;
+`tests/compare/test_parts.py` holds one against the other.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def compare(
     if baseline.text == candidate.text:
         return []
     budget = budget or Budget()
-    if budget.in_parts and isinstance(baseline, Unread) and isinstance(candidate, Unread):
+    if isinstance(baseline, Unread) and isinstance(candidate, Unread):
         try:
             return PartWalk(baseline, candidate, rules, budget).run()
         except (_UnsureError, RecursionError):

@@ -41,8 +41,6 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """Items of a list, on either side, that are aligned; never more than `diff.MAX_ITEMS`."""
     octets: int = sys.maxsize
     """Bytes of a body that is read at all: after content-decoding, if it has a coding."""
-    in_parts: bool = True
-    """Read of two JSON documents only what differs; else all, which tells the same."""
 
     def at_most(self, other: Budget) -> Budget:
         """The smaller of both in each respect."""
@@ -52,7 +50,6 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             differences=min(self.differences, other.differences),
             items=min(self.items, other.items),
             octets=min(self.octets, other.octets),
-            in_parts=self.in_parts,
         )
 
 

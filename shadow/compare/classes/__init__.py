@@ -71,15 +71,12 @@ A letter beside its code point also looks like a name beside its number: the exa
 """
 
 
-def classify(pair: Pair, *, gated: bool = True) -> Sequence[DivergenceClass | None]:
-    """The class of each difference of a pair, or None where no known cause explains it.
-
-    Not `gated`, every predicate is asked everywhere, which tells the same.
-    """
+def classify(pair: Pair) -> Sequence[DivergenceClass | None]:
+    """The class of each difference of a pair, or None where no known cause explains it."""
     spelled = [CLASSES.get(difference.spelling or "") for difference in pair.differences]
     if None not in spelled:
         return spelled  # the usual case: nothing but known spellings, nothing to look for
-    search = _Search(pair, gated=gated)
+    search = _Search(pair)
     return [
         known or search.class_of(Place(difference, pair))
         for known, difference in zip(spelled, pair.differences, strict=True)
@@ -89,16 +86,13 @@ def classify(pair: Pair, *, gated: bool = True) -> Sequence[DivergenceClass | No
 class _Search:
     """Looks for the class of each place of one exchange, among those that can be it."""
 
-    def __init__(self, pair: Pair, *, gated: bool) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.gated = gated
         success = pair.go.accepted and pair.go.status == pair.rust.status
         self.explaining = [
             cls
             for cls in _WHOLE
-            if cls.whole is not None
-            and (cls.on_success or not success or not gated)
-            and cls.whole(pair)
+            if cls.whole is not None and (cls.on_success or not success) and cls.whole(pair)
         ]
         self.at: dict[str, Sequence[DivergenceClass]] = {}
         """By the types at a place, the classes that can be there."""
@@ -117,8 +111,6 @@ class _Search:
         return None
 
     def classes_at(self, types: str) -> Sequence[DivergenceClass]:
-        if not self.gated:
-            return _AT
         return [cls for cls in _of_types(types) if cls.when is None or cls.when(self.pair)]
 
 
