@@ -35,18 +35,24 @@ def learn(
 
 
 def unlike(
-    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
+    endpoint: str,
+    first: Observation,
+    second: Observation,
+    noise: NoiseProfile,
+    policy: Policy,
+    *,
+    whole: bool = False,
 ) -> tuple[Divergence, ...] | None:
     """What differs between two answers of the baseline, for `NoiseProfile.learn`.
 
-    None where that tells nothing: it did not answer twice, or comparing stopped at its budget.
+    None where it did not answer twice, and with `whole` where comparing stopped at its budget.
     Pure: the profile is only read.
     """
     if not isinstance(first, Answer) or not isinstance(second, Answer):
         return None
     options = with_noise(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
-    if any(difference.unfinished for difference in differences):
+    if whole and any(difference.unfinished for difference in differences):
         return None
     if first.response.status != second.response.status:
         # What else differs then is another kind of answer, not another value of this one.

@@ -20,13 +20,13 @@ from shadow.events import Events, withdraw
 from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.replay.delivery import Output, check_outputs, deliver
-from shadow.replay.ledger import Ledger, Told, cursor_of, is_kept
+from shadow.replay.ledger import BrokenLines, Ledger, cursor_of, is_kept
 from shadow.replay.progress import Progress, tell
 from shadow.replay.stopping import Stop
-from shadow.replay.use import NO_USE, Use
-from shadow.replay.workers import Desk, Job, work
+from shadow.replay.usage import NO_USAGE, ServiceUsage
+from shadow.replay.workers import Job, RunFiles, work
 from shadow.reports.show import readable_path
-from shadow.results.lock import Turns, held
+from shadow.results.lock import held
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
@@ -54,7 +54,7 @@ def conduct(
     *,
     workers: int = 1,
     total: int | None = None,
-    use: Use = NO_USE,
+    usage: ServiceUsage = NO_USAGE,
 ) -> int:
     """Do the work of one run and return the exit code. An `info` with an id is a run that goes on.
 
@@ -63,20 +63,20 @@ def conduct(
     check_outputs(output, info.captures)
     with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
-        info, desk = _entered(store, stack, info, output, workers)
-        ending = _Ending(store, info, use)
+        info, files = _entered(store, stack, info, output, workers)
+        ending = _Ending(store, info, usage)
         with (
             ending.entered(),
-            use,
-            Events.open(desk.events, info.id, Turns(store.path, info.id)) as events,
+            usage,
+            Events.open(files.events, info.id) as events,
             Progress(total, shown=not output.quiet) as bar,
         ):
             memory = Memory()
             with ending.noted():
                 events.run_started(_started_fields(info))
-                use.begin()
-                _do(job, desk, workers, _Place(store, events, memory, ending, bar))
-            use.end()
+                usage.begin()
+                _do(job, files, workers, _Place(store, events, memory, ending, bar))
+            usage.end()
             with ending.noted():
                 _settle(store, info.id, memory, judged, events)
             summary = _conclude(ending, store.load(info.id), events, output, known)
@@ -91,7 +91,7 @@ def conduct(
 
 def _entered(
     store: Store, stack: contextlib.ExitStack, info: RunInfo, output: Output, workers: int
-) -> tuple[RunInfo, Desk]:
+) -> tuple[RunInfo, RunFiles]:
     """Enter a new run in the store, or that an old one goes on, and hold its lock."""
     if info.id:
         stack.enter_context(held(store.path, info.id, alone=True))
@@ -105,7 +105,7 @@ def _entered(
         info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
         info = msgspec.structs.replace(info, id=store.start_run(info))
         stack.enter_context(held(store.path, info.id))
-    desk = Desk(
+    files = RunFiles(
         store=str(store.path),
         run_id=info.id,
         events=path,
@@ -113,7 +113,7 @@ def _entered(
         no_values=output.no_values,
         strict=output.strict,
     )
-    return info, desk
+    return info, files
 
 
 def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
@@ -124,7 +124,7 @@ def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
     def stays(seq: int) -> bool:
         return is_kept(seq, shares[seq % workers], kept[seq % workers])
 
-    withdraw(path, stays, Turns(store.path, run_id))
+    withdraw(path, stays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +140,18 @@ class _Place:
     def progress(self, read: int, divergent: int) -> None:
         """Take that so many more exchanges have been kept."""
         self.bar.add(read, divergent)
-        self.ending.use.kept += read
+        self.ending.usage.kept += read
 
 
-def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
+def _do(job: Job, files: RunFiles, workers: int, place: _Place) -> None:
     """Do the work here, or in as many other processes."""
-    told = Told(tell).broken
-    for record in place.store.records(desk.run_id, divergent=True):  # of an earlier process
+    told = BrokenLines(tell).broken
+    for record in place.store.records(files.run_id, divergent=True):  # of an earlier process
         place.memory.recall(record)
     if workers > 1:
         work(
             job,
-            desk,
+            files,
             workers,
             memory=place.memory,
             told=told,
@@ -161,12 +161,12 @@ def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
         return
     ledger = Ledger(
         store=place.store,
-        run_id=desk.run_id,
+        run_id=files.run_id,
         events=place.events,
-        masker=desk.masker,
+        masker=files.masker,
         memory=place.memory,
         noise=job.noise,
-        strict=desk.strict,
+        strict=files.strict,
         told=told,
         progress=place.progress,
     )
@@ -179,9 +179,9 @@ def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
 class _Ending:
     """How a run ends: `finished`, unless one of its parts says otherwise."""
 
-    def __init__(self, store: Store, info: RunInfo, use: Use) -> None:
+    def __init__(self, store: Store, info: RunInfo, usage: ServiceUsage) -> None:
         self.store = store
-        self.use = use
+        self.usage = usage
         self._run_id = info.id
         self._before_s = info.duration_s or 0.0
         self.state: RunState = "finished"
@@ -228,7 +228,7 @@ class _Ending:
             state=self.state,
             exit_code=code,
             duration_s=self.duration_s,
-            resources=self.use.resources(),
+            resources=self.usage.resources(),
         )
 
 

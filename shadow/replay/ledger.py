@@ -28,7 +28,7 @@ BROKEN_TOLD: Final = 5
 """Broken lines that are told one by one; the rest are counted."""
 
 
-class Told:
+class BrokenLines:
     """Tells the operator of the first broken lines; all are counted elsewhere."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:

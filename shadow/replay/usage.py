@@ -13,7 +13,7 @@ from shadow.resources.source import parse_source
 from shadow.results.resources import Resources
 
 
-class Use:
+class ServiceUsage:
     """A context manager around a run; `begin` before the first request, `end` after the last."""
 
     def __init__(self, plan: ResourcePlan, urls: dict[SideName, str]) -> None:
@@ -63,5 +63,5 @@ class Use:
         return found if self._plan.prices is None else found.priced(self._plan.prices)
 
 
-NO_USE = Use(ResourcePlan(), {})
+NO_USAGE = ServiceUsage(ResourcePlan(), {})
 """Reads nothing."""
