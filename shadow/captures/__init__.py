@@ -6,19 +6,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shadow.captures.records import Broken, Fidelity, Format, Record, Unsupported
-from shadow.captures.shares import WHOLE, Share
+from shadow.captures.shares import ELSEWHERE, WHOLE, Elsewhere, Share
 from shadow.captures.sniff import FORMATS, Capture, open_capture
 from shadow.captures.streams import STDIN, digest
 from shadow.captures.writer import CaptureWriter, open_writer
 from shadow.errors import CaptureError
 
 __all__ = [
+    "ELSEWHERE",
     "FORMATS",
     "STDIN",
     "WHOLE",
     "Broken",
     "Capture",
     "CaptureWriter",
+    "Elsewhere",
     "Fidelity",
     "Format",
     "Record",
@@ -45,10 +47,11 @@ def read(paths: Sequence[str | Path]) -> Iterator[Record]:
     return _records([_checked(name) for name in names])
 
 
-def read_share(paths: Sequence[str | Path], share: Share) -> Iterator[Record]:
-    """Yield as `read` does, but only the records of a share.
+def read_share(paths: Sequence[str | Path], share: Share) -> Iterator[Record | Elsewhere]:
+    """Yield as `read` does, but only the records of a share; `Elsewhere` stands for each other.
 
-    Raises as `read` does, and for a pipe, which only one process can read.
+    So the n-th record is the same in every share. Raises as `read` does, and for a pipe, which
+    only one process can read.
     """
     sources = [_checked(str(path)) for path in paths]
     for source in sources:
@@ -75,7 +78,7 @@ def _records(sources: list[Capture | str]) -> Iterator[Record]:
             yield from capture
 
 
-def _of_share(sources: list[Capture | str], share: Share) -> Iterator[Record]:
+def _of_share(sources: list[Capture | str], share: Share) -> Iterator[Record | Elsewhere]:
     for source in sources:
         with _opened(source) as capture:
             yield from capture.share(share)

@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import msgspec
 
 from shadow.captures.records import Broken, Fidelity, Record
-from shadow.captures.shares import Share
+from shadow.captures.shares import ELSEWHERE, Elsewhere, Share
 from shadow.captures.streams import HEAD_BYTES, Chunks, Damage, split_records
 from shadow.captures.syntax import (
     MalformedError,
@@ -118,27 +118,26 @@ class NativeFormat:
                 except MalformedError as error:
                     yield Broken(path=path, line=number, reason=str(error))
 
-    def read_share(self, stream: Chunks, path: str, share: Share) -> Iterator[Record]:
-        """Yield as `read` does, but only the records of a share.
+    def read_share(self, stream: Chunks, path: str, share: Share) -> Iterator[Record | Elsewhere]:
+        """Yield as `read` does, with `ELSEWHERE` for the records of other shares.
 
-        Of the others only id and session are decoded. A line that shows these is in the share that
+        Of those only id and session are decoded. A line that shows these is in the share that
         they say, broken or not.
         """
         for number, line in split_records(stream, b"\n"):
             if isinstance(line, Damage):
                 broken = Broken(path=path, line=number, reason=line.reason)
-                if share.has(broken):
-                    yield broken
+                yield broken if share.has(broken) else ELSEWHERE
             elif line and not line.isspace():
                 key = _key(line)
                 if key is not None and not share.takes(key.id, key.session):
+                    yield ELSEWHERE
                     continue
                 try:
                     record: Record = decode_line(line)
                 except MalformedError as error:
                     record = Broken(path=path, line=number, reason=str(error))
-                if key is not None or share.has(record):
-                    yield record
+                yield record if key is not None or share.has(record) else ELSEWHERE
 
 
 def _key(line: bytes) -> _Key | None:

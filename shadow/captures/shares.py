@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
 
 from shadow.captures.records import Broken, Record, Unsupported
+
+
+class Elsewhere(msgspec.Struct, frozen=True, gc=False):
+    """Stands for a record of another share, so that whoever reads one counts them all."""
+
+
+ELSEWHERE: Final = Elsewhere()
 
 
 class Share(msgspec.Struct, frozen=True, gc=False):
@@ -45,3 +53,9 @@ class Share(msgspec.Struct, frozen=True, gc=False):
 
 
 WHOLE: Final = Share(0, 1)
+
+
+def shared(records: Iterable[Record], share: Share) -> Iterator[Record | Elsewhere]:
+    """Yield the records of a share, and `ELSEWHERE` for each other one."""
+    for record in records:
+        yield record if share.has(record) else ELSEWHERE

@@ -12,7 +12,7 @@ from shadow.captures.gor import GorFormat
 from shadow.captures.har import HarFormat
 from shadow.captures.native import NativeFormat
 from shadow.captures.records import Format, Record
-from shadow.captures.shares import Share
+from shadow.captures.shares import Elsewhere, Share, shared
 from shadow.captures.streams import (
     STDIN,
     Chunks,
@@ -43,11 +43,11 @@ class Capture:
     def __iter__(self) -> Iterator[Record]:
         return self.format.read(self._stream, self.path)
 
-    def share(self, share: Share) -> Iterator[Record]:
-        """Yield the records of a share."""
+    def share(self, share: Share) -> Iterator[Record | Elsewhere]:
+        """Yield the records of a share, and `ELSEWHERE` for each other one."""
         if isinstance(self.format, NativeFormat):
             return self.format.read_share(self._stream, self.path, share)
-        return filter(share.has, self)
+        return shared(self, share)
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from shadow.captures import (
     STDIN,
     WHOLE,
     Broken,
+    Elsewhere,
     Record,
     Share,
     Unsupported,
@@ -50,7 +51,10 @@ def shared(capture: str, share: Share, join: Join) -> Iterator[Record]:
 
 
 def _own(captures: Sequence[str], share: Share) -> Iterator[Record]:
-    return read(captures) if share.of == 1 else read_share(captures, share)
+    if share.of == 1:
+        return read(captures)
+    found = read_share(captures, share)
+    return (record for record in found if not isinstance(record, Elsewhere))
 
 
 def _first(found: Iterator[Record], limit: int) -> Iterator[Record]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.captures import Broken, Record, Share, read, read_share
+from shadow.captures import ELSEWHERE, Broken, Elsewhere, Record, Share, read, read_share
 from shadow.captures.native import NativeFormat
 from shadow.errors import CaptureError
 from shadow.model import Exchange
@@ -49,16 +49,13 @@ LINES = st.lists(
 )
 
 
-def are_shares_of(whole: list[Record], shares: list[list[Record]]) -> bool:
-    """Tell whether each record is in exactly one share, and each share in the whole's order."""
-    left = [iter(share) for share in shares]
-    heads = [next(share, None) for share in left]
-    for record in whole:
-        if record not in heads:
-            return False
-        at = heads.index(record)
-        heads[at] = next(left[at], None)
-    return heads == [None] * len(shares)
+def of_all_shares(shares: list[list[Record | Elsewhere]]) -> list[Record]:
+    """Put the shares together again; each record must be in exactly one."""
+    whole = []
+    for same in zip(*shares, strict=True):
+        (record,) = [each for each in same if not isinstance(each, Elsewhere)]
+        whole.append(record)
+    return whole
 
 
 @given(LINES, st.integers(1, 4), st.sampled_from(["session", "id"]))
@@ -70,7 +67,7 @@ def test_every_record_of_a_native_file_is_in_one_share(
         list(native.read_share(iter([content]), "c", Share(index, of, by)))  # type: ignore[arg-type]  # drawn
         for index in range(of)
     ]
-    assert are_shares_of(list(native.read(iter([content]), "c")), shares)
+    assert of_all_shares(shares) == list(native.read(iter([content]), "c"))
 
 
 def test_a_share_has_whole_sessions_or_single_exchanges(tmp_path: Path) -> None:
@@ -93,7 +90,7 @@ def test_what_has_no_session_is_spread_by_its_id(tmp_path: Path) -> None:
     assert 150 < counts[Exchange] < 250
 
 
-def test_every_record_is_in_one_share_and_in_its_order_in_every_format(
+def test_the_place_of_a_record_is_the_same_in_every_share_and_every_format(
     tmp_path: Path, data: Path, compress: Callable[[bytes], bytes]
 ) -> None:
     random_lines = random.Random(4)
@@ -108,7 +105,7 @@ def test_every_record_is_in_one_share_and_in_its_order_in_every_format(
     expected = list(read(paths))
     for of in (1, 2, 5):
         shares = [list(read_share(paths, Share(index, of))) for index in range(of)]
-        assert are_shares_of(expected, shares)
+        assert of_all_shares(shares) == expected
     assert sum(isinstance(each, Broken) for each in expected) > 400
 
 
@@ -120,7 +117,7 @@ def test_records_of_other_shares_are_not_read(
     mine = Share(0, 2).takes("", "u-1")
     other = Share(index=1 if mine else 0, of=2)
     monkeypatch.setattr("shadow.captures.native.decode_line", None)
-    assert list(read_share([path], other)) == []
+    assert list(read_share([path], other)) == [ELSEWHERE] * 20
 
 
 def test_a_share_that_is_none_is_refused() -> None:
