@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, lag, measure, memory, profiled, replay, stored
+from bench import compare, lag, measure, memory, profiled, replay, start, stored
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -25,7 +25,7 @@ PACKAGES = ("deepdiff", "httpx", "httptools", "msgspec", "structlog", "uvloop")
 
 Area = Callable[[measure.Sizes, Callable[[str], None]], list[Figure]]
 AREAS: dict[str, Area] = {
-    "start": stored.start,
+    "start": start.measured,
     "replay": replay.measured,
     "compare": compare.measured,
     "lag": lag.measured,

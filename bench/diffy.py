@@ -14,8 +14,10 @@ from collections.abc import Callable
 
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, learn, note
-from shadow.model import Answer, Divergence, Exchange, Request, Response
-from shadow.settle import settle_one
+from shadow.masking import Masker
+from shadow.model import Answer, Exchange, Outcome, Request, Response
+from shadow.results.record import Record
+from shadow.settle import Memory, settle
 
 RELATIVE = 0.20
 ABSOLUTE = 0.0003
@@ -65,18 +67,22 @@ def flagged_by_diffy(baseline: Field, candidate: Field, seed: int = 1) -> bool:
 def flagged_by_shadow(baseline: Field, candidate: Field, seed: int = 1) -> bool:
     """Whether a run of ours ends with a divergence, noise settled."""
     rng = random.Random(seed)
-    noise, policy = NoiseProfile(), Policy()
+    noise, policy, memory, masker = NoiseProfile(), Policy(), Memory(), Masker()
     exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
-    divergent: list[Divergence] = []
+    records: list[Record] = []
     for number in range(REQUESTS):
         first = _answer(baseline(rng))
         if number % 5 == 0:
             learn("GET /x", first, _answer(baseline(rng)), noise, policy)
         judgement = judge(exchange, "GET /x", first, _answer(candidate(rng)), policy, noise=noise)
         note("GET /x", judgement, noise)
-        divergent.extend(judgement.divergences)
-    settled = [settle_one(each, "GET /x", noise=noise, policy=policy) for each in divergent]
-    return any(each.verdict == "divergent" for each in settled)
+        record = Record.of(exchange, judgement, seq=number, endpoint="GET /x", masker=masker)
+        memory.remember(record, judgement)
+        records.append(record)
+    outcomes = {record.seq: record.outcome for record in records}
+    for revision in settle(records, memory.raw, memory.corpus.classes(), noise, policy):
+        outcomes[revision.seq] = revision.outcome
+    return Outcome.DIVERGENT in outcomes.values()
 
 
 def _answer(value: str) -> Answer:

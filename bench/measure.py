@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 TIMEOUT_S = 1800.0
 SAMPLE_S = 0.02
@@ -139,9 +141,9 @@ def pinned(to: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def in_turns(rounds: int, *contenders: Callable[[], float]) -> list[tuple[float, ...]]:
+def in_turns(rounds: int, *contenders: Callable[[], T]) -> list[tuple[T, ...]]:
     """Measure A B A B …, and return the samples of each."""
-    samples: list[list[float]] = [[] for _ in contenders]
+    samples: list[list[T]] = [[] for _ in contenders]
     for _ in range(rounds):
         for taken, contender in zip(samples, contenders, strict=True):
             taken.append(contender())

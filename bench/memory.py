@@ -19,7 +19,7 @@ def measured(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
     if why_not:
         say(f"memory: left out: {why_not}")
         return []
-    with upstream.running(*replay.bodies()) as server:
+    with upstream.running(*traffic.bodies()) as server:
         peaks = {count: (peak(server, count),) for count in sizes.memory}
     smallest = min(peaks)
     return [
@@ -46,7 +46,6 @@ def peak(server: upstream.Upstream, count: int) -> float:
             baseline=server.baseline,
             candidate=server.candidate,
             capture=traffic.write(folder / "all.jsonl", traffic.requests(count, odd=True)),
-            few=folder,
         )
         ran = measure.shadow(*replay.shadow_command(pair, pair.capture))
         summary = json.loads(ran.stdout)

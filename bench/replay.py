@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import shutil
 import subprocess
@@ -21,7 +20,6 @@ from services import run as services
 from services import trial
 
 CONCURRENCY = 64
-BODY_BYTES = 1_500
 GOREPLAY_WARM_UP_S = 1.0
 GOREPLAY_S = 2.0
 JUDGED = ("match", "equivalent", "divergent")
@@ -40,17 +38,19 @@ class Pair:
     baseline: str
     candidate: str
     capture: Path
-    few: Path
-    """The beginning of the capture, for what is slow."""
+    few: Path | None = None
+    """The beginning of the capture, for what is slow; without it, that takes all."""
     config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Exchanges a second: while it ran, and by the CPU it took."""
+    """Exchanges (of wrk and GoReplay: requests) a second."""
 
     per_s: float
-    per_cpu_s: float
+    """While it ran."""
+    per_cpu_s: float = 0.0
+    """By the CPU it took; 0 where that is not told."""
 
 
 def measured(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
@@ -80,8 +80,7 @@ def pair_missing() -> str:
 @contextmanager
 def nginx(sizes: measure.Sizes) -> Iterator[tuple[Pair, upstream.Upstream]]:
     """Both ports of one nginx, and a capture of reads."""
-    body, odd_body = bodies()
-    with tempfile.TemporaryDirectory() as name, upstream.running(body, odd_body) as server:
+    with tempfile.TemporaryDirectory() as name, upstream.running(*traffic.bodies()) as server:
         folder = Path(name)
         pair = Pair(
             folder=folder,
@@ -91,12 +90,6 @@ def nginx(sizes: measure.Sizes) -> Iterator[tuple[Pair, upstream.Upstream]]:
             few=traffic.write(folder / "few.jsonl", traffic.requests(sizes.plainly)),
         )
         yield pair, server
-
-
-def bodies() -> tuple[bytes, bytes]:
-    """What nginx answers with, and the odd answer, which differs in one place."""
-    page = traffic.catalogue(BODY_BYTES, random.Random(traffic.SEED))
-    return traffic.text(page), traffic.text(traffic.changed(page, 1))
 
 
 @contextmanager
@@ -126,17 +119,10 @@ def on_nginx(
     """Shadow, the plain program, wrk and GoReplay in turns, each on the core that is its own."""
     own = measure.own_core()
     start_up = shadow_start_up(pair, own)
-    rates: dict[str, list[Rate]] = {"shadow": [], "plain": []}
-
-    def ours() -> float:
-        rates["shadow"].append(shadow(pair, own, start_up))
-        return rates["shadow"][-1].per_s
-
-    def plain() -> float:
-        rates["plain"].append(plainly(pair, own))
-        return rates["plain"][-1].per_s
-
-    contenders: dict[str, Callable[[], float]] = {"shadow": ours, "plain": plain}
+    contenders: dict[str, Callable[[], Rate]] = {
+        "shadow": lambda: shadow(pair, own, start_up),
+        "plain": lambda: plainly(pair, own),
+    }
     if shutil.which("wrk"):
         contenders["wrk"] = lambda: wrk(server.baseline, own, sizes.wrk_s)
     else:
@@ -149,35 +135,33 @@ def on_nginx(
     else:
         say("replay beside GoReplay: left out: gor is not on PATH (go install of buger/goreplay)")
     taken = measure.in_turns(sizes.rounds, *contenders.values())
-    samples = dict(zip(contenders, taken, strict=True))
-    found = nginx_figures(samples, rates)
+    found = nginx_figures(dict(zip(contenders, taken, strict=True)))
     if sizes.not_pinned:
         found.append(unpinned(sizes, pair, "replay, nginx, not pinned: exchanges"))
     return found
 
 
-def nginx_figures(
-    samples: dict[str, tuple[float, ...]], rates: dict[str, list[Rate]]
-) -> list[Figure]:
+def nginx_figures(rates: dict[str, tuple[Rate, ...]]) -> list[Figure]:
     """The rows of a replay against nginx. An exchange is two requests."""
-    requests = tuple(2 * each for each in samples["shadow"])
+    ours, plain = rates["shadow"], rates["plain"]
+    requests = tuple(2 * each for each in per_s(ours))
     found = [
         Figure(
             area="replay",
             what="replay, nginx, one core: exchanges",
             unit="/s",
-            shadow=samples["shadow"],
+            shadow=per_s(ours),
             against=PLAINLY,
-            other=samples["plain"],
+            other=per_s(plain),
             bound=AHEAD_OF_PLAIN,
         ),
-        per_cpu("replay, nginx: exchanges by CPU", rates),
+        per_cpu("replay, nginx: exchanges by CPU", ours, plain),
     ]
     for name, label, bound in (
         ("wrk", "wrk, one target", SHARE_OF_WRK),
         ("goreplay", "GoReplay, two outputs", AHEAD),
     ):
-        if name in samples:
+        if name in rates:
             found.append(
                 Figure(
                     area="replay",
@@ -185,7 +169,7 @@ def nginx_figures(
                     unit="/s",
                     shadow=requests,
                     against=label + ", nothing compared",
-                    other=samples[name],
+                    other=per_s(rates[name]),
                     bound=bound,
                 )
             )
@@ -196,28 +180,20 @@ def on_demo(sizes: measure.Sizes, pair: Pair) -> list[Figure]:
     """Shadow and the plain program in turns against Go and Rust."""
     own = measure.own_core()
     start_up = shadow_start_up(pair, own)
-    rates: dict[str, list[Rate]] = {"shadow": [], "plain": []}
-
-    def ours() -> float:
-        rates["shadow"].append(shadow(pair, own, start_up))
-        return rates["shadow"][-1].per_s
-
-    def plain() -> float:
-        rates["plain"].append(plainly(pair, own))
-        return rates["plain"][-1].per_s
-
-    samples = measure.in_turns(sizes.rounds, ours, plain)
+    ours, plain = measure.in_turns(
+        sizes.rounds, lambda: shadow(pair, own, start_up), lambda: plainly(pair, own)
+    )
     found = [
         Figure(
             area="replay",
             what="replay, demo pair, one core: exchanges",
             unit="/s",
-            shadow=samples[0],
+            shadow=per_s(ours),
             against=PLAINLY,
-            other=samples[1],
+            other=per_s(plain),
             note="both services share the other core",
         ),
-        per_cpu("replay, demo pair: exchanges by CPU", rates),
+        per_cpu("replay, demo pair: exchanges by CPU", ours, plain),
     ]
     if sizes.not_pinned:
         found.append(unpinned(sizes, pair, "replay, demo pair, not pinned: exchanges"))
@@ -227,30 +203,35 @@ def on_demo(sizes: measure.Sizes, pair: Pair) -> list[Figure]:
 def unpinned(sizes: measure.Sizes, pair: Pair, what: str) -> Figure:
     """The same with what is measured free to take any core."""
     start_up = shadow_start_up(pair, frozenset())
-    samples = measure.in_turns(
+    ours, plain = measure.in_turns(
         sizes.rounds,
-        lambda: shadow(pair, frozenset(), start_up).per_s,
-        lambda: plainly(pair, frozenset()).per_s,
+        lambda: shadow(pair, frozenset(), start_up),
+        lambda: plainly(pair, frozenset()),
     )
     return Figure(
         area="replay",
         what=what,
         unit="/s",
-        shadow=samples[0],
+        shadow=per_s(ours),
         against=PLAINLY,
-        other=samples[1],
+        other=per_s(plain),
     )
 
 
-def per_cpu(what: str, rates: dict[str, list[Rate]]) -> Figure:
+def per_s(rates: tuple[Rate, ...]) -> tuple[float, ...]:
+    """Samples of what came a second, while it ran."""
+    return tuple(rate.per_s for rate in rates)
+
+
+def per_cpu(what: str, ours: tuple[Rate, ...], plain: tuple[Rate, ...]) -> Figure:
     """Exchanges by second of CPU: what a core does when no service holds it up."""
     return Figure(
         area="replay",
         what=what,
         unit="/s",
-        shadow=tuple(rate.per_cpu_s for rate in rates["shadow"]),
+        shadow=tuple(rate.per_cpu_s for rate in ours),
         against=PLAINLY,
-        other=tuple(rate.per_cpu_s for rate in rates["plain"]),
+        other=tuple(rate.per_cpu_s for rate in plain),
     )
 
 
@@ -287,8 +268,9 @@ def shadow(pair: Pair, cores: frozenset[int], start_up_s: float) -> Rate:
 
 def plainly(pair: Pair, cores: frozenset[int]) -> Rate:
     """One replay by the plain program, start-up left out."""
+    capture = pair.few or pair.capture
     command = [
-        *(sys.executable, "-m", "bench.naive", str(pair.few), pair.baseline, pair.candidate),
+        *(sys.executable, "-m", "bench.naive", str(capture), pair.baseline, pair.candidate),
         str(pair.folder / "plain.jsonl"),
     ]
     ran = measure.run(command, cores=cores, env={"PYTHONPATH": str(measure.ROOT)})
@@ -298,19 +280,19 @@ def plainly(pair: Pair, cores: frozenset[int]) -> Rate:
     )
 
 
-def wrk(url: str, cores: frozenset[int], seconds: int) -> float:
+def wrk(url: str, cores: frozenset[int], seconds: int) -> Rate:
     """Requests a second of wrk, one thread, on one target."""
     command = ["wrk", "-t1", f"-c{CONCURRENCY}", f"-d{seconds}s", f"{url}/v1/items/1?page=1"]
     said = measure.run(command, cores=cores).stdout
     rate = re.search(r"Requests/sec:\s*([0-9.]+)", said)
     if rate is None:
         raise measure.FailedError(f"wrk said no rate: {said}")
-    return float(rate[1])
+    return Rate(per_s=float(rate[1]))
 
 
 def gor(
     program: str, file: Path, count: int, server: upstream.Upstream, cores: frozenset[int]
-) -> float:
+) -> Rate:
     """Requests a second of GoReplay, by what nginx handled in a stretch of its run.
 
     It does not end with its file, so it is stopped. By default it reads 1,000 requests a second
@@ -333,4 +315,4 @@ def gor(
         process.wait()
     if not first < before < after < first + 2 * count:
         raise measure.FailedError("GoReplay sent nothing, or its file was at its end too early")
-    return (after - before - 1) / passed
+    return Rate(per_s=(after - before - 1) / passed)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import measure, replay, traffic
+from bench import measure, traffic
 from bench.figures import Bound, Figure
 
 WORKERS = Bound(on="ratio", least=1.7)
 REPORT = Bound(on="value", most=3.0)
 BOUND_AT = 1_000_000
 """Exchanges of a run whose report has a bound."""
-HELP = Bound(on="value", most=0.15)
 
 
-def workers(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
+def workers(sizes: measure.Sizes, _: Callable[[str], None]) -> list[Figure]:
     """Pairs a second of `shadow diff` with one worker and with two."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         captures = write_captures(folder, sizes.diffed)
-        if "--workers" not in measure.shadow("diff", "--help").stdout:
-            say("workers: shadow diff has no --workers, so one stands alone")
-            (one,) = measure.in_turns(sizes.rounds, lambda: diff(folder, captures, []))
-            return [Figure(area="workers", what="diff, pairs", unit="/s", shadow=one)]
         two, one = measure.in_turns(
             sizes.rounds,
             lambda: diff(folder, captures, ["--workers", "2"]),
@@ -47,7 +41,7 @@ def workers(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
 
 def write_captures(folder: Path, count: int) -> tuple[Path, Path]:
     """What Go and Rust answered to the same requests; one in a hundred differs."""
-    body, odd = replay.bodies()
+    body, odd = traffic.bodies()
     ours = traffic.answered(
         count, body=body + b"\n", odd_body=body + b"\n", headers=traffic.GO_HEADERS
     )
@@ -110,23 +104,3 @@ def small_captures(folder: Path, count: int) -> tuple[Path, Path]:
         return traffic.write(folder / name, exchanges)
 
     return side("go.jsonl", b'{"n":1}'), side("rust.jsonl", b'{"n":2}')
-
-
-def start(sizes: measure.Sizes, _: Callable[[str], None]) -> list[Figure]:
-    """How long `shadow --help` takes; beside it, Python that does nothing."""
-    ours, bare = measure.in_turns(
-        sizes.rounds,
-        lambda: measure.shadow("--help").wall_s,
-        lambda: measure.run([sys.executable, "-c", "pass"]).wall_s,
-    )
-    return [
-        Figure(
-            area="start",
-            what="start, shadow --help",
-            unit="s",
-            shadow=ours,
-            against="python -c pass",
-            other=bare,
-            bound=HELP,
-        )
-    ]

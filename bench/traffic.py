@@ -21,6 +21,7 @@ SESSIONS = 5_000
 ODD_EVERY = 100
 """One exchange in so many is answered differently."""
 ODD_PATH = "/v1/odd"
+BODY_BYTES = 1_500
 SEED = 4
 
 GO_HEADERS: Headers = (
@@ -42,6 +43,12 @@ def catalogue(size: int, rng: random.Random) -> dict[str, Any]:
     while len(text(page)) < size:
         page["items"].extend(item(rng) for _ in range(1 + (size - len(text(page))) // 400))
     return page
+
+
+def bodies() -> tuple[bytes, bytes]:
+    """What a service answers with, and the odd answer, which differs in one place."""
+    page = catalogue(BODY_BYTES, random.Random(SEED))
+    return text(page), text(changed(page, 1))
 
 
 def item(rng: random.Random) -> dict[str, Any]:

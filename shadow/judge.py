@@ -8,24 +8,19 @@ From difference to verdict, the first that applies: a comparing rule or a class 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Final
 
-import msgspec
-
-from shadow.compare import DEFAULTS, CompareOptions, compare
-from shadow.compare.accept import AcceptRule
+from shadow.compare import compare
 from shadow.compare.classes import CLASSES, classify
-from shadow.compare.classes.base import DivergenceClass, Pair, PolicyName
-from shadow.compare.difference import ABSENT, Difference
-from shadow.compare.json_text import to_text
+from shadow.compare.classes.base import DivergenceClass, Pair
+from shadow.compare.difference import Difference
+from shadow.compare.divergence import DIVERGENT, Excuse, divergence_of, excused
 from shadow.compare.kinds import value_of
 from shadow.compare.noise import NoiseProfile
-from shadow.compare.paths import Path, normalized, pattern
+from shadow.compare.paths import Path
+from shadow.compare.policy import Policy, within
+from shadow.compare.with_noise import cut_after, learn, unlike, with_noise, without_item_floods
 from shadow.model import (
     Answer,
     Divergence,
@@ -34,10 +29,20 @@ from shadow.model import (
     NoAnswer,
     Observation,
     Outcome,
-    Severity,
-    Verdict,
     header,
 )
+
+__all__ = [
+    "QUIET",
+    "Policy",
+    "excuse_for",
+    "judge",
+    "learn",
+    "note",
+    "outcome_of",
+    "unlike",
+    "within",
+]
 
 HOLLOW: Final = frozenset({401, 403, 404, 409, *range(500, 600)})
 """Statuses that show a recorded success was not repeated."""
@@ -54,25 +59,6 @@ QUIET: Final = frozenset(
     }
 )
 """Header spellings that differ on nearly every exchange: tallied, not logged."""
-
-VALUE_LIMIT: Final = 2048
-"""Characters of a compared value that are kept; masking cuts them to 1 kB afterwards."""
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What the judge goes by."""
-
-    compare: CompareOptions = DEFAULTS
-    classes: dict[tuple[str, str], PolicyName] = {}
-    """Policies that differ from a class's own, by (class id, endpoint or `*`)."""
-    accept: tuple[AcceptRule, ...] = ()
-    """Rules that have not expired, in the order of the file."""
-    all_events: bool = False
-    """Header spellings become divergences of their own instead of tallies."""
-
-    def of_class(self, cls: DivergenceClass, endpoint: str) -> PolicyName | None:
-        """What the config says of a class at an endpoint, where it says something."""
-        return self.classes.get((cls.id, endpoint)) or self.classes.get((cls.id, "*"))
 
 
 def judge(
@@ -157,111 +143,6 @@ def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> Non
             noise.observe(endpoint, divergence)
 
 
-def within(
-    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int = 1_000
-) -> Policy:
-    """The policy with a smaller budget, for where judging must not take long.
-
-    A judgement under it is the policy's own, or says `over_budget`. `octets` bounds a body as
-    it is compared: after content-decoding, if it has a coding.
-    """
-    options = policy.compare
-    budget = msgspec.structs.replace(
-        options.budget,
-        nodes=min(nodes, options.budget.nodes),
-        seconds=min(seconds, options.budget.seconds),
-        items=min(items, options.budget.items),
-        octets=octets if options.budget.octets is None else min(octets, options.budget.octets),
-        differences=min(differences, options.budget.differences),
-    )
-    max_decoded = min(octets, options.max_decoded)
-    smaller = msgspec.structs.replace(options, budget=budget, max_decoded=max_decoded)
-    return msgspec.structs.replace(policy, compare=smaller)
-
-
-def without_item_floods(
-    divergences: tuple[Divergence, ...], endpoint: str, noise: NoiseProfile
-) -> tuple[Divergence, ...]:
-    """Items that a list lacks or has too much are noise only in the number two baselines show."""
-    counts: Counter[tuple[str, str]] = Counter(
-        (each.path_pattern, each.kind)
-        for each in divergences
-        if each.verdict == "noise" and each.kind in ("missing", "extra")
-    )
-    return tuple(
-        excused(each, DIVERGENT)
-        if each.verdict == "noise"
-        and each.path_pattern.endswith("[*]")
-        and counts[each.path_pattern, each.kind] > noise.most_items(endpoint, each)
-        else each
-        for each in divergences
-    )
-
-
-def cut_after(
-    most: int, divergences: tuple[Divergence, ...], endpoint: str
-) -> tuple[Divergence, ...]:
-    """The divergences up to the one too many of a body at noisy places that no noise excuses."""
-    failing = [
-        index
-        for index, each in enumerate(divergences)
-        if each.verdict == "divergent" and each.where == "body" and each.kind != "over_budget"
-    ]
-    if len(failing) <= most:
-        return divergences
-    told = f"comparing stopped: more than {most} differences"
-    over = Difference(where="body", kind="over_budget", baseline=told, candidate=told)
-    return (*divergences[: failing[most]], divergence_of(over, endpoint))
-
-
-def learn(
-    endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
-) -> None:
-    """Learn from what the baseline answered twice to one request."""
-    found = unlike(endpoint, first, second, noise, policy)
-    if found is not None:
-        noise.learn(endpoint, found)
-
-
-def unlike(
-    endpoint: str,
-    first: Observation,
-    second: Observation,
-    noise: NoiseProfile,
-    policy: Policy,
-    *,
-    whole: bool = False,
-) -> tuple[Divergence, ...] | None:
-    """What differs between two answers of the baseline, for `NoiseProfile.learn`.
-
-    None where it did not answer twice, and with `whole` where comparing stopped at its budget.
-    Pure: the profile is only read.
-    """
-    if not isinstance(first, Answer) or not isinstance(second, Answer):
-        return None
-    options = with_noise(policy.compare, endpoint, noise)
-    differences = compare(first, second, endpoint, options)
-    if whole and any(difference.unfinished for difference in differences):
-        return None
-    if first.response.status != second.response.status:
-        # What else differs then is another kind of answer, not another value of this one.
-        differences = [difference for difference in differences if difference.where == "status"]
-    return tuple(divergence_of(difference, endpoint) for difference in differences)
-
-
-def with_noise(
-    options: CompareOptions, endpoint: str, noise: NoiseProfile | None
-) -> CompareOptions:
-    """The options with what is known of the endpoint's noise."""
-    if noise is None or endpoint not in noise.endpoints:
-        return options
-
-    def is_noisy(path_pattern: str) -> bool:
-        return noise.is_noisy(endpoint, "body", path_pattern)
-
-    return options.with_noise(endpoint, noise.unordered(endpoint), is_noisy)
-
-
 def incomparable(baseline: Observation, candidate: Observation) -> str:
     """Why two observations cannot be compared, or empty.
 
@@ -333,18 +214,6 @@ def verdict_on(  # noqa: PLR0917 - everything one verdict depends on
     return excused(divergence, excuse)
 
 
-class Excuse(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a divergence, and what it rests on."""
-
-    verdict: Verdict = "divergent"
-    rule: str | None = None
-    wrong_side: Literal["baseline"] | None = None
-
-
-DIVERGENT: Final = Excuse()
-"""Nothing excuses it."""
-
-
 def excuse_for(
     divergence: Divergence,
     endpoint: str,
@@ -377,79 +246,3 @@ def excuse_for(
                 wrong_side="baseline" if wrong else None,
             )
     return DIVERGENT
-
-
-def excused(divergence: Divergence, excuse: Excuse) -> Divergence:
-    """The divergence with its verdict, and the severity that follows from class and verdict."""
-    cls = CLASSES.get(divergence.class_id or "")
-    if excuse is DIVERGENT and cls is None and divergence.verdict == "divergent":
-        return divergence  # as every divergence is until it is judged
-    return msgspec.structs.replace(
-        divergence,
-        verdict=excuse.verdict,
-        rule=excuse.rule,
-        wrong_side=excuse.wrong_side,
-        severity=severity_of(excuse.verdict, cls),
-    )
-
-
-def severity_of(verdict: Verdict, cls: DivergenceClass | None) -> Severity:
-    """A class's own severity; without one, what fails is breaking."""
-    if cls is not None:
-        return cls.severity
-    return "breaking" if verdict == "divergent" else "benign"
-
-
-def divergence_of(
-    difference: Difference, endpoint: str, cls: DivergenceClass | None = None
-) -> Divergence:
-    """A difference with its path, signature and values as text, not judged yet."""
-    path, path_pattern = place_of(difference)
-    return Divergence(
-        where=difference.where,
-        kind=difference.kind,
-        path=path,
-        path_pattern=path_pattern,
-        signature=_signature_of(endpoint, difference, path_pattern),
-        baseline=value_text(difference, difference.baseline),
-        candidate=value_text(difference, difference.candidate),
-        class_id=cls.id if cls else None,
-    )
-
-
-def place_of(difference: Difference) -> tuple[str, str]:
-    """Path and path pattern of a difference."""
-    if difference.name is not None:
-        return difference.name, difference.name
-    return normalized(difference.path), pattern(difference.path)
-
-
-def signature(endpoint: str, where: str, path_pattern: str, kind: str, detail: Any) -> str:
-    """What a finding *is*, as 16 hex digits; its class is not part of it."""
-    what = [endpoint, where, path_pattern, kind, detail]
-    text = json.dumps(what, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-
-
-_known_signature: Final = lru_cache(maxsize=4096)(signature)
-_LONGEST_KNOWN: Final = 500
-"""Characters of a pattern whose signatures are remembered."""
-
-
-def _signature_of(endpoint: str, difference: Difference, path_pattern: str) -> str:
-    known = len(path_pattern) <= _LONGEST_KNOWN
-    of = _known_signature if known else signature
-    return of(endpoint, difference.where, path_pattern, difference.kind, difference.detail)
-
-
-def value_text(difference: Difference, value: Any) -> str | None:
-    """A compared value as text: the JSON as it stood, or the header or body text."""
-    if value is ABSENT:
-        return None
-    is_json = difference.where == "body" and difference.name is None
-    if is_json and difference.kind != "over_budget" and difference.spelling not in _ABOUT_LAYOUT:
-        return to_text(value, VALUE_LIMIT)
-    return str(value)[:VALUE_LIMIT]
-
-
-_ABOUT_LAYOUT: Final = frozenset({"json-trailing-newline", "json-whitespace"})

@@ -16,33 +16,25 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Any, Final, Self, TypedDict, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from shadow.compare.noise import NoiseProfile
+from shadow.compare.walk import Budget
 from shadow.judge import Policy, judge, note, unlike, within
 from shadow.model import Answer, Divergence, Exchange, Judgement, Observation
-
-
-class _Small(TypedDict):
-    octets: int
-    nodes: int
-    seconds: float
-    items: int
-    differences: int
-
 
 HERE_BYTES: Final = 128 * 1024
 """Two different bodies that are longer together go to the pool without a try."""
 HERE_FIELDS: Final = 200
 """So do two answers with more header fields together that are not the same."""
-_HERE: Final[_Small] = {
-    "octets": HERE_BYTES,
-    "nodes": 20_000,
-    "seconds": 0.005,
-    "items": 100,  # of a list, for deepdiff to align: some 5 ms
-    "differences": 200,
-}
-_NOTHING: Final[_Small] = {"octets": 0, "nodes": 0, "seconds": 0, "items": 0, "differences": 0}
+_HERE: Final = Budget(
+    octets=HERE_BYTES,
+    nodes=20_000,
+    seconds=0.005,
+    items=100,  # of a list, for deepdiff to align: some 5 ms
+    differences=200,
+)
+_NOTHING: Final = Budget(octets=0, nodes=0, seconds=0, items=0, differences=0)
 POOL: Final = max(1, (os.cpu_count() or 2) - 1)
 _TRIES: Final = 3
 """A pair that kills its process takes the others there along; they are tried again."""
@@ -59,8 +51,8 @@ class Judging:
     def __init__(self, policy: Policy, noise: NoiseProfile | None = None) -> None:
         self.policy = policy
         self.noise = noise
-        self._small = within(policy, **_HERE)
-        self._coarse = within(policy, **_NOTHING)
+        self._small = within(policy, _HERE)
+        self._coarse = within(policy, _NOTHING)
         self._pool: ProcessPoolExecutor | None = None
         self._room = asyncio.Semaphore(2 * POOL)  # what waits for the pool waits unpickled
 

@@ -12,19 +12,14 @@ import msgspec
 
 from shadow.compare.classes import OVER
 from shadow.compare.classes.base import DivergenceClass
+from shadow.compare.divergence import Excuse, excused
 from shadow.compare.json_text import NotJsonError, read
 from shadow.compare.noise import NoiseProfile, is_rated
 from shadow.compare.paths import Path
 from shadow.compare.rules import parse_pattern
+from shadow.compare.with_noise import without_item_floods
 from shadow.errors import ConfigError
-from shadow.judge import (
-    Excuse,
-    Policy,
-    excuse_for,
-    excused,
-    outcome_of,
-    without_item_floods,
-)
+from shadow.judge import Policy, excuse_for, outcome_of
 from shadow.masking import WITHHELD
 from shadow.model import Divergence, Judgement, Outcome
 from shadow.results.finding import Finding
@@ -204,13 +199,6 @@ def settle(
         outcome = outcome_of(settled, differs=True)
         if changes and not (seen.cut and outcome != Outcome.DIVERGENT):
             yield Revision(seq=record.seq, outcome=outcome, changes=changes)
-
-
-def settle_one(
-    divergence: Divergence, endpoint: str, *, noise: NoiseProfile, policy: Policy
-) -> Divergence:
-    """One divergence, its values unmasked, by the final noise profile."""
-    return _settled(divergence, divergence, 0.0, endpoint, {}, noise, policy)
 
 
 def _settled(  # noqa: PLR0917 - what the run knows, in the order it came to know it

@@ -7,7 +7,7 @@ import pytest
 from shadow.compare.accept import AcceptRule, Responsibility
 from shadow.compare.classes import CLASSES
 from shadow.compare.noise import NoiseProfile
-from shadow.judge import Policy, judge, learn
+from shadow.judge import Policy, judge, learn, note
 from shadow.masking import Masker
 from shadow.model import Answer, Exchange, Headers, Request, Response
 from shadow.results.record import Record, Revision
@@ -71,6 +71,20 @@ def test_a_place_found_noisy_late_settles_what_was_judged_before() -> None:
     (revision,) = settled([early], noise)
     assert (revision.outcome, revision.changes[0].verdict) == ("equivalent", "noise")
     assert revision.changes[0].rule == "noise:string:time-z"
+
+
+def test_what_go_omits_now_and_then_may_not_be_missing_always() -> None:
+    noise, hint, none = NoiseProfile(), '{"hint":"cache"}', "{}"
+    for second in (none, *[hint] * 50):
+        learn(ENDPOINT, answer(hint), answer(second), noise, Policy())
+    exchange = Exchange(id="1", request=Request(method="GET", target="/x"))
+    for _ in range(100):
+        judgement = judge(exchange, ENDPOINT, answer(hint), answer(none), Policy(), noise=noise)
+        note(ENDPOINT, judgement, noise)
+    last = record(0, hint, none, noise)
+    assert [each.verdict for each in last.divergences] == ["noise"]
+    (revision,) = settled([last], noise)
+    assert [change.verdict for change in revision.changes] == ["divergent"]
 
 
 def test_a_masked_value_keeps_its_verdict() -> None:

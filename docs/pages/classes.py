@@ -8,7 +8,8 @@ from typing import Final
 
 from docs.pages.markdown import fenced, page, prose, sentence, table
 from shadow.compare import classes
-from shadow.compare.classes.base import DivergenceClass, Example
+from shadow.compare.classes.base import DivergenceClass
+from shadow.compare.classes.examples import Example
 from shadow.model import NoAnswer, Observation, Response, readable
 
 SHOWN: Final = 600

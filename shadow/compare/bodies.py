@@ -44,7 +44,7 @@ def compare_bodies(
     outside = _outside(*contents)
     if outside is not None:
         return [outside]
-    if budget.octets is not None and max(len(ours), len(theirs)) > budget.octets:
+    if max(len(ours), len(theirs)) > budget.octets:
         return [whole.over_size(ours, theirs)]
     return _contents(baseline, candidate, contents, rules, budget)
 
@@ -65,7 +65,7 @@ def _contents(
         if left.over_budget or right.over_budget:
             return [whole.over_budget(left, right)]
         if left.kind == right.kind:
-            found = _in_parts(left, right, rules, budget, errors=baseline.status >= 400)
+            found = _by_format(left, right, rules, budget, errors=baseline.status >= 400)
     if found is not None:
         return found
     # Where a body was not read to its end, it may turn out to be of another format.
@@ -102,7 +102,7 @@ def _outside(left: Content, right: Content) -> Difference | None:
     return None
 
 
-def _in_parts(
+def _by_format(
     left: Body, right: Body, rules: Rules, budget: Budget, *, errors: bool
 ) -> list[Difference] | None:
     """The differences of two bodies of one format; None where only the whole can be told.

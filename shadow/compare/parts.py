@@ -5,8 +5,8 @@ container is opened into the texts of what it holds, at C speed, and only where 
 plain: no name repeats, and names are spelled alike. What is not plain, and what the walk wants
 as values (a list by rule, or one whose items moved), is read in full and walked as ever.
 
-The outcome is the same as that of `walk` over both documents read to their ends, which is what
-`Budget.in_parts` set to False does; `tests/compare/test_parts.py` holds one against the other.
+The outcome is the same as that of `walk` over both documents read to their ends;
+`tests/compare/test_parts.py` holds one against the other.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ def compare(
     if baseline.text == candidate.text:
         return []
     budget = budget or Budget()
-    if budget.in_parts and isinstance(baseline, Unread) and isinstance(candidate, Unread):
+    if isinstance(baseline, Unread) and isinstance(candidate, Unread):
         try:
-            return _InParts(baseline, candidate, rules, budget).run()
+            return PartWalk(baseline, candidate, rules, budget).run()
         except (_UnsureError, RecursionError):
             pass  # at the edge of the depth that msgspec follows
     return walk(baseline.whole(), candidate.whole(), rules, budget)
@@ -91,15 +91,18 @@ class _UnsureError(Exception):
     """Only reading both documents to their ends can tell, or is cheaper."""
 
 
-class _InParts(Walk):
+class PartWalk(Walk):
+    """One walk over two texts: `visit` opens a level where it can, `read` is for what it must."""
+
     def __init__(self, baseline: Unread, candidate: Unread, rules: Rules, budget: Budget) -> None:
         super().__init__(Raw(baseline.compact), Raw(candidate.compact), rules, budget)
         self.spelled = "\\" in baseline.text or "\\" in candidate.text
-        self.exact = self.spelled and escapes(baseline.text) != escapes(candidate.text)
-        self.looked_at = 0
-        self.most = _MOST_PASSES * (len(baseline.compact) + len(candidate.compact)) + _SLACK
+        self._exact = self.spelled and escapes(baseline.text) != escapes(candidate.text)
+        self._looked_at = 0
+        self._most = _MOST_PASSES * (len(baseline.compact) + len(candidate.compact)) + _SLACK
 
     def visit(self, step: Step | None, left: Any, right: Any, around: Any) -> None:
+        """Compare two parts, or two values below one that was read: those as ever."""
         if not isinstance(left, Raw):
             super().visit(step, left, right, around)
             return
@@ -108,18 +111,18 @@ class _InParts(Walk):
         ours, theirs = bytes(left), bytes(right)
         if ours == theirs:
             return
-        self.look_at(len(ours) + len(theirs))
+        self._look_at(len(ours) + len(theirs))
         if ours[0] == theirs[0] == _OBJECT:
-            opened = self.open_objects(step, ours, theirs)
+            opened = self._open_objects(step, ours, theirs)
         elif ours[0] == theirs[0] == _ARRAY:
-            opened = self.open_lists(step, ours, theirs)
+            opened = self._open_lists(step, ours, theirs)
         else:
             opened = False
         if not opened:
             self.nodes = before  # they are counted again as values
-            super().visit(step, self.value(ours), self.value(theirs), around)
+            super().visit(step, self._value(ours), self._value(theirs), around)
 
-    def open_objects(self, step: Step | None, left: bytes, right: bytes) -> bool:
+    def _open_objects(self, step: Step | None, left: bytes, right: bytes) -> bool:
         """Compare two objects member by member, where they are plain and in one order."""
         ours, theirs = _members(left), _members(right)
         # Equal when put together again: no name repeats, or is spelled with escapes.
@@ -127,43 +130,43 @@ class _InParts(Walk):
         if not plain or not _in_one_order(ours, theirs):
             return False
         # Not bound to this walk, which has the differences: they would be one cycle.
-        held = Around(partial(_values, left, right, exact=self.exact))
-        self.members(step, ours, theirs, held)
+        held = Around(partial(_values, left, right, exact=self._exact))
+        self._members(step, ours, theirs, held)
         return True
 
-    def open_lists(self, step: Step | None, left: bytes, right: bytes) -> bool:
+    def _open_lists(self, step: Step | None, left: bytes, right: bytes) -> bool:
         """Compare two lists item by item, where items stand for each other by position."""
         ours, theirs = _items(left), _items(right)
-        apart = self.apart(step, ours, theirs)
+        apart = self._apart(step, ours, theirs)
         if apart is None:
             return False
         self.one_sided_items(step, ours, theirs)
         self.pairs(step, ours, theirs, [(index, index) for index in apart])
         return True
 
-    def look_at(self, octets: int) -> None:
-        before = self.looked_at
-        self.looked_at += octets
-        if self.looked_at > self.most:
+    def _look_at(self, octets: int) -> None:
+        before = self._looked_at
+        self._looked_at += octets
+        if self._looked_at > self._most:
             raise _UnsureError
-        if self.looked_at >> 20 != before >> 20 and time.perf_counter() > self.deadline:
+        if self._looked_at >> 20 != before >> 20 and time.perf_counter() > self.deadline:
             raise OverBudgetError(f"more than {self.budget.seconds:g} s")
 
     def read(self, value: Any) -> Json:
         """The value of a part; any other value is one already."""
-        return self.value(bytes(value)) if isinstance(value, Raw) else value
+        return self._value(bytes(value)) if isinstance(value, Raw) else value
 
-    def value(self, part: bytes) -> Json:
+    def _value(self, part: bytes) -> Json:
         """The value of a part, read to its end."""
         text = part.decode()
         if is_plain_scalar(text):
             return read_scalar(text)
-        self.look_at(len(part))
-        document = _document(text, exact=self.exact)
+        self._look_at(len(part))
+        document = _document(text, exact=self._exact)
         self.repeats = self.repeats or document.repeats
         return document.value
 
-    def members(
+    def _members(
         self, step: Step | None, left: dict[str, Raw], right: dict[str, Raw], around: Around
     ) -> None:
         work: list[Work] = []
@@ -184,7 +187,7 @@ class _InParts(Walk):
             for below, value, other, held in work:
                 self.leaves(below, self.read(value), self.read(other), held)
 
-    def apart(self, step: Step | None, left: list[Raw], right: list[Raw]) -> list[int] | None:
+    def _apart(self, step: Step | None, left: list[Raw], right: list[Raw]) -> list[int] | None:
         """Where items differ that stand for each other by position.
 
         None where a rule says else, or where an item may have moved: items that may be equal

@@ -5,6 +5,7 @@ It never recurses, so any depth is safe; it counts what it visits against a `Bud
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from typing import Any, Final
@@ -38,10 +39,18 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     differences: int = 1_000
     items: int = diff.MAX_ITEMS
     """Items of a list, on either side, that are aligned; never more than `diff.MAX_ITEMS`."""
-    octets: int | None = None
-    """Bytes of a body that is read at all; None for any number."""
-    in_parts: bool = True
-    """Read of two JSON documents only what differs; else all, which tells the same."""
+    octets: int = sys.maxsize
+    """Bytes of a body that is read at all: after content-decoding, if it has a coding."""
+
+    def at_most(self, other: Budget) -> Budget:
+        """The smaller of both in each respect."""
+        return Budget(
+            nodes=min(self.nodes, other.nodes),
+            seconds=min(self.seconds, other.seconds),
+            differences=min(self.differences, other.differences),
+            items=min(self.items, other.items),
+            octets=min(self.octets, other.octets),
+        )
 
 
 class OverBudgetError(Exception):
@@ -112,6 +121,26 @@ class Walk:
             )
         return self.found
 
+    # The seams: what `parts.PartWalk` does in another way.
+
+    def visit(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
+        """Compare what stands at one place on both sides; what it holds is put on the stack."""
+        self.spend(1)
+        if isinstance(left, dict) and isinstance(right, dict):
+            if not self._same(left, right):
+                self._objects(step, left, right)
+        elif isinstance(left, list) and isinstance(right, list):
+            if not self._same(left, right):
+                self._lists(step, left, right)
+        else:
+            self.leaves(step, left, right, around)
+
+    def read(self, value: Any) -> Json:
+        """The value that stands there: it is read already."""
+        return value
+
+    # What both walks call.
+
     def spend(self, nodes: int) -> None:
         """Count values that are looked at. Raises OverBudgetError."""
         before = self.nodes
@@ -121,22 +150,74 @@ class Walk:
         if self.nodes >> 10 != before >> 10 and time.perf_counter() > self.deadline:
             raise OverBudgetError(f"more than {self.budget.seconds:g} s")
 
-    def add(self, difference: Difference) -> None:
+    def leaves(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
+        """Compare two values of which at least one is no container, or two of different kinds."""
+        both_text = isinstance(left, str) and isinstance(right, str)
+        types = ("string", "string") if both_text else (json_type(left), json_type(right))
+        if types[0] != types[1]:
+            self._leaf("type_changed", step, left, right, around, types)
+        elif isinstance(left, Number):
+            if left.lexeme != right.lexeme:
+                equal = decimal_key(left.lexeme) == decimal_key(right.lexeme)
+                kind = "spelling" if equal else "value_changed"
+                self._leaf(kind, step, left, right, around, spelling="number" if equal else None)
+        elif left != right:
+            self._leaf("value_changed", step, left, right, around)
+        elif getattr(left, "lexeme", None) != getattr(right, "lexeme", None):
+            self._leaf("spelling", step, left, right, around, spelling="escape")
+
+    def one_sided(self, kind: Any, step: Step, value: Json, around: Any) -> None:
+        """What only one side has."""
+        absent, present = (value, ABSENT) if kind == "missing" else (ABSENT, value)
+        self._add(
+            Difference(
+                where="body",
+                kind=kind,
+                path=unlink(step),
+                baseline=absent,
+                candidate=present,
+                around=around,
+            )
+        )
+
+    def one_sided_items(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+        """The items by which one list is longer than the other."""
+        shortest = min(len(left), len(right))
+        for index in range(shortest, len(left)):
+            self.one_sided("missing", Step(step, index), self.read(left[index]), None)
+        for index in range(shortest, len(right)):
+            self.one_sided("extra", Step(step, index), self.read(right[index]), None)
+
+    def pairs(
+        self, step: Step | None, left: list[Json], right: list[Json], pairs: list[tuple[int, int]]
+    ) -> None:
+        """Walk into items that stand for each other; the path is the baseline's position."""
+        self.stack.extend(
+            (Step(step, ours), left[ours], right[theirs], None) for ours, theirs in reversed(pairs)
+        )
+
+    def list_rule(self, step: Step | None) -> ListRule | None:
+        """How the items of the list there are matched, where a rule says it."""
+        return self.rules.for_list(unlink(step)) if self.rules.lists else None
+
+    # What only this one calls.
+
+    def _add(self, difference: Difference) -> None:
         """Keep a difference. Raises OverBudgetError where there are too many."""
         if difference.kind == "spelling":
             self.spellings += 1
             if self.spellings <= self.budget.differences:
                 self.found.append(difference)
             elif self.spellings == self.budget.differences + 1:
-                self.cut_spellings()
+                self._cut_spellings()
             return
         self.counted += 1
         too_many = self.counted > self.budget.differences or self.recounted
-        if too_many and not self.may_stand(difference):
+        if too_many and not self._may_stand(difference):
             raise OverBudgetError(f"more than {self.budget.differences} differences")
         self.found.append(difference)
 
-    def may_stand(self, difference: Difference) -> bool:
+    def _may_stand(self, difference: Difference) -> bool:
         """Whether one beyond the budget is kept: at a noisy place, or because others are at one."""
         noisy = self.rules.noisy
         most = self.budget.differences
@@ -152,24 +233,12 @@ class Walk:
             return True
         return self.counted <= most
 
-    def cut_spellings(self) -> None:
+    def _cut_spellings(self) -> None:
         """Say, at the last one, that there are more spellings than are listed."""
         last = max(i for i, each in enumerate(self.found) if each.kind == "spelling")
         self.found[last] = msgspec.structs.replace(self.found[last], unfinished=True)
 
-    def visit(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
-        """Compare what stands at one place on both sides; what it holds is put on the stack."""
-        self.spend(1)
-        if isinstance(left, dict) and isinstance(right, dict):
-            if not self.same(left, right):
-                self.objects(step, left, right)
-        elif isinstance(left, list) and isinstance(right, list):
-            if not self.same(left, right):
-                self.lists(step, left, right)
-        else:
-            self.leaves(step, left, right, around)
-
-    def same(self, left: Json, right: Json) -> bool:
+    def _same(self, left: Json, right: Json) -> bool:
         """Nothing to report below: equal values in one spelling (C speed, else False)."""
         if self.repeats or self.spelled:
             return False
@@ -178,23 +247,7 @@ class Walk:
         except (RecursionError, UnicodeEncodeError):
             return False
 
-    def leaves(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
-        """Compare two values of which at least one is no container, or two of different kinds."""
-        both_text = isinstance(left, str) and isinstance(right, str)
-        types = ("string", "string") if both_text else (json_type(left), json_type(right))
-        if types[0] != types[1]:
-            self.leaf("type_changed", step, left, right, around, types)
-        elif isinstance(left, Number):
-            if left.lexeme != right.lexeme:
-                equal = decimal_key(left.lexeme) == decimal_key(right.lexeme)
-                kind = "spelling" if equal else "value_changed"
-                self.leaf(kind, step, left, right, around, spelling="number" if equal else None)
-        elif left != right:
-            self.leaf("value_changed", step, left, right, around)
-        elif getattr(left, "lexeme", None) != getattr(right, "lexeme", None):
-            self.leaf("spelling", step, left, right, around, spelling="escape")
-
-    def leaf(  # noqa: PLR0917 - the order is that of the work item
+    def _leaf(  # noqa: PLR0917 - the order is that of the work item
         self,
         kind: Any,
         step: Step | None,
@@ -210,7 +263,7 @@ class Walk:
         if kind in ("value_changed", "type_changed"):
             tolerance = self.rules.tolerance(path, left, right)
             rule = f"tolerance:{tolerance.path.text}" if tolerance else None
-        self.add(
+        self._add(
             Difference(
                 where="body",
                 kind=kind,
@@ -224,10 +277,10 @@ class Walk:
             )
         )
 
-    def objects(self, step: Step | None, left: dict[str, Json], right: dict[str, Json]) -> None:
+    def _objects(self, step: Step | None, left: dict[str, Json], right: dict[str, Json]) -> None:
         """Compare two objects member by member, their names, and the order of those."""
         around = (left, right)
-        self.repeated_names(step, left, right)
+        self._repeated_names(step, left, right)
         work: list[Work] = []
         plain = not (self.repeats or self.spelled)
         for key, value in left.items():
@@ -244,10 +297,10 @@ class Walk:
         self.spend(len(work))
         shared = [key for key in left if key in right]
         if shared != [key for key in right if key in left]:
-            self.leaf("spelling", step, left, right, around, spelling="object-key-order")
+            self._leaf("spelling", step, left, right, around, spelling="object-key-order")
         self.stack.extend(reversed(work))
 
-    def repeated_names(self, step: Step | None, left: Json, right: Json) -> None:
+    def _repeated_names(self, step: Step | None, left: Json, right: Json) -> None:
         """A name that one side gives more often than the other."""
         if not isinstance(left, Repeated) and not isinstance(right, Repeated):
             return
@@ -260,7 +313,7 @@ class Walk:
         for key in counts[0].keys() & counts[1].keys():
             more = counts[1][key] - counts[0][key]
             if more:
-                self.add(
+                self._add(
                     Difference(
                         where="body",
                         kind="extra" if more > 0 else "missing",
@@ -272,9 +325,9 @@ class Walk:
                     )
                 )
             elif counts[0][key] > 1:
-                self.repeated_values(step, key, left, right)
+                self._repeated_values(step, key, left, right)
 
-    def repeated_values(self, step: Step | None, key: str, left: Json, right: Json) -> None:
+    def _repeated_values(self, step: Step | None, key: str, left: Json, right: Json) -> None:
         """The values of a name that both sides repeat as often; the last is walked anyway."""
         pairs = [
             [value for name, value in side.pairs if name == key][:-1] for side in (left, right)
@@ -282,43 +335,25 @@ class Walk:
         for value, other in zip(*pairs, strict=True):
             self.stack.append((Step(step, key), value, other, (left, right)))
 
-    def one_sided(self, kind: Any, step: Step, value: Json, around: Any) -> None:
-        """What only one side has."""
-        absent, present = (value, ABSENT) if kind == "missing" else (ABSENT, value)
-        self.add(
-            Difference(
-                where="body",
-                kind=kind,
-                path=unlink(step),
-                baseline=absent,
-                candidate=present,
-                around=around,
-            )
-        )
-
-    def lists(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+    def _lists(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
         """Match the items of two lists: by a rule, by position, or as they moved."""
         self.spend(len(left) + len(right))
         rule = self.list_rule(step)
         if rule is not None:
-            self.ruled(rule, step, left, right)
+            self._ruled(rule, step, left, right)
             return
-        if len(left) == len(right) and self.still(left, right):
+        if len(left) == len(right) and self._still(left, right):
             self.pairs(step, left, right, [(i, i) for i in range(len(left))])
             return
         ours, theirs = diff.tokens(left, right, repeats=self.repeats)
         if not diff.moved(ours, theirs):
-            self.by_position(step, left, right)
+            self._by_position(step, left, right)
         elif len(ours) == len(theirs) and Counter(ours) == Counter(theirs):
-            self.whole_list("reordered", step, left, right)
+            self._whole_list("reordered", step, left, right)
         else:
-            self.aligned(step, left, right, self.alignment(ours, theirs))
+            self._aligned(step, left, right, self._alignment(ours, theirs))
 
-    def list_rule(self, step: Step | None) -> ListRule | None:
-        """How the items of the list there are matched, where a rule says it."""
-        return self.rules.for_list(unlink(step)) if self.rules.lists else None
-
-    def still(self, left: list[Json], right: list[Json]) -> bool:
+    def _still(self, left: list[Json], right: list[Json]) -> bool:
         """Cheap proof that no item moved: at most one position differs."""
         if self.repeats:
             return False
@@ -327,31 +362,19 @@ class Walk:
         except RecursionError:
             return True
 
-    def by_position(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+    def _by_position(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
         """Items stand for each other where they stand."""
         self.one_sided_items(step, left, right)
         self.pairs(step, left, right, [(i, i) for i in range(min(len(left), len(right)))])
 
-    def one_sided_items(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
-        """The items by which one list is longer than the other."""
-        shortest = min(len(left), len(right))
-        for index in range(shortest, len(left)):
-            self.one_sided("missing", Step(step, index), self.read(left[index]), None)
-        for index in range(shortest, len(right)):
-            self.one_sided("extra", Step(step, index), self.read(right[index]), None)
-
-    def read(self, value: Any) -> Json:
-        """The value that stands there: it is read already."""
-        return value
-
-    def alignment(self, ours: list[int], theirs: list[int]) -> diff.Alignment | None:
+    def _alignment(self, ours: list[int], theirs: list[int]) -> diff.Alignment | None:
         """How items moved. Raises OverBudgetError where the budget does not allow to ask."""
         try:
             return diff.align(ours, theirs, self.budget.items)
         except diff.TooLongError:
             raise OverBudgetError(f"more than {self.budget.items} items to align") from None
 
-    def aligned(
+    def _aligned(
         self,
         step: Step | None,
         left: list[Json],
@@ -360,7 +383,7 @@ class Walk:
     ) -> None:
         """Items stand for each other as they were aligned; None: the lists are told as wholes."""
         if alignment is None:
-            self.whole_list("length_changed", step, left, right)
+            self._whole_list("length_changed", step, left, right)
             return
         for index in alignment.removed:
             self.one_sided("missing", Step(step, index), left[index], None)
@@ -368,33 +391,27 @@ class Walk:
             self.one_sided("extra", Step(step, index), right[index], None)
         self.pairs(step, left, right, list(alignment.changed))
 
-    def pairs(
-        self, step: Step | None, left: list[Json], right: list[Json], pairs: list[tuple[int, int]]
-    ) -> None:
-        """Walk into items that stand for each other; the path is the baseline's position."""
-        self.stack.extend(
-            (Step(step, ours), left[ours], right[theirs], None) for ours, theirs in reversed(pairs)
-        )
-
-    def whole_list(self, kind: Any, step: Step | None, left: Json, right: Json) -> None:
+    def _whole_list(self, kind: Any, step: Step | None, left: Json, right: Json) -> None:
         """One difference for two lists."""
         if kind == "length_changed" and len(left) == len(right):
             kind = "value_changed"
-        self.add(
+        self._add(
             Difference(where="body", kind=kind, path=unlink(step), baseline=left, candidate=right)
         )
 
-    def ruled(self, rule: ListRule, step: Step | None, left: list[Json], right: list[Json]) -> None:
+    def _ruled(
+        self, rule: ListRule, step: Step | None, left: list[Json], right: list[Json]
+    ) -> None:
         """Match items as a list rule says."""
         if rule.key is None:
-            self.multiset(step, left, right)
+            self._multiset(step, left, right)
             return
         ours, theirs = diff.tokens(
             [key_of(item, rule.key) for item in left], [key_of(item, rule.key) for item in right]
         )
-        self.keyed(step, (left, ours), (right, theirs))
+        self._keyed(step, (left, ours), (right, theirs))
 
-    def keyed(
+    def _keyed(
         self,
         step: Step | None,
         baseline: tuple[list[Json], list[int]],
@@ -415,7 +432,7 @@ class Walk:
             self.one_sided("extra", Step(step, index), right[index], None)
         self.pairs(step, left, right, pairs)
 
-    def multiset(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
+    def _multiset(self, step: Step | None, left: list[Json], right: list[Json]) -> None:
         """Match equal items wherever they stand; what is left over pairs up in order."""
         ours, theirs = diff.tokens(left, right, repeats=self.repeats)
         extra = Counter(theirs)

@@ -9,7 +9,7 @@ import msgspec
 from shadow.captures import WHOLE, Broken, Record, Share, Unsupported
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import judge, note
-from shadow.model import Exchange, Judgement, Outcome, Request
+from shadow.model import Judgement, Outcome
 from shadow.replay.conduct import Judged, conduct
 from shadow.replay.delivery import Output
 from shadow.replay.engine import Keeper
@@ -17,7 +17,7 @@ from shadow.replay.ledger import Ledger
 from shadow.replay.options import DiffPlan
 from shadow.replay.pairing import Paired, pair
 from shadow.replay.reading import check_files, shared
-from shadow.replay.selection import left_out
+from shadow.replay.selection import bare, left_out
 from shadow.replay.stopping import Stop, heeding
 
 
@@ -86,11 +86,9 @@ def judge_pair(
     if isinstance(paired, Broken):
         keeper.broken(paired, ordinal=ordinal)
     elif isinstance(paired, Unsupported):
-        request = Request(method=paired.method, target=paired.target)
         endpoint = plan.endpoints.name(paired.method, paired.target)
         judgement = Judgement(outcome=Outcome.SKIPPED, reason="unsupported")
-        exchange = Exchange(id=paired.id, request=request)
-        keeper.keep(exchange, endpoint, judgement, ordinal=ordinal)
+        keeper.keep(bare(paired), endpoint, judgement, ordinal=ordinal)
     else:
         _judge(paired, plan, keeper, ordinal)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
-from shadow.captures import Broken, Unsupported, read
+from shadow.captures import WHOLE, Broken, Elsewhere, Unsupported
 from shadow.masking import Masker
 from shadow.model import Exchange, readable
 from shadow.replay.options import ReplayPlan
-from shadow.replay.selection import left_out
-from shadow.sending.rewrite import Unsendable, render
+from shadow.replay.reading import LATER_S, Later, records
+from shadow.replay.selection import skip_reason
+from shadow.sending.choice import open_service
+from shadow.sending.rewrite import Unsendable
 
 FIRST = 5
 """Requests that are shown."""
@@ -20,6 +23,9 @@ class DryRun:
 
     def __init__(self, plan: ReplayPlan) -> None:
         self._plan = plan
+        # Opening a service makes no connection: that is left to its first request.
+        sides = (plan.baseline, plan.candidate)
+        self._services = [open_service(side, plan.limits) for side in sides if side is not None]
         self._masker = Masker()
         self.sent: Counter[str] = Counter()
         """Exchanges that would be sent, by endpoint."""
@@ -32,15 +38,16 @@ class DryRun:
     def run(self) -> str:
         """Read the captures and tell, as text, what would happen. Raises CaptureError."""
         total = 0
-        for record in read(self._plan.captures):
+        for record in records(self._plan.captures, WHOLE, self._plan.selection.limit):
             if isinstance(record, Broken):
                 self.broken += 1
+            if isinstance(record, Later):
+                time.sleep(LATER_S)
+            if isinstance(record, Broken | Later | Elsewhere):
                 continue
-            if total == self._plan.selection.limit:
-                break
             total += 1
             if isinstance(record, Unsupported):
-                self.skipped["unsupported"] += 1
+                self.skipped[skip_reason(record, "", self._plan.selection, may_send=False)] += 1
             else:
                 self._exchange(record)
         return self._text(total)
@@ -48,11 +55,12 @@ class DryRun:
     def _exchange(self, exchange: Exchange) -> None:
         request = exchange.request
         endpoint = self._plan.endpoints.name(request.method, request.target)
-        reason = left_out(exchange, endpoint, self._plan.selection)
-        reason = reason or self._plan.safety.refusal(request)
+        may_send = self._plan.safety.may_send(request)
+        reason = skip_reason(exchange, endpoint, self._plan.selection, may_send=may_send)
         if not reason:
             try:
-                render(request, self._plan.candidate)
+                for service in self._services:
+                    service.render(request)
             except Unsendable as unsendable:
                 reason = unsendable.reason
         if reason:

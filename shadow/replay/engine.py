@@ -20,13 +20,13 @@ from asyncio_throttle import Throttler
 from shadow.captures import Broken, Elsewhere, Unsupported
 from shadow.endpoints import Endpoints
 from shadow.judging import Judging
-from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome, Request
+from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
 from shadow.replay.control import Control
 from shadow.replay.flight import BASELINE, CANDIDATE, Flight, Side
 from shadow.replay.options import ReplayOptions, Selection
 from shadow.replay.reading import LATER_S, Later, Readable
 from shadow.replay.schedule import Pace, Sequencer
-from shadow.replay.selection import left_out
+from shadow.replay.selection import bare, skip_reason
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Service
@@ -261,21 +261,16 @@ class Engine:
 
     def _flight(self, ordinal: int, record: Exchange | Unsupported) -> Flight | None:
         """The flight of a record, or None when it was skipped (and kept as such)."""
-        if isinstance(record, Unsupported):
-            request = Request(method=record.method, target=record.target)
-            endpoint = self._endpoints.name(record.method, record.target)
-            self._skip(ordinal, Exchange(id=record.id, request=request), endpoint, "unsupported")
-            return None
-        request = record.request
+        exchange = bare(record) if isinstance(record, Unsupported) else record
+        request = exchange.request
         endpoint = self._endpoints.name(request.method, request.target)
         safe = self._safety.is_safe(request)
-        reason = left_out(record, endpoint, self._selection)
-        if not reason and not safe and not self._safety.allow_writes:
-            reason = "write"
+        may_send = safe or self._safety.allow_writes
+        reason = skip_reason(record, endpoint, self._selection, may_send=may_send)
         if reason:
-            self._skip(ordinal, record, endpoint, reason)
+            self._skip(ordinal, exchange, endpoint, reason)
             return None
-        flight = Flight(ordinal, record, endpoint, safe=safe)
+        flight = Flight(ordinal, exchange, endpoint, safe=safe)
         baseline, candidate = self._services
         assert candidate is not None
         try:
@@ -284,7 +279,7 @@ class Engine:
                 candidate.render(request),
             )
         except Unsendable as unsendable:
-            self._skip(ordinal, record, endpoint, unsendable.reason)
+            self._skip(ordinal, exchange, endpoint, unsendable.reason)
             return None
         return flight
 

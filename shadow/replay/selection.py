@@ -1,12 +1,32 @@
-"""Why an exchange of the capture is left out, if it is. Pure."""
+"""Why a record of the capture is not sent, if it is not. Pure."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 
-from shadow.model import Exchange
+from shadow.captures import Unsupported
+from shadow.model import Exchange, Request
 from shadow.replay.options import Selection
+
+
+def skip_reason(
+    record: Exchange | Unsupported, endpoint: str, selection: Selection, *, may_send: bool
+) -> str:
+    """Why a record is skipped before anything is made of it, or empty.
+
+    `unsupported`, `filtered`, `sampled-out`, or `write` where the request changes something and
+    writes were not asked for: `may_send` is what `Safety.may_send` says of it. That it cannot be
+    written for a target is found out by `Service.render`.
+    """
+    if isinstance(record, Unsupported):
+        return "unsupported"
+    return left_out(record, endpoint, selection) or ("" if may_send else "write")
+
+
+def bare(record: Unsupported) -> Exchange:
+    """The exchange that is kept as skipped for a record that cannot be replayed."""
+    return Exchange(id=record.id, request=Request(method=record.method, target=record.target))
 
 
 def left_out(exchange: Exchange, endpoint: str, selection: Selection) -> str:

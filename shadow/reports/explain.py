@@ -7,7 +7,8 @@ import re
 import textwrap
 
 from shadow.compare.classes import CLASSES
-from shadow.compare.classes.base import DivergenceClass, Example
+from shadow.compare.classes.base import DivergenceClass
+from shadow.compare.classes.examples import Example
 from shadow.errors import ShadowError
 from shadow.model import NoAnswer, Observation
 from shadow.results.finding import Finding

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import socket
 import ssl
 
-from shadow.errors import UnfinishedError
 from shadow.model import NoAnswer
 from shadow.sending.connection import Connection
 from shadow.sending.limits import Limits
+from shadow.sending.no_answer import connect_failure, no_connection
 from shadow.sending.reader import Heads
 from shadow.sending.target import Target
-
-TIMED_OUT = "connect: "
-"""How the detail of a connect timeout begins."""
 
 
 def tls_context(target: Target) -> ssl.SSLContext | None:
@@ -60,32 +54,7 @@ async def connect(
                 ssl_handshake_timeout=timeout_s + 1 if tls else None,
             )
     except TimeoutError:
-        return NoAnswer(kind="timeout", detail=f"{TIMED_OUT}no connection within {timeout_s:g} s")
+        return no_connection(timeout_s)
     except OSError as error:
         return connect_failure(error, target)
     return connection
-
-
-def connect_failure(error: OSError, target: Target) -> NoAnswer:
-    """Say what kept a connection from opening.
-
-    Raises `UnfinishedError` when it is this machine that is out of file descriptors.
-    """
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        raise UnfinishedError(
-            f"{target.url}: out of file descriptors",
-            "raise `ulimit -n` or use fewer connections",
-        ) from error
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return NoAnswer(kind="tls", detail=f"certificate refused: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        return NoAnswer(kind="tls", detail=f"handshake failed: {error.reason or error}")
-    if target.scheme == "https" and isinstance(
-        error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError
-    ):
-        return NoAnswer(kind="tls", detail="connection closed during the handshake")
-    if isinstance(error, socket.gaierror):
-        reason = str(error.strerror)
-    else:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-    return NoAnswer(kind="connect", detail=f"{target.authority}: {reason}")

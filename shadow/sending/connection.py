@@ -13,10 +13,9 @@ from typing import cast
 
 from shadow.model import Answer, NoAnswer, NoAnswerKind, Observation, Timing
 from shadow.sending.limits import Limits
+from shadow.sending.no_answer import NOT_REPEATED
 from shadow.sending.reader import AnswerReader, Heads, MalformedAnswer
 from shadow.sending.service import Done
-
-_NOT_REPEATED = "the connection was a reused one, and an unsafe request is not sent twice"
 
 
 class Connection(asyncio.Protocol):
@@ -164,7 +163,7 @@ class Connection(asyncio.Protocol):
             if stale and self._safe:
                 self._settle(None)
             else:
-                self._fail("reset", f"{detail}; {_NOT_REPEATED}" if stale else detail)
+                self._fail("reset", f"{detail}; {NOT_REPEATED}" if stale else detail)
 
     def _answer(self) -> None:
         reader = self._reader

@@ -7,10 +7,7 @@ from collections import deque
 from contextlib import suppress
 
 from shadow.sending.connection import Connection
-
-_UNSAFE_IDLE_S = 1.0
-"""An unsafe request, which is never sent twice, takes only a connection used this recently.
-Services close idle ones after 2 s (gunicorn), 5 s (Node); Go and hyper, by default, never."""
+from shadow.sending.no_answer import UNSAFE_IDLE_S
 
 _JUST_USED_S = 0.005
 """A safe request takes a connection used this recently without asking the system whether the
@@ -152,4 +149,4 @@ def _fits(connection: Connection, *, safe: bool, now: float) -> bool:
     idle_s = now - connection.idle_since
     if safe and idle_s < _JUST_USED_S:
         return True
-    return connection.is_quiet() and (safe or idle_s < _UNSAFE_IDLE_S)
+    return connection.is_quiet() and (safe or idle_s < UNSAFE_IDLE_S)

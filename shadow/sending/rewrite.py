@@ -20,18 +20,18 @@ as `/path`.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 from shadow.model import Request, header_values
-from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_value, is_word
+from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_word
 from shadow.sending.target import Target
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
-_ORDINARY_CONNECTION = frozenset({("connection", "keep-alive"), ("connection", "close")})
-_ORDINARY_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_NEVER_SENT = FRAMING | HOP_BY_HOP
+ORDINARY_CONNECTION: Final = frozenset({("connection", "keep-alive"), ("connection", "close")})
+"""What a client says of its connection; it names no field that would have to go."""
+NEVER_SENT: Final = FRAMING | HOP_BY_HOP
+"""Lower-case names of fields that belong to the recorded connection, or that we set."""
 
 Fields = list[tuple[str, str]]
 Framing = Literal["none", "length", "chunked"]
@@ -50,8 +50,8 @@ def render(request: Request, target: Target) -> bytes:
     """Write the request as it goes out on a connection to `target`.
 
     Raises `Unsendable` for a cut body, for a target that is neither a path nor `*`, and where
-    a line break, a space or a NUL would make another message of it. A `Rewriter` makes the same
-    of most requests in less time.
+    a line break, a space or a NUL would make another message of it. `rewriter.Rewriter` makes
+    the same of most requests in less time.
     """
     if request.truncated:
         raise Unsendable("truncated", "the body was cut when it was recorded")
@@ -72,131 +72,6 @@ def render(request: Request, target: Target) -> bytes:
         return sent + request.body
     chunk = b"%x\r\n%b\r\n" % (len(request.body), request.body) if request.body else b""
     return sent + chunk + b"0\r\n\r\n"
-
-
-class Rewriter:
-    """Renders requests for one target.
-
-    An ordinary request leaves little to decide. What its messages to all targets share is made
-    once, and kept until another request comes: both sides of a replay render the same one.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._keeps_host = target.keep_host
-        own = (target.prefix, target.authority)
-        self._is_plain = not target.headers and all(map(is_value, own))
-        self._prefix, self._authority = (text.encode("latin-1") for text in own)
-
-    def render(self, request: Request) -> bytes:
-        """Write one request, exactly as `render` does, and with the same errors."""
-        if self._is_plain:
-            parts = _latest.parts_of(request)
-            if parts is not None:
-                method, path, host, rest = parts
-                if host is None or not self._keeps_host:
-                    host = self._authority
-                return b"".join((method, self._prefix, path, host, rest))
-        return render(request, self._target)
-
-
-_Parts = tuple[bytes, bytes, bytes | None, bytes]
-"""A message without what its target gives it: `GET `, then (after the prefix) the path and all
-up to the value of Host, then that value where one was recorded, then the rest with the body."""
-
-
-class _Latest:
-    """The request rendered last; its parts are None where `render` must look closer."""
-
-    def __init__(self) -> None:
-        self._known: tuple[Request, _Parts | None] | None = None
-
-    def parts_of(self, request: Request) -> _Parts | None:
-        known = self._known
-        if known is not None and known[0] is request:
-            return known[1]
-        parts = _parts(request)
-        self._known = (request, parts)  # in one step: other threads may render too
-        return parts
-
-
-_latest = _Latest()
-
-
-def _parts(request: Request) -> _Parts | None:
-    """Take an ordinary request apart; None where its message takes more thought."""
-    fields = _ordinary_fields(request) if _is_ordinary(request) else None
-    if fields is None:
-        return None
-    before, name_of_host, host, after = fields
-    try:
-        return (
-            f"{request.method} ".encode("latin-1"),
-            f"{request.target} HTTP/1.1\r\n{before}{name_of_host}: ".encode("latin-1"),
-            None if host is None else host.encode("latin-1"),
-            f"\r\n{after}\r\n".encode("latin-1") + request.body,
-        )
-    except UnicodeEncodeError:
-        return None
-
-
-def _is_ordinary(request: Request) -> bool:
-    """Whether method and target are in need of no check, and the body is as it was sent."""
-    path = request.target
-    return (
-        request.method in _ORDINARY_METHODS
-        and path.startswith("/")
-        and path.isascii()
-        and path.isprintable()
-        and " " not in path
-        and not (request.decoded or request.truncated)
-    )
-
-
-def _ordinary_fields(request: Request) -> tuple[str, str, str | None, str] | None:
-    """Return the lines before Host, its name, its recorded value, and the lines after it.
-
-    None where a field says more than its name does, or may not be sent.
-    """
-    before, name_of_host, host, after = "", "Host", None, ""
-    lines = 0
-    has_length = False
-    for name, value in request.headers:
-        treatment = _treatment(name)
-        if treatment == "sent":
-            after += f"{name}: {value}\r\n"
-            lines += 1
-        elif treatment == "host" and host is None and value.isprintable():
-            before, name_of_host, host, after = after, name, value, ""
-        elif treatment == "length":
-            if not has_length:
-                after += f"{name}: {len(request.body)}\r\n"
-                lines += 1
-            has_length = True
-        elif treatment != "dropped" and (treatment, value) not in _ORDINARY_CONNECTION:
-            return None
-    if request.body and not has_length:
-        after += f"Content-Length: {len(request.body)}\r\n"
-        lines += 1
-    sent = before + after
-    if sent.count("\r") != lines or sent.count("\n") != lines or "\0" in sent:
-        return None
-    return before, name_of_host, host, after
-
-
-@lru_cache(maxsize=4096)
-def _treatment(name: str) -> Literal["sent", "host", "length", "connection", "dropped", "unclear"]:
-    """Say what becomes of a field by its name. `unclear` ones take more thought."""
-    key = name.lower()
-    if key == "host":
-        return "host"
-    if key == "content-length":
-        return "length"
-    if key == "connection":
-        return "connection"
-    if key == "transfer-encoding" or not is_name(name):
-        return "unclear"
-    return "dropped" if key in _NEVER_SENT else "sent"
 
 
 def request_target(method: str, recorded: str, prefix: str) -> str:
@@ -277,10 +152,10 @@ def _ours(
 
 def _dropped(request: Request, keys: list[str]) -> frozenset[str]:
     """Collect the lower-case names that are not sent, unless we set them."""
-    dropped = _NEVER_SENT
+    dropped = NEVER_SENT
     if request.decoded:
         dropped |= {"content-encoding"}
     for key, (_, listed) in zip(keys, request.headers, strict=True):
-        if key == "connection" and (key, listed) not in _ORDINARY_CONNECTION:
+        if key == "connection" and (key, listed) not in ORDINARY_CONNECTION:
             dropped |= {name.strip() for name in listed.lower().split(",")}
     return dropped

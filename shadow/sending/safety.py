@@ -36,9 +36,9 @@ class Safety:
             return False  # a proxy may resolve it to another endpoint
         return any(read.matches(request.method, path) for read in self._reads)
 
-    def refusal(self, request: Request) -> str:
-        """Why the request must not be sent (`write`), or empty."""
-        return "" if self.allow_writes or self.is_safe(request) else "write"
+    def may_send(self, request: Request) -> bool:
+        """Whether the request only reads, or writes are allowed."""
+        return self.allow_writes or self.is_safe(request)
 
 
 def refuse_denied(target: Target, never: Sequence[str]) -> None:

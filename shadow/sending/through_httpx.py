@@ -26,23 +26,25 @@ from typing import Any, Final, Self
 import httpx
 from msgspec.structs import replace
 
-from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Timing
-from shadow.sending.connect import TIMED_OUT, connect_failure, tls_context
-from shadow.sending.course import Course, ended, failures, system_error
+from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response
+from shadow.sending.connect import tls_context
 from shadow.sending.limits import Limits
+from shadow.sending.no_answer import (
+    NOT_REPEATED,
+    UNSAFE_IDLE_S,
+    connect_failure,
+    no_connection,
+    no_free_connection,
+    timed,
+)
 from shadow.sending.rewrite import Unsendable, render
 from shadow.sending.service import Done
 from shadow.sending.target import Target
-from shadow.sending.wire import NO_FREE_CONNECTION
-
-_UNSAFE_IDLE_S: Final = 1.0
-"""An unsafe request takes only a connection used this recently, as on the wire."""
+from shadow.sending.trace import RequestTrace, ended, failures, system_error
 
 _REQUESTS: Final = 500
 """Requests on one HTTP/2 connection. A server says GOAWAY before it answers the last one it
 takes (nginx's thousandth), and h2 cannot read an answer after that."""
-
-_NOT_REPEATED = "the connection was a reused one, and an unsafe request is not sent twice"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VISIBLE = re.compile(r"[!-~]+")
@@ -73,7 +75,7 @@ class HttpxService:
         self._proxy = _proxy(target)
         self._forwarded = target.proxy is not None and target.scheme == "http"
         self._slots = asyncio.Semaphore(self._limits.connections)
-        self._idle: list[_Line] = []
+        self._idle: list[_Connection] = []
         self._sending: set[asyncio.Task[Any]] = set()
         self._quiet = asyncio.Event()
         self._closed = False
@@ -157,86 +159,85 @@ class HttpxService:
             async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()
         except TimeoutError:
-            detail = f"{NO_FREE_CONNECTION}no free connection within {self._limits.timeout_s:g} s"
-            return _timed(NoAnswer(kind="timeout", detail=detail), due, started)
+            return timed(no_free_connection(self._limits.timeout_s), due, started)
         try:
-            line = None if fresh else await self._take(safe=safe)
-            observation, lost = await self._exchange(message, line, deadline, due)
+            connection = None if fresh else await self._take(safe=safe)
+            observation, lost = await self._exchange(message, connection, deadline, due)
             if lost and safe:
                 observation, _ = await self._exchange(message, None, deadline, due)
             elif lost and isinstance(observation, NoAnswer):
-                detail = f"{observation.detail}; {_NOT_REPEATED}"
+                detail = f"{observation.detail}; {NOT_REPEATED}"
                 observation = replace(observation, detail=detail)
             return observation
         finally:
             self._slots.release()
 
-    async def _take(self, *, safe: bool) -> _Line | None:
+    async def _take(self, *, safe: bool) -> _Connection | None:
         """Return the connection used last, if it is fit for the request."""
         if not self._idle:
             return None
-        line = self._idle.pop()
-        idle_s = asyncio.get_running_loop().time() - line.used
-        if (safe or idle_s < _UNSAFE_IDLE_S) and line.served < _REQUESTS:
-            return line
-        await line.transport.aclose()
+        connection = self._idle.pop()
+        idle_s = asyncio.get_running_loop().time() - connection.used
+        if (safe or idle_s < UNSAFE_IDLE_S) and connection.served < _REQUESTS:
+            return connection
+        await connection.transport.aclose()
         return None
 
     async def _exchange(
-        self, message: Message, line: _Line | None, deadline: float, due: float | None
+        self, message: Message, connection: _Connection | None, deadline: float, due: float | None
     ) -> tuple[Observation, bool]:
         """Send on one connection. True: it was a reused one, which lost the request."""
-        line = line or _Line(self._transport())
-        course = Course()
+        connection = connection or _Connection(self._transport())
+        trace = RequestTrace()
         try:
-            observation = await self._observe(message, line.transport, course, deadline)
+            observation = await self._observe(message, connection.transport, trace, deadline)
         except BaseException:
-            await line.close(course)
+            await connection.close(trace)
             raise
         if isinstance(observation, Answer) and not observation.response.truncated:
-            line.used = asyncio.get_running_loop().time()
-            line.served += 1
-            self._idle.append(line)
+            connection.used = asyncio.get_running_loop().time()
+            connection.served += 1
+            self._idle.append(connection)
         else:
-            await line.close(course)
-        lost = isinstance(observation, NoAnswer) and course.was_lost(observation)
-        return _timed(observation, due, course.sent, course.done), lost
+            await connection.close(trace)
+        lost = isinstance(observation, NoAnswer) and trace.was_lost(observation)
+        return timed(observation, due, trace.sent, trace.done), lost
 
     async def _observe(
-        self, message: Message, transport: httpx.AsyncHTTPTransport, course: Course, by: float
+        self, message: Message, transport: httpx.AsyncHTTPTransport, trace: RequestTrace, by: float
     ) -> Observation:
         try:
-            async with asyncio.timeout_at(by) as course.scope:
-                course.limit(by, self._limits.connect_s)
-                response = await transport.handle_async_request(self._request(message, course))
-                course.head(response)
+            async with asyncio.timeout_at(by) as trace.scope:
+                trace.limit(by, self._limits.connect_s)
+                response = await transport.handle_async_request(self._request(message, trace))
+                trace.head(response)
                 refusal = self._refusal(response)
                 if refusal is not None:
                     return refusal
-                return Answer(response=await self._read(response, course))
+                return Answer(response=await self._read(response, trace))
         except TimeoutError:
-            return self._timeout(course)
+            return self._timeout(trace)
         except failures() as error:
-            return self._failure(error, course)
+            return self._failure(error, trace)
 
-    async def _read(self, response: httpx.Response, course: Course) -> Response:
+    async def _read(self, response: httpx.Response, trace: RequestTrace) -> Response:
         """Read the body as it came over the connection, up to the bound."""
         truncated = False
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
             async for data in response.stream:
-                room = self._limits.max_body - len(course.body)
-                course.body += data[:room]
+                room = self._limits.max_body - len(trace.body)
+                trace.body += data[:room]
                 if len(data) > room:
                     truncated = True
                     break
-            course.done = time.perf_counter()
+            trace.done = time.perf_counter()
         finally:
             await response.stream.aclose()
         return Response(
             status=response.status_code,
             headers=_text(response.headers.raw),
-            body=bytes(course.body),
+            body=bytes(trace.body),
             truncated=truncated,
         )
 
@@ -253,37 +254,38 @@ class HttpxService:
             return self._refused_by_proxy("407 Proxy Authentication Required")
         return None
 
-    def _timeout(self, course: Course) -> NoAnswer:
-        if course.connect_s is not None:
-            waited = f"{course.connect_s:g} s"
-            return NoAnswer(kind="timeout", detail=f"{TIMED_OUT}no connection within {waited}")
+    def _timeout(self, trace: RequestTrace) -> NoAnswer:
+        if trace.connect_s is not None:
+            return no_connection(trace.connect_s)
         waited = f"{self._limits.timeout_s:g} s"
-        return NoAnswer(kind="timeout", detail=f"total: {waited} passed {course.progress()}")
+        return NoAnswer(kind="timeout", detail=f"total: {waited} passed {trace.progress()}")
 
-    def _failure(self, error: Exception, course: Course) -> NoAnswer:
+    def _failure(self, error: Exception, trace: RequestTrace) -> NoAnswer:
         """Say what went wrong, with the words that the wire has for it."""
         if isinstance(error, httpx.ProxyError):
             return self._refused_by_proxy(str(error))
         system = system_error(error)
-        if course.connect_s is not None:
-            return self._not_connected(error, system, course)
+        if trace.connect_s is not None:
+            return self._not_connected(error, system, trace)
         if isinstance(system, ssl.SSLError):
-            detail = f"{system.reason or system} {course.progress()}"
+            detail = f"{system.reason or system} {trace.progress()}"
             return NoAnswer(kind="tls", detail=detail)
         event = ended(error)
         if event is not None:
-            course.stream_was_reset = event.stream_id is not None
-            detail = f"reset ({event.code}) {course.progress()}"
+            trace.stream_was_reset = event.stream_id is not None
+            detail = f"reset ({event.code}) {trace.progress()}"
         elif str(error).startswith(_CLOSED):
-            detail = f"closed {course.progress()}"
+            detail = f"closed {trace.progress()}"
         elif isinstance(error, httpx.NetworkError):
-            detail = f"reset {course.progress()}"
+            detail = f"reset {trace.progress()}"
         else:
             return NoAnswer(kind="protocol", detail=str(error) or type(error).__name__)
         return NoAnswer(kind="reset", detail=detail)
 
-    def _not_connected(self, error: Exception, system: OSError | None, course: Course) -> NoAnswer:
-        beyond = course.through_proxy
+    def _not_connected(
+        self, error: Exception, system: OSError | None, trace: RequestTrace
+    ) -> NoAnswer:
+        beyond = trace.through_proxy
         where = self.target if beyond else self._hop
         failure = connect_failure(system or ConnectionResetError(str(error)), where)
         if self.target.proxy is None or beyond:
@@ -307,13 +309,13 @@ class HttpxService:
             proxy=self._proxy,
         )
 
-    def _request(self, message: Message, course: Course) -> httpx.Request:
+    def _request(self, message: Message, trace: RequestTrace) -> httpx.Request:
         request = httpx.Request(
             message.method,
             httpx.URL(f"{self.target.scheme}://{self.target.authority}"),
             headers=message.fields,
             stream=httpx.ByteStream(message.body),
-            extensions={"trace": course.trace, "timeout": {}},
+            extensions={"trace": trace.step, "timeout": {}},
         )
         request.method = message.method  # httpx turned it into upper case
         # Not by the extension `target`: httpcore gives that to the proxy's CONNECT as well.
@@ -335,18 +337,18 @@ class _ExactURL(httpx.URL):
 
 
 @dataclass(slots=True)
-class _Line:
+class _Connection:
     """One connection, or the room for one."""
 
     transport: httpx.AsyncHTTPTransport
     used: float = 0.0
     served: int = 0
 
-    async def close(self, course: Course) -> None:
+    async def close(self, trace: RequestTrace) -> None:
         await self.transport.aclose()
-        if course.stream is not None:
+        if trace.stream is not None:
             # Given up in a TLS handshake, httpcore leaves it open.
-            await course.stream.aclose()
+            await trace.stream.aclose()
 
 
 def _refuse_uncarried(method: str, target: str, fields: Headers) -> None:
@@ -370,13 +372,6 @@ def _proxy(target: Target) -> httpx.Proxy | None:
         return None
     auth = (proxy.username, proxy.password) if proxy.username or proxy.password else None
     return httpx.Proxy(proxy.url, auth=auth, ssl_context=tls_context(target.hop))
-
-
-def _timed(
-    observation: Observation, due: float | None, sent: float, done: float = 0.0
-) -> Observation:
-    timing = Timing(due=sent if due is None else due, sent=sent, done=done or time.perf_counter())
-    return replace(observation, timing=timing)
 
 
 def _text(fields: list[tuple[bytes, bytes]]) -> Headers:

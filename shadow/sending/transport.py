@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import httpx
 
 from shadow.model import Headers, NoAnswer, NoAnswerKind, Request
-from shadow.sending.connect import TIMED_OUT
 from shadow.sending.limits import Limits
+from shadow.sending.no_answer import NO_CONNECTION, NO_FREE_CONNECTION, no_free_connection
 from shadow.sending.rewrite import Unsendable, render
 from shadow.sending.safety import Safety
 from shadow.sending.target import DEFAULT_PORTS, Scheme, Target
-from shadow.sending.wire import NO_FREE_CONNECTION, Wire
+from shadow.sending.wire import Wire
 
 _SAFETY = Safety()
 
@@ -45,12 +45,12 @@ class WireTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, limits: Limits | None = None, verify_tls: bool = True) -> None:
         self._limits = limits or Limits()
         self._verify_tls = verify_tls
-        self._lines: dict[tuple[str, str, int], _Line] = {}
+        self._origins: dict[tuple[str, str, int], _Origin] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; failures are httpx's own exceptions."""
         timeouts = request.extensions.get("timeout", {})
-        line = self._line(request.url)
+        origin = self._origin(request.url)
         recorded = Request(
             method=request.method,
             target=request.extensions.get("target", request.url.raw_path).decode("latin-1"),
@@ -58,11 +58,11 @@ class WireTransport(httpx.AsyncBaseTransport):
             body=await request.aread(),
         )
         try:
-            message = render(recorded, line.wire.target)
+            message = render(recorded, origin.wire.target)
         except Unsendable as error:
             raise httpx.LocalProtocolError(error.detail, request=request) from error
-        async with line.place(timeouts.get("pool"), request):
-            observation = await line.wire.send(
+        async with origin.place(timeouts.get("pool"), request):
+            observation = await origin.wire.send(
                 message,
                 method=request.method,
                 safe=_SAFETY.is_safe(recorded),
@@ -84,16 +84,16 @@ class WireTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        while self._lines:
-            await self._lines.popitem()[1].wire.aclose()
+        while self._origins:
+            await self._origins.popitem()[1].wire.aclose()
 
-    def _line(self, url: httpx.URL) -> _Line:
+    def _origin(self, url: httpx.URL) -> _Origin:
         if url.scheme not in DEFAULT_PORTS:
             raise httpx.UnsupportedProtocol(f"no transport for {url.scheme or 'an empty'} scheme")
         scheme: Scheme = "https" if url.scheme == "https" else "http"
         host, port = url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[scheme]
-        origin = (scheme, host, port)
-        if origin not in self._lines:
+        key = (scheme, host, port)
+        if key not in self._origins:
             target = Target(
                 side="baseline",  # a target has one; nothing here looks at it
                 name=host,
@@ -103,11 +103,11 @@ class WireTransport(httpx.AsyncBaseTransport):
                 keep_host=True,
                 verify_tls=self._verify_tls,
             )
-            self._lines[origin] = _Line(target, self._limits)
-        return self._lines[origin]
+            self._origins[key] = _Origin(target, self._limits)
+        return self._origins[key]
 
 
-class _Line:
+class _Origin:
     """The wire to one origin, and the places on it."""
 
     def __init__(self, target: Target, limits: Limits) -> None:
@@ -123,8 +123,7 @@ class _Line:
             async with asyncio.timeout(wait_s):
                 await self._places.acquire()
         except TimeoutError:
-            detail = f"{NO_FREE_CONNECTION}no free connection within {wait_s:g} s"
-            raise httpx.PoolTimeout(detail, request=request) from None
+            raise httpx.PoolTimeout(no_free_connection(wait_s).detail, request=request) from None
         try:
             yield
         finally:
@@ -137,7 +136,7 @@ def _text(headers: list[tuple[bytes, bytes]]) -> Headers:
 
 def _error(failure: NoAnswer, request: httpx.Request) -> httpx.TransportError:
     kind = _ERRORS[failure.kind]
-    if failure.detail.startswith(TIMED_OUT):
+    if failure.detail.startswith(NO_CONNECTION):
         kind = httpx.ConnectTimeout
     elif failure.detail.startswith(NO_FREE_CONNECTION):
         kind = httpx.PoolTimeout

@@ -8,20 +8,16 @@ from math import inf
 from types import TracebackType
 from typing import Self
 
-from msgspec.structs import replace
-
-from shadow.model import NoAnswer, Observation, Request, Timing
+from shadow.model import NoAnswer, Observation, Request
 from shadow.sending.connect import connect, tls_context
 from shadow.sending.connection import Connection
 from shadow.sending.limits import Limits
+from shadow.sending.no_answer import no_free_connection, timed
 from shadow.sending.pool import Pool
 from shadow.sending.reader import Heads
-from shadow.sending.rewrite import Rewriter
+from shadow.sending.rewriter import Rewriter
 from shadow.sending.service import Done
 from shadow.sending.target import Target
-
-NO_FREE_CONNECTION = "pool: "
-"""How the detail of a timeout begins when no connection was free in all that time."""
 
 
 class Wire:
@@ -86,7 +82,7 @@ class Wire:
             return False
         timeout_s = self._timeout_s
         deadline = now + timeout_s
-        if deadline < self._watched:
+        if deadline < self._watched:  # from here on as in `_observe`: a call less an exchange
             self._watch(deadline)
         connection.exchange(
             message,
@@ -127,7 +123,7 @@ class Wire:
             if connection is None:
                 claimed = await self._claim(safe=safe, fresh=fresh, by=deadline, wait_s=timeout_s)
                 if isinstance(claimed, NoAnswer):
-                    return _timed(claimed, started if due is None else due, started)
+                    return timed(claimed, due, started)
                 connection = claimed
             observation = await self._observe(
                 connection,
@@ -186,8 +182,7 @@ class Wire:
             async with asyncio.timeout_at(by):
                 idle = await self._pool.claim(safe=safe, fresh=fresh)
         except TimeoutError:
-            detail = f"{NO_FREE_CONNECTION}no free connection within {wait_s:g} s"
-            return NoAnswer(kind="timeout", detail=detail)
+            return no_free_connection(wait_s)
         if idle is not None:
             return idle
         left_s = by - asyncio.get_running_loop().time()
@@ -227,8 +222,3 @@ class Wire:
         earliest = min((one.deadline for one in self._pool.open), default=inf)
         if earliest < self._watched:
             self._watch(earliest)
-
-
-def _timed(observation: NoAnswer, due: float, started: float) -> NoAnswer:
-    """Add the timing of a request that was never sent: `sent` is when it was asked for."""
-    return replace(observation, timing=Timing(due=due, sent=started, done=time.perf_counter()))

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bench import __main__ as command
-from bench import compare, measure, memory, profiled, replay, stored, traffic, upstream
+from bench import compare, measure, memory, profiled, replay, start, stored, traffic, upstream
 from bench.figures import Bound, Figure, table
 from shadow.captures import read
 from shadow.model import Exchange, Outcome
@@ -170,14 +170,13 @@ def test_replay_beside_the_plain_program_and_wrk(said: list[str]) -> None:
 
 @needs_nginx
 def test_both_programs_find_the_same_differences(tmp_path: Path) -> None:
-    with upstream.running(*replay.bodies()) as server:
+    with upstream.running(*traffic.bodies()) as server:
         capture = traffic.write(tmp_path / "odd.jsonl", traffic.requests(250, odd=True))
         pair = replay.Pair(
             folder=tmp_path,
             baseline=server.baseline,
             candidate=server.candidate,
             capture=capture,
-            few=capture,
         )
         before = server.handled()
         ours = json.loads(measure.shadow(*replay.shadow_command(pair, capture)).stdout)
@@ -208,7 +207,6 @@ def test_a_replay_that_judged_nothing_is_no_measurement(tmp_path: Path) -> None:
         baseline="http://127.0.0.1:1",
         candidate="http://127.0.0.1:1",
         capture=traffic.write(tmp_path / "a.jsonl", traffic.requests(2)),
-        few=tmp_path,
     )
     with pytest.raises(measure.FailedError):
         replay.shadow(pair, frozenset(), 0.0)
@@ -243,7 +241,7 @@ def test_memory(said: list[str]) -> None:
     assert figures[-1].bound == memory.WITHIN
 
 
-@pytest.mark.parametrize("area", [stored.workers, stored.report, stored.start])
+@pytest.mark.parametrize("area", [stored.workers, stored.report, start.measured])
 def test_what_needs_no_service(area: command.Area, said: list[str]) -> None:
     assert whole(area(TINY, said.append))
 

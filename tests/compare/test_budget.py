@@ -17,6 +17,7 @@ from shadow.compare import CompareOptions
 from shadow.compare.codecs.content import MessageType
 from shadow.compare.noise import NoiseProfile
 from shadow.compare.rules import ListRule, Rules, parse_pattern
+from shadow.compare.walk import Budget
 from shadow.judge import Policy, judge, learn, note, within
 from shadow.model import Answer, Exchange, Headers, Judgement, Outcome, Request, Response
 
@@ -26,7 +27,7 @@ JSON: Headers = (("Content-Type", "application/json"),)
 XML: Headers = (("Content-Type", "application/xml"),)
 GZIP: Headers = (*JSON, ("Content-Encoding", "gzip"))
 POLICY = Policy()
-SMALL = within(POLICY, nodes=300, seconds=5.0, items=20, octets=4_000, differences=20)
+SMALL = within(POLICY, Budget(nodes=300, items=20, octets=4_000, differences=20))
 
 
 def answer(body: str | bytes, headers: Headers = JSON, status: int = 200) -> Answer:
@@ -92,8 +93,8 @@ def test_a_body_that_only_a_class_looks_at_is_bounded_too() -> None:
 
 
 def test_a_smaller_budget_is_never_a_larger_one() -> None:
-    again = within(SMALL, nodes=10**9, seconds=1e9, items=10**9, octets=10**9, differences=10**9)
-    assert again == SMALL
+    large = Budget(nodes=10**9, seconds=1e9, items=10**9, octets=10**9, differences=10**9)
+    assert within(SMALL, large) == SMALL
 
 
 def noisy(seed: int, count: int) -> tuple[Answer, Answer, NoiseProfile]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import random
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -13,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare import CompareOptions
+from shadow.compare.codecs import json as codec
 from shadow.compare.difference import Around, Difference
-from shadow.compare.json_text import NotJsonError, Number, read, read_exact
+from shadow.compare.json_text import Document, NotJsonError, Number, read, read_exact
 from shadow.compare.parts import Unread, compare, glance
 from shadow.compare.rules import ListRule, Rules, Tolerance, parse_pattern
-from shadow.compare.walk import Budget
+from shadow.compare.walk import Budget, walk
 from shadow.judge import Policy, judge
 from shadow.model import Answer, Exchange, Judgement, Request, Response
 
-REFERENCE = Budget(in_parts=False)
 NUMBERS = st.sampled_from(
     ["0", "-0", "1", "1.0", "1e0", "1E+0", "10e-1", "18446744073709551617", "1e999", "9" * 4_400]
 )
@@ -70,9 +72,21 @@ RULES = st.sampled_from(
 )
 
 
-def told(baseline: str, candidate: str, rules: Rules, budget: Budget) -> list[Difference]:
+Compare = Callable[[Unread | Document, Unread | Document, Rules, Budget], list[Difference]]
+
+
+def reference(
+    baseline: Unread | Document, candidate: Unread | Document, rules: Rules, budget: Budget
+) -> list[Difference]:
+    """Both documents read to their ends, and walked."""
+    return walk(baseline.whole(), candidate.whole(), rules, budget)
+
+
+def told(
+    by: Compare, baseline: str, candidate: str, rules: Rules, budget: Budget
+) -> list[Difference]:
     """What differs, the objects around a place as they are."""
-    found = compare(glance(baseline), glance(candidate), rules, budget)
+    found = by(glance(baseline), glance(candidate), rules, budget)
     return [
         msgspec.structs.replace(
             each, around=each.around.pair if isinstance(each.around, Around) else each.around
@@ -81,23 +95,25 @@ def told(baseline: str, candidate: str, rules: Rules, budget: Budget) -> list[Di
     ]
 
 
-def judged(baseline: str, candidate: str, rules: Rules, budget: Budget) -> Judgement:
+def judged(by: Compare, baseline: str, candidate: str, rules: Rules) -> Judgement:
     headers = (("Content-Type", "application/json"),)
     sides = [
         Answer(response=Response(status=200, headers=headers, body=text.encode()))
         for text in (baseline, candidate)
     ]
-    policy = Policy(compare=CompareOptions(rules={"*": rules}, budget=budget))
+    policy = Policy(compare=CompareOptions(rules={"*": rules}))
     exchange = Exchange(id="1", request=Request(method="GET", target="/x?a=1&a=2"))
-    return judge(exchange, "GET /x", sides[0], sides[1], policy)
+    with patch.object(codec, "compare_documents", by):
+        return judge(exchange, "GET /x", sides[0], sides[1], policy)
 
 
 def same(baseline: str, candidate: str, rules: Rules) -> None:
-    reference = told(baseline, candidate, rules, REFERENCE)
-    in_parts = told(baseline, candidate, rules, Budget())
-    assert [repr(each) for each in in_parts] == [repr(each) for each in reference]
-    assert [lexemes(each) for each in in_parts] == [lexemes(each) for each in reference]
-    judgements = [judged(baseline, candidate, rules, each) for each in (Budget(), REFERENCE)]
+    in_parts, to_the_end = (
+        told(by, baseline, candidate, rules, Budget()) for by in (compare, reference)
+    )
+    assert [repr(each) for each in in_parts] == [repr(each) for each in to_the_end]
+    assert [lexemes(each) for each in in_parts] == [lexemes(each) for each in to_the_end]
+    judgements = [judged(by, baseline, candidate, rules) for by in (compare, reference)]
     assert judgements[0] == judgements[1]
 
 
@@ -250,10 +266,7 @@ def test_nothing_is_over_budget_that_is_not_when_read_to_its_end(
     rng = random.Random(seed)
     value = page(rng)
     left, right = (json.dumps(each) for each in (value, mutated(value, rng)))
-    found = [
-        told(left, right, rules, Budget(nodes=nodes, in_parts=in_parts))
-        for in_parts in (True, False)
-    ]
+    found = [told(by, left, right, rules, Budget(nodes=nodes)) for by in (compare, reference)]
     over = [any(each.unfinished for each in side) for side in found]
     assert over[0] <= over[1]
 

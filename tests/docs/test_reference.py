@@ -12,7 +12,8 @@ import pytest
 from docs.pages import classes as page
 from shadow.cli import group
 from shadow.compare import classes
-from shadow.compare.classes.base import DivergenceClass, Example, answer, asked, json_pair
+from shadow.compare.classes.base import DivergenceClass
+from shadow.compare.classes.examples import Example, answer, asked, json_pair
 from shadow.model import NoAnswer
 
 ROOT = Path(__file__).parents[2]

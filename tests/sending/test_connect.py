@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from shadow.model import Answer, NoAnswer, Observation
-from shadow.sending.connect import connect_failure
 from shadow.sending.limits import Limits
 from shadow.sending.target import parse_target
 from shadow.sending.wire import Wire
@@ -186,13 +185,3 @@ def test_a_service_that_wants_a_client_certificate(run: Run, trusted: ssl.SSLCon
         serving = threads.submit(service)
         run(main())
         serving.result()
-
-
-def test_a_name_that_does_not_resolve() -> None:
-    target = parse_target("http://h.test", side="baseline", name="go", option="--go")
-    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    assert connect_failure(error, target) == NoAnswer(
-        kind="connect", detail="h.test: Name or service not known"
-    )
-    several = OSError("Multiple exceptions: refused, refused")
-    assert connect_failure(several, target).detail == f"h.test: {several}"

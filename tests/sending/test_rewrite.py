@@ -1,25 +1,14 @@
 from __future__ import annotations
 
-import string
-
 import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.model import Headers, Request
-from shadow.sending import rewrite
 from shadow.sending.fields import FRAMING, HOP_BY_HOP
-from shadow.sending.rewrite import Rewriter, Unsendable, render
-from shadow.sending.target import Target, parse_target
-
-
-def target(
-    url: str = "http://go:8080", headers: Headers = (), *, keep_host: bool = False
-) -> Target:
-    return parse_target(
-        url, side="baseline", name="go", option="--go", headers=headers, keep_host=keep_host
-    )
+from shadow.sending.rewrite import Unsendable, render
+from tests.sending.drawn import REQUESTS, target
 
 
 def rendered(
@@ -272,26 +261,6 @@ class Parsed:
         self.messages += 1
 
 
-NAMES = st.sampled_from(
-    [
-        *("Content-Length", "content-length", "Transfer-Encoding", "TRANSFER-ENCODING", "Host"),
-        *("host", "Connection", "Expect", "Upgrade", "TE", "Content-Encoding", "X-A", "x-a"),
-    ]
-) | st.text(string.ascii_letters + string.digits + "-_.!#$&", min_size=1, max_size=8)
-VALUES = st.sampled_from(
-    ["chunked", "gzip, chunked", "identity", "0", "5", "-1", "close", "x-a", "h2c", ""]
-) | st.text([chr(c) for c in range(256) if c >= 32 and c != 127], max_size=12).map(str.strip)
-PATHS = st.text([chr(c) for c in range(33, 127)], max_size=20).map("/".__add__)
-REQUESTS = st.builds(
-    Request,
-    method=st.sampled_from(["GET", "POST", "HEAD", "DELETE", "PATCH", "OPTIONS"]),
-    target=PATHS,
-    headers=st.lists(st.tuples(NAMES, VALUES), max_size=8).map(tuple),
-    body=st.binary(max_size=40),
-    decoded=st.booleans(),
-)
-
-
 @given(request=REQUESTS, keep_host=st.booleans())
 def test_any_recorded_request_is_one_message_with_one_framing(
     request: Request,
@@ -305,61 +274,6 @@ def test_any_recorded_request_is_one_message_with_one_framing(
     assert len(framing) <= 1
     assert framing or not request.body
     assert not {name.lower() for name, _ in parsed.headers} & HOP_BY_HOP
-
-
-# The short way.
-
-ANY_TEXT = st.text([*map(chr, range(256)), "\u0100"], max_size=12)
-ODD_NAMES = NAMES | st.sampled_from([":authority", "A B", "", "HOST", "Keep-Alive"]) | ANY_TEXT
-ODD_VALUES = VALUES | ANY_TEXT | st.sampled_from(["keep-alive", "Keep-Alive", "close"])
-ODD_REQUESTS = st.builds(
-    Request,
-    method=st.sampled_from(["GET", "POST", "CONNECT", "connect", "OPTIONS", "GE T", "get"]),
-    target=PATHS | ANY_TEXT | st.sampled_from(["*", "http://other/x", "/a b", "/\xe9", "/a\r"]),
-    headers=st.lists(st.tuples(ODD_NAMES, ODD_VALUES), max_size=6).map(tuple),
-    body=st.binary(max_size=4),
-    decoded=st.booleans(),
-    truncated=st.booleans(),
-)
-TARGETS = st.builds(
-    target,
-    st.sampled_from(["http://go:8080", "https://[::1]", "http://rust:81/base"]),
-    st.sampled_from([(), (("Authorization", "own"), ("X-A", "1"))]),
-    keep_host=st.booleans(),
-)
-
-
-def written(one: Rewriter | Target, request: Request) -> bytes | tuple[str, str]:
-    """The message, or why there is none."""
-    try:
-        return one.render(request) if isinstance(one, Rewriter) else render(request, one)
-    except Unsendable as unsendable:
-        return unsendable.reason, unsendable.detail
-
-
-@given(
-    requests=st.lists(REQUESTS | ODD_REQUESTS, max_size=3), targets=st.lists(TARGETS, max_size=3)
-)
-def test_a_rewriter_makes_the_same_of_every_request(
-    requests: list[Request], targets: list[Target]
-) -> None:
-    rewriters = [(each, Rewriter(each)) for each in targets]
-    for request in requests:
-        for each, rewriter in rewriters:
-            assert written(rewriter, request) == written(each, request)
-
-
-def test_an_ordinary_request_takes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    request = Request(
-        method="POST",
-        target="/v1/quote?currency=EUR",
-        headers=(("A", "1"), ("Host", "x"), ("Connection", "keep-alive"), ("Content-Length", "9")),
-        body=b"{}",
-    )
-    each, twin = target("http://go:8080/base"), target("http://rust:8081", keep_host=True)
-    expected = [render(request, each), render(request, twin)]
-    monkeypatch.setattr(rewrite, "render", None)
-    assert [Rewriter(each).render(request), Rewriter(twin).render(request)] == expected
 
 
 @given(request=REQUESTS)

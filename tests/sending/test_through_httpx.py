@@ -620,7 +620,7 @@ def test_a_new_connection_where_that_is_asked_for(run: Run) -> None:
 def test_an_unsafe_request_takes_no_connection_that_was_idle_for_long(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(through_httpx, "_UNSAFE_IDLE_S", 0)
+    monkeypatch.setattr(through_httpx, "UNSAFE_IDLE_S", 0)
 
     async def script(streams: Streams) -> None:
         while asked := await streams.request():

@@ -547,7 +547,7 @@ def test_a_close_that_the_loop_has_not_seen_yet_loses_no_unsafe_request(run: Run
 def test_an_unsafe_request_takes_no_connection_that_was_idle_for_long(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "_UNSAFE_IDLE_S", 0)
+    monkeypatch.setattr(pool, "UNSAFE_IDLE_S", 0)
 
     async def main() -> None:
         async with serve(answering(OK)) as service, Wire(service.target()) as wire:

@@ -7,7 +7,8 @@ from functools import cache
 from importlib import import_module
 from typing import Final
 
-from shadow.compare.classes.base import DivergenceClass, Pair, Place, sort_of
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.value_types import types_at
 
 FAMILIES: Final = (
     "member_case",
@@ -70,15 +71,12 @@ A letter beside its code point also looks like a name beside its number: the exa
 """
 
 
-def classify(pair: Pair, *, gated: bool = True) -> Sequence[DivergenceClass | None]:
-    """The class of each difference of a pair, or None where no known cause explains it.
-
-    Not `gated`, every predicate is asked everywhere, which tells the same.
-    """
+def classify(pair: Pair) -> Sequence[DivergenceClass | None]:
+    """The class of each difference of a pair, or None where no known cause explains it."""
     spelled = [CLASSES.get(difference.spelling or "") for difference in pair.differences]
     if None not in spelled:
         return spelled  # the usual case: nothing but known spellings, nothing to look for
-    search = _Search(pair, gated=gated)
+    search = _Search(pair)
     return [
         known or search.class_of(Place(difference, pair))
         for known, difference in zip(spelled, pair.differences, strict=True)
@@ -88,39 +86,34 @@ def classify(pair: Pair, *, gated: bool = True) -> Sequence[DivergenceClass | No
 class _Search:
     """Looks for the class of each place of one exchange, among those that can be it."""
 
-    def __init__(self, pair: Pair, *, gated: bool) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.gated = gated
         success = pair.go.accepted and pair.go.status == pair.rust.status
         self.explaining = [
             cls
             for cls in _WHOLE
-            if cls.whole is not None
-            and (cls.on_success or not success or not gated)
-            and cls.whole(pair)
+            if cls.whole is not None and (cls.on_success or not success) and cls.whole(pair)
         ]
         self.at: dict[str, Sequence[DivergenceClass]] = {}
-        """By sort of place, the classes that can be there."""
+        """By the types at a place, the classes that can be there."""
 
     def class_of(self, place: Place) -> DivergenceClass | None:
         for cls in self.explaining:
             if cls.covers_place(place):
                 return cls
-        sort = sort_of(place)
-        classes = self.at.get(sort)
+        types = types_at(place)
+        classes = self.at.get(types)
         if classes is None:
-            classes = self.at[sort] = self.classes_at(sort)
+            classes = self.at[types] = self.classes_at(types)
         for cls in classes:
             if cls.at is not None and cls.at(place):
                 return cls
         return None
 
-    def classes_at(self, sort: str) -> Sequence[DivergenceClass]:
-        if not self.gated:
-            return _AT
-        return [cls for cls in _of_sort(sort) if cls.when is None or cls.when(self.pair)]
+    def classes_at(self, types: str) -> Sequence[DivergenceClass]:
+        return [cls for cls in _of_types(types) if cls.when is None or cls.when(self.pair)]
 
 
-@cache  # there are some hundred sorts
-def _of_sort(sort: str) -> Sequence[DivergenceClass]:
-    return tuple(cls for cls in _AT if cls.fits(sort))
+@cache  # there are some hundred pairs of types
+def _of_types(types: str) -> Sequence[DivergenceClass]:
+    return tuple(cls for cls in _AT if cls.fits(types))

@@ -13,9 +13,9 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 from shadow.compare.bodies import OverBound, decoded
-from shadow.compare.difference import ABSENT, Around, Difference
-from shadow.compare.json_text import Number, Repeated
-from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response, Severity
+from shadow.compare.classes.examples import Example
+from shadow.compare.difference import Around, Difference
+from shadow.model import Answer, NoAnswer, Observation, Request, Severity
 
 Needs = Literal["pair", "request", "corpus", "never"]
 PolicyName = Literal["fail", "allow"]
@@ -154,93 +154,6 @@ class Place:
         return None if isinstance(around, Around) else around
 
 
-_TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-)
-_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_LONGEST_TIME: Final = 35
-_SORTS: Final[dict[type, str]] = {
-    Number: "number",
-    bool: "boolean",
-    type(None): "null",
-    dict: "object",
-    Repeated: "object",
-    list: "array",
-    type(ABSENT): "absent",
-}
-STRINGS: Final = ("string", "time", "uuid")
-ANY: Final = (*STRINGS, *dict.fromkeys(_SORTS.values()))
-
-
-def sort_of(place: Place) -> str:
-    """What classes sort places by: the sorts of both values in JSON, like `time null`.
-
-    Outside JSON it is `header`, `status`, `transport`, or `text` for a whole body; and
-    `spelling`, which every class looks at, for two spellings of one value. Two times in one
-    zone and of other seconds are `times apart`: no notation makes one moment of them.
-    """
-    if place.kind == "spelling":
-        return "spelling"
-    if not place.in_json:
-        return "text" if place.where == "body" else place.where
-    ours, theirs = _sort(place.go), _sort(place.rust)
-    if ours == theirs == "time" and _are_apart(place.go, place.rust):
-        return "times apart"
-    return f"{ours} {theirs}"
-
-
-_SECONDS: Final = len("2006-01-02T15:04:05")
-_ZULU: Final = "Z"
-_OFFSET: Final = len("+07:00")
-
-
-def _are_apart(go: str, rust: str) -> bool:
-    if go[:_SECONDS] == rust[:_SECONDS]:
-        return False
-    if go.endswith(_ZULU) or rust.endswith(_ZULU):
-        return go[-1] == rust[-1]
-    return go[-_OFFSET:] == rust[-_OFFSET:]
-
-
-def _sort(value: Any) -> str:
-    """`time` is an RFC 3339 text, `uuid` one in lower case; else the JSON type, or `absent`."""
-    sort = _SORTS.get(type(value))
-    if sort is not None:
-        return sort
-    if len(value) <= _LONGEST_TIME and _TIME.fullmatch(value):
-        return "time"
-    return "uuid" if _UUID.fullmatch(value) else "string"
-
-
-def between(go: Sequence[str], rust: Sequence[str]) -> frozenset[str]:
-    """Sorts of place: one of the first on Go's side, one of the others on Rust's."""
-    return frozenset(f"{ours} {theirs}" for ours in go for theirs in rust)
-
-
-def among(some: Sequence[str], others: Sequence[str]) -> frozenset[str]:
-    """The same, whichever side has which."""
-    return between(some, others) | between(others, some)
-
-
-TEXTS: Final = among(STRINGS, STRINGS) - {"time time", "uuid uuid"}
-"""Two strings that are not both times, and not both UUIDs."""
-NUMBERS: Final = frozenset({"number number"})
-ONE_SIDED: Final = among(ANY, ("absent",))
-HEADER: Final = frozenset({"header"})
-SPELLED: Final = frozenset({"spelling"})
-
-
-class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """Two answers to one request; for a corpus class, the samples of one place."""
-
-    go: Observation | None = None
-    rust: Observation | None = None
-    request: Request | None = None
-    samples: tuple[tuple[str, str], ...] = ()
-    """JSON texts of both sides at one place, for corpus classes."""
-    note: str = ""
-
-
 class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     """One named cause of divergence.
 
@@ -263,8 +176,8 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     needs: Needs = "pair"
     at: Callable[[Place], bool] | None = None
     whole: Callable[[Pair], bool] | None = None
-    sorts: frozenset[str] | None = None
-    """For `at`: the sorts of place (see `sort_of`) that can be an instance; None: any."""
+    types: frozenset[str] | None = None
+    """For `at`: the places that can be an instance, by their `value_types.types_at`; None: any."""
     when: Callable[[Pair], bool] | None = None
     """For `at`: whether an exchange can have an instance at all, told cheaply."""
     on_success: bool = False
@@ -277,10 +190,10 @@ class DivergenceClass(msgspec.Struct, frozen=True, kw_only=True):
     valid: tuple[Example, ...] = ()
     invalid: tuple[Example, ...] = ()
 
-    def fits(self, sort: str) -> bool:
-        """Whether `at` has to look at places of this sort; where it has not, it is False there."""
-        of_sort = self.sorts is None or sort == "spelling" or sort in self.sorts
-        return self.at is not None and of_sort
+    def fits(self, types: str) -> bool:
+        """Whether `at` has to look at places of these types; where it has not, it is False."""
+        of_types = self.types is None or types == "spelling" or types in self.types
+        return self.at is not None and of_types
 
     def covers_place(self, place: Place) -> bool:
         """Whether a `whole` class explains this place.
@@ -298,57 +211,3 @@ def _is_lost_location(place: Place) -> bool:
     go, rust = place.pair.go, place.pair.rust
     taken, refused = (go, rust) if place.kind == "missing" else (rust, go)
     return taken.accepted and 400 <= refused.status < 500
-
-
-def answer(status: int = 200, body: str | bytes = "", **headers: str) -> Answer:
-    """An example answer; header names are given with `_` for `-`; JSON unless told otherwise."""
-    given: Headers = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    if body and not any(name.lower() == "content-type" for name, _ in given):
-        given = (("Content-Type", "application/json"), *given)
-    data = body.encode() if isinstance(body, str) else body
-    return Answer(response=Response(status=status, headers=given, body=data))
-
-
-def json_pair(go: str, rust: str, note: str = "") -> Example:
-    """An example of two JSON bodies with status 200."""
-    return Example(go=answer(body=go), rust=answer(body=rust), note=note)
-
-
-def plain(status: int, text: str, **headers: str) -> Answer:
-    """An example answer in plain text."""
-    return answer(status, text, Content_Type="text/plain; charset=utf-8", **headers)
-
-
-def http_error(status: int, text: str, **headers: str) -> Answer:
-    """An example answer as Go's `http.Error` writes it."""
-    return plain(status, text + "\n", X_Content_Type_Options="nosniff", **headers)
-
-
-def pairs(*both: tuple[Observation, Observation] | Example) -> tuple[Example, ...]:
-    """Examples from pairs of a Go and a Rust observation."""
-    return tuple(
-        one if isinstance(one, Example) else Example(go=one[0], rust=one[1]) for one in both
-    )
-
-
-def asked(target: str = "/", method: str = "GET", body: str = "", **headers: str) -> Request:
-    """An example request."""
-    given: Headers = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Request(method=method, target=target, headers=given, body=body.encode())
-
-
-__all__ = [
-    "ABSENT",
-    "DivergenceClass",
-    "Example",
-    "Pair",
-    "Place",
-    "Samples",
-    "Side",
-    "answer",
-    "asked",
-    "http_error",
-    "json_pair",
-    "pairs",
-    "plain",
-]

@@ -5,17 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    HEADER,
-    DivergenceClass,
-    Place,
-    Side,
-    answer,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Place, Side
+from shadow.compare.classes.examples import answer, http_error, pairs, plain
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import NotJsonError, read
 from shadow.model import Answer, Response
 
@@ -135,7 +128,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_charset,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (answer(200, "{}", Content_Type="application/json; charset=utf-8"), answer(200, "{}")),
             (plain(200, "ok"), answer(200, "ok", content_type="text/plain; charset=UTF-8")),
@@ -158,7 +151,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_sniffed,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (plain(200, '{"id":1}'), answer(200, '{"id":1}')),
             (plain(200, "ok"), answer(200, "ok", content_type="application/octet-stream")),
@@ -181,7 +174,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_type_presence,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (plain(404, "no item"), _untyped(b"no item", 404)),
             (answer(200), answer(200, content_type="application/json")),
@@ -202,7 +195,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_nosniff,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (http_error(404, "no item"), plain(404, "no item")),
             (http_error(500, "db"), plain(500, "db")),

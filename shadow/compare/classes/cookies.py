@@ -7,17 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    HEADER,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    asked,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.examples import Example, answer, asked
 from shadow.compare.classes.inputs import json_value, shown_text
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 from shadow.model import Request
 
 _LONGEST: Final = 10_000
@@ -174,7 +168,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_cookie_spelling,
-        sorts=HEADER,
+        types=HEADER,
         valid=(
             _set('a="x y,z"; Path=/; HttpOnly', "a=x%20y%2Cz; HttpOnly; Path=/"),
             _set("a=x+y%2Cz; Path=/", "a=x%20y%2Cz; Path=/"),

@@ -5,18 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    HEADER,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    asked,
-    pairs,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.examples import Example, answer, asked, pairs
 from shadow.compare.classes.headers import methods, words
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 
 _LONGEST: Final = 10_000
 _CORS_VARY: Final = frozenset(
@@ -112,7 +105,7 @@ CLASSES: Final = (
         whole=_is_cors_status,
         covers=frozenset({"status"}),
         at=_is_cors,
-        sorts=HEADER,
+        types=HEADER,
         valid=(
             Example(go=_PREFLIGHT, rust=_PREFLIGHT_RUST, request=asked("/c", "OPTIONS")),
             Example(go=_JSON, rust=answer(200, '{"id":1}', access_control_allow_origin="*")),

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from shadow.compare.classes.base import plain
 from shadow.compare.classes.error_texts import LONGEST, reasons
+from shadow.compare.classes.examples import plain
 from shadow.model import Answer
 
 _GO_SYNTAX: Final = re.compile(

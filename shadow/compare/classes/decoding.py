@@ -6,16 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from shadow.compare.classes.base import (
-    DivergenceClass,
-    Example,
-    Pair,
-    Side,
-    answer,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Side
 from shadow.compare.classes.decoder_texts import (
     FORM_PREFIXES,
     GO_ARRAY,
@@ -30,6 +21,7 @@ from shadow.compare.classes.decoder_texts import (
     untyped,
 )
 from shadow.compare.classes.error_texts import says, texts
+from shadow.compare.classes.examples import Example, answer, http_error, pairs, plain
 from shadow.model import Answer
 
 

@@ -6,8 +6,10 @@ import re
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from shadow.compare.classes.base import STRINGS, TEXTS, DivergenceClass, Place, among, json_pair
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
 from shadow.compare.classes.times import integer, nanos_of
+from shadow.compare.classes.value_types import STRINGS, TEXTS, among
 
 _LONGEST: Final = 64
 _BILLION: Final = 10**9
@@ -132,7 +134,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_proto_duration,
-        sorts=among(STRINGS, ("object",)),
+        types=among(STRINGS, ("object",)),
         valid=(
             json_pair('{"v":"90.500s"}', '{"v":{"seconds":90,"nanos":500000000}}'),
             json_pair('{"v":"-0.000001s"}', '{"v":{"seconds":0,"nanos":-1000}}'),
@@ -153,7 +155,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_duration_representation,
-        sorts=_NOTATIONS,
+        types=_NOTATIONS,
         valid=(
             json_pair('{"v":90500000000}', '{"v":{"secs":90,"nanos":500000000}}', "std"),
             json_pair('{"v":90500000000}', '{"v":[90,500000000]}', "chrono"),
@@ -177,7 +179,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_duration_text,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"v":"1h30m0s"}', '{"v":"5400s"}'),
             json_pair('{"v":"0s"}', '{"v":"0ns"}'),

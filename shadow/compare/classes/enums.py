@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ANY,
-    ONE_SIDED,
-    TEXTS,
-    DivergenceClass,
-    Example,
-    Place,
-    Samples,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Place, Samples
+from shadow.compare.classes.examples import Example, json_pair
 from shadow.compare.classes.likeness import MAX_OBJECT, alike, candidates, fold
+from shadow.compare.classes.value_types import ANY, ONE_SIDED, TEXTS, between
 from shadow.compare.json_text import Number, Repeated
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}(?:[_-][A-Za-z0-9]{1,64}){0,15}")
@@ -139,7 +131,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_externally_tagged,
-        sorts=between(ANY, ("object",)) | ONE_SIDED,
+        types=between(ANY, ("object",)) | ONE_SIDED,
         valid=(
             json_pair('{"s":{"type":"Circle","r":1}}', '{"s":{"Circle":{"r":1}}}'),
             json_pair('{"s":{"r":1}}', '{"s":{"Circle":{"r":1.0}}}'),
@@ -168,7 +160,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_name_case,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"s":"active"}', '{"s":"Active"}'),
             json_pair('{"s":"active"}', '{"s":"ACTIVE"}'),

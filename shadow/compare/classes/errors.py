@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from shadow.compare.classes.base import (
-    STRINGS,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    among,
-    answer,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
 from shadow.compare.classes.error_table import same_mistake
+from shadow.compare.classes.examples import Example, answer
+from shadow.compare.classes.value_types import STRINGS, among
 
 
 def _both_refuse(pair: Pair) -> bool:
@@ -58,7 +52,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_error_text,
-        sorts=among(STRINGS, STRINGS) | {"text"},
+        types=among(STRINGS, STRINGS) | {"text"},
         when=_both_refuse,
         valid=(
             _refused(

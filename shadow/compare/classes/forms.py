@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shadow.compare.classes.base import DivergenceClass, Pair, Place, answer, asked, pairs, plain
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
 from shadow.compare.classes.error_texts import LONGEST, says
+from shadow.compare.classes.examples import answer, asked, pairs, plain
 from shadow.compare.classes.inputs import fields_of, is_semicolon_data, json_for
 from shadow.model import Request
 

@@ -6,8 +6,10 @@ import gzip
 from collections.abc import Callable
 from typing import Any, Final
 
-from shadow.compare.classes.base import HEADER, DivergenceClass, Place, answer, pairs, plain
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import answer, pairs, plain
 from shadow.compare.classes.headers import words
+from shadow.compare.classes.value_types import HEADER
 
 
 def _spelled(spelling: str) -> Callable[[Place], bool]:
@@ -38,7 +40,7 @@ def _quiet(id_: str, title: str, go: str, rust: str, **told: Any) -> DivergenceC
         severity="benign",
         policy="allow",
         at=_spelled(id_),
-        sorts=HEADER,
+        types=HEADER,
         **(given | told),
     )
 
@@ -137,7 +139,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_compression,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (
                 _JSON,

@@ -8,7 +8,10 @@ import re
 from typing import Any, Final
 from urllib.parse import unquote
 
-from shadow.compare.classes.base import ABSENT, HEADER, DivergenceClass, Place, answer, pairs
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import answer, pairs
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 
 _LONGEST: Final = 10_000
 _METHODS: Final = re.compile(r"[A-Z]{1,20}(?:, ?[A-Z]{1,20}){0,20}")
@@ -86,7 +89,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_allow_spelling,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (answer(405, Allow="GET, HEAD"), answer(405, allow="GET,HEAD")),
             (answer(405, Allow="GET"), answer(405, allow="GET,HEAD")),
@@ -107,7 +110,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_grpc_text,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (
                 answer(200, Grpc_Status="5", Grpc_Message="no%20item"),

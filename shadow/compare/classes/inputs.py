@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from shadow.compare.classes.base import ABSENT, Example, Place, answer
+from shadow.compare.classes.base import Place
 from shadow.compare.classes.error_texts import LONGEST
+from shadow.compare.classes.examples import Example, answer
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import NotJsonError, Number, read
 from shadow.model import Request
 

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from shadow.compare.classes.base import SPELLED, DivergenceClass, Example, Place, Samples, json_pair
+from shadow.compare.classes.base import DivergenceClass, Place, Samples
+from shadow.compare.classes.examples import Example, json_pair
+from shadow.compare.classes.value_types import SPELLED
 from shadow.compare.json_text import Number, Repeated
 from shadow.compare.walk import encode
 
@@ -152,7 +154,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_spelled_as("object-key-order"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{"z":1,"a":2}', '{"a":2,"z":1}'),
             json_pair('{"m":{"10":4,"9":5}}', '{"m":{"9":5,"10":4}}', "integer keys"),
@@ -223,7 +225,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_spelled_as("json-trailing-newline"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{"id":1}\n', '{"id":1}'),
             json_pair("[]", "[]\n", "on the Rust side"),
@@ -244,7 +246,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_spelled_as("json-whitespace"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{\n    "a": 1\n}', '{"a":1}'),
             json_pair('{"a": 1, "b": 2}', '{"a":1,"b":2}', "protojson"),

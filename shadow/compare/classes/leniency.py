@@ -6,15 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from shadow.compare.classes.base import (
-    DivergenceClass,
-    Pair,
-    Side,
-    answer,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Side
 from shadow.compare.classes.decoder_texts import (
     GO_TIME,
     RUST_BOOL_OR_FLOAT,
@@ -22,6 +14,7 @@ from shadow.compare.classes.decoder_texts import (
     serde_reasons,
 )
 from shadow.compare.classes.error_texts import reasons, texts
+from shadow.compare.classes.examples import answer, http_error, pairs, plain
 
 
 def _one_refuses(go: re.Pattern[str], rust: re.Pattern[str]) -> Callable[[Pair], bool]:

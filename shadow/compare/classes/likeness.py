@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from itertools import chain, islice
 from typing import Any, Final
 
-from shadow.compare.classes.base import ABSENT, Place
+from shadow.compare.classes.base import Place
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number, Repeated, decimal_key
 
 MAX_VALUES: Final = 10_000

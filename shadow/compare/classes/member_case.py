@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    asked,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
 from shadow.compare.classes.decoder_texts import MISSING_FIELD, serde_reasons
 from shadow.compare.classes.error_texts import LONGEST, texts
+from shadow.compare.classes.examples import Example, answer, asked, plain
 from shadow.compare.classes.inputs import json_for, json_value
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number
 
 _MOST_MEMBERS: Final = 1000

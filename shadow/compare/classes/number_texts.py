@@ -6,8 +6,10 @@ import re
 from fractions import Fraction
 from typing import Any, Final
 
-from shadow.compare.classes.base import STRINGS, TEXTS, DivergenceClass, Place, among, json_pair
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
 from shadow.compare.classes.numbers import LONGEST, has_exponent, single
+from shadow.compare.classes.value_types import STRINGS, TEXTS, among
 from shadow.compare.json_text import Number, decimal_key
 
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -88,7 +90,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_number_as_string,
-        sorts=among(STRINGS, ("number", "boolean")),
+        types=among(STRINGS, ("number", "boolean")),
         valid=(
             json_pair('{"id":"9007199254740993"}', '{"id":9007199254740993}'),
             json_pair('{"p":"1.10"}', '{"p":1.1}', "decimal"),
@@ -112,7 +114,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_float_display_tie,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"s":"472476.12"}', '{"s":"472476.13"}', "float32"),
             json_pair('{"s":"70368744177664.12"}', '{"s":"70368744177664.13"}', "float64"),
@@ -134,7 +136,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_decimal_trailing_zeros,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"p":"1.1"}', '{"p":"1.10"}'),
             json_pair('{"p":"5.00"}', '{"p":"5"}'),
@@ -156,7 +158,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_number_text_format,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"s":"1e+06"}', '{"s":"1000000"}'),
             json_pair('{"s":"1.5e-07"}', '{"s":"0.00000015"}'),

@@ -7,17 +7,10 @@ import re
 import struct
 from typing import Final
 
-from shadow.compare.classes.base import (
-    NUMBERS,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.examples import Example, answer, json_pair
 from shadow.compare.classes.strings import escape_kinds
+from shadow.compare.classes.value_types import NUMBERS, between
 from shadow.compare.json_text import NotJsonError, Number, decimal_key, read_exact
 
 LONGEST: Final = 400
@@ -191,7 +184,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_nonfinite_text,
-        sorts=between(("string",), ("null",)),
+        types=between(("string",), ("null",)),
         on_success=True,
         whole=_is_float_nonfinite,
         valid=(
@@ -231,7 +224,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_negative_zero,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":-0}', '{"v":-0.0}'),
             json_pair('{"v":0}', '{"v":-0.0}', "one side signed"),
@@ -252,7 +245,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float_integral_point,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":1}', '{"v":1.0}'),
             json_pair('{"v":[-12,0]}', '{"v":[-12.0,0.0]}'),
@@ -274,7 +267,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float_exponent_notation,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":10000000000000000}', '{"v":1e+16}'),
             json_pair('{"v":0.0000015}', '{"v":1.5e-6}'),
@@ -296,7 +289,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float32_widened,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":0.1}', '{"v":0.10000000149011612}'),
             json_pair('{"v":3.4000000953674316}', '{"v":3.4}', "widened in Go"),
@@ -320,7 +313,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_float_ulp,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":0.3}', '{"v":0.30000000000000004}'),
             json_pair('{"v":1.557407724654902}', '{"v":1.5574077246549023}'),
@@ -344,7 +337,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_bigint_precision_loss,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":9007199254740992}', '{"v":9007199254740993}'),
             json_pair('{"v":18446744073709552000}', '{"v":18446744073709551615}'),
@@ -371,7 +364,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_raw_json_respelled,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":1.50}', '{"v":1.5}'),
             json_pair('{"v":2.00,"a":1}', '{"a":1,"v":2.0}', "with other key order"),

@@ -6,15 +6,9 @@ import binascii
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    STRINGS,
-    TEXTS,
-    DivergenceClass,
-    Place,
-    among,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
+from shadow.compare.classes.value_types import STRINGS, TEXTS, among, between
 from shadow.compare.json_text import Number
 
 _LONGEST: Final = 10_000
@@ -105,7 +99,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_base64_against_array,
-        sorts=among(STRINGS, ("array",)),
+        types=among(STRINGS, ("array",)),
         valid=(
             json_pair('{"b":"aGn/"}', '{"b":[104,105,255]}'),
             json_pair('{"b":"AQIDBA=="}', '{"b":[1,2,3,4]}'),
@@ -149,7 +143,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_bytes_nil,
-        sorts=between(("string",), ("array",)),
+        types=between(("string",), ("array",)),
         valid=(
             json_pair('{"b":""}', '{"b":[]}'),
             json_pair('[{"id":1,"b":""}]', '[{"id":1,"b":[]}]'),
@@ -171,7 +165,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_base64_variant,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"b":"aGn/"}', '{"b":"aGn_"}', "alphabet"),
             json_pair('{"b":"+/8="}', '{"b":"-_8"}', "alphabet and padding"),

@@ -6,18 +6,9 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-from shadow.compare.classes.base import (
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    asked,
-    http_error,
-    json_pair,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
 from shadow.compare.classes.error_texts import LONGEST, is_raw_reply, reasons, says, texts
+from shadow.compare.classes.examples import Example, answer, asked, http_error, json_pair, plain
 from shadow.compare.classes.inputs import BAD_ESCAPE, is_shown, json_for, path_of, shown_text
 
 _PATH_REFUSED: Final = re.compile(

@@ -5,18 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    ANY,
-    DivergenceClass,
-    Example,
-    Place,
-    Samples,
-    among,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Place, Samples
+from shadow.compare.classes.examples import Example, json_pair
 from shadow.compare.classes.likeness import enclosing, stands_elsewhere
+from shadow.compare.classes.value_types import ANY, among, between
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number
 
 _ZERO: Final = re.compile(r"-?0(?:\.0{1,30})?")
@@ -102,7 +95,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_nil_slice_null,
-        sorts=among(("null",), ("array",)),
+        types=among(("null",), ("array",)),
         valid=(
             json_pair('{"items":null}', '{"items":[]}'),
             json_pair('{"items":[]}', '{"items":null}', note="json/v2 against Option<Vec>"),
@@ -127,7 +120,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_nil_map_null,
-        sorts=between(("null",), ("object",)),
+        types=between(("null",), ("object",)),
         valid=(json_pair('{"m":null}', '{"m":{}}'), json_pair("null", "{}")),
         invalid=(
             json_pair('{"m":null}', '{"m":{"a":1}}'),
@@ -146,7 +139,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_unit_struct_null,
-        sorts=between(("object",), ("null",)),
+        types=between(("object",), ("null",)),
         valid=(json_pair('{"s":{}}', '{"s":null}'), json_pair('{"v":[{}]}', '{"v":[null]}')),
         invalid=(
             json_pair('{"s":{"a":1}}', '{"s":null}'),
@@ -165,7 +158,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_missing_vs_null,
-        sorts=between(("absent",), ("null",)),
+        types=between(("absent",), ("null",)),
         valid=(
             json_pair('{"id":1}', '{"id":1,"nick":null}'),
             json_pair('[{"id":1}]', '[{"id":1,"nick":null}]'),
@@ -188,7 +181,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_missing_vs_zero,
-        sorts=between(("absent",), ANY),
+        types=between(("absent",), ANY),
         valid=(
             json_pair('{"k":"a"}', '{"k":"a","role":""}'),
             json_pair('{"k":"a"}', '{"k":"a","n":0,"ok":false}'),
@@ -215,7 +208,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_zero_vs_skipped,
-        sorts=between(ANY, ("absent",)),
+        types=between(ANY, ("absent",)),
         valid=(
             json_pair('{"k":"a","tags":null}', '{"k":"a"}'),
             json_pair('{"k":"a","n":0,"s":"","b":false,"l":[],"m":{}}', '{"k":"a"}'),

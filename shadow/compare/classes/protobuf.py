@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shadow.compare.classes.base import DivergenceClass, Example, Samples
+from shadow.compare.classes.base import DivergenceClass, Samples
 from shadow.compare.classes.enums import MAX_SAMPLES, one_to_one, small_number
+from shadow.compare.classes.examples import Example
 
 _UPPER_SNAKE: Final = re.compile(r"[A-Z][A-Z0-9]{0,63}(?:_[A-Z0-9]{1,64}){0,15}")
 

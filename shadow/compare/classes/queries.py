@@ -6,18 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from shadow.compare.classes.base import (
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    Side,
-    answer,
-    asked,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place, Side
 from shadow.compare.classes.decoder_texts import (
     MISSING_FIELD,
     RUST_BOOL_OR_FLOAT,
@@ -25,6 +14,7 @@ from shadow.compare.classes.decoder_texts import (
     untyped,
 )
 from shadow.compare.classes.error_texts import LONGEST, texts
+from shadow.compare.classes.examples import Example, answer, asked, http_error, pairs, plain
 from shadow.compare.classes.inputs import (
     BAD_ESCAPE,
     fields_of,

@@ -7,20 +7,11 @@ import re
 from typing import Final
 from urllib.parse import unquote, urljoin
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    HEADER,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    Side,
-    answer,
-    asked,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place, Side
+from shadow.compare.classes.examples import Example, answer, asked, pairs, plain
 from shadow.compare.classes.routing import is_default
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 from shadow.model import Answer
 
 _LONGEST: Final = 10_000
@@ -270,7 +261,7 @@ CLASSES: Final = (
         whole=_is_redirect_status,
         covers=frozenset({"status"}),
         at=_is_other_redirect,
-        sorts=HEADER | {"text"},
+        types=HEADER | {"text"},
         when=_is_redirect_status,
         valid=pairs(
             (_redirect(302, "/json"), answer(303, location="/json")),
@@ -292,7 +283,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_is_redirect_body,
-        sorts=HEADER | {"text"},
+        types=HEADER | {"text"},
         valid=pairs(
             (_redirect(302, "/json"), answer(302, location="/json")),
             (_redirect(303, "/a?b=1&c=2"), answer(303, location="/a?b=1&c=2")),
@@ -314,7 +305,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_location_form,
-        sorts=HEADER,
+        types=HEADER,
         valid=(
             Example(go=_redirect(302, "/caf%c3%a9"), rust=answer(302, location="/caf%C3%A9")),
             Example(

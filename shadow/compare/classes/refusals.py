@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from shadow.compare.classes.base import (
-    STRINGS,
-    DivergenceClass,
-    Pair,
-    Place,
-    among,
-    answer,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
 from shadow.compare.classes.decoder_texts import DATA_PREFIX, PAIRED, same_fault, unparsed, untyped
 from shadow.compare.classes.error_texts import reasons, says, texts
+from shadow.compare.classes.examples import answer, http_error, pairs, plain
+from shadow.compare.classes.value_types import STRINGS, among
 
 
 def _is_status_422(pair: Pair) -> bool:
@@ -85,7 +77,7 @@ CLASSES: Final = (
         whole=_is_error_text,
         covers=frozenset({"body", "content-type"}),
         at=_is_error_text_in_json,
-        sorts=among(STRINGS, STRINGS),
+        types=among(STRINGS, STRINGS),
         when=_refused_alike,
         valid=pairs(
             (

@@ -5,19 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shadow.compare.classes.base import (
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    Side,
-    answer,
-    asked,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place, Side
 from shadow.compare.classes.error_texts import LONGEST, closes, is_raw_reply, says
+from shadow.compare.classes.examples import Example, answer, asked, http_error, pairs, plain
 from shadow.model import NoAnswer
 
 
@@ -274,7 +264,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_final_newline,
-        sorts=frozenset({"text"}),
+        types=frozenset({"text"}),
         valid=pairs(
             (http_error(404, "no such item"), plain(404, "no such item")),
             (plain(200, "pong"), plain(200, "pong\n")),

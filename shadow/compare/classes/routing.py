@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    HEADER,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    Side,
-    answer,
-    asked,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place, Side
+from shadow.compare.classes.examples import Example, answer, asked, http_error, pairs, plain
 from shadow.compare.classes.headers import methods, same_methods
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 
 _GO_404: Final = "404 page not found"
 _ECHO_404: Final = '{"message":"Not Found"}'
@@ -160,7 +150,7 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_method_refused,
         at=_is_method_list,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (
                 http_error(405, "Method Not Allowed", Allow="GET, HEAD"),

@@ -7,18 +7,10 @@ import re
 import unicodedata
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    NUMBERS,
-    TEXTS,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    json_pair,
-)
-from shadow.compare.difference import Difference
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.examples import Example, answer, json_pair
+from shadow.compare.classes.value_types import NUMBERS, TEXTS
+from shadow.compare.difference import ABSENT, Difference
 from shadow.compare.json_text import NotJsonError, Number, read
 from shadow.compare.paths import Path
 
@@ -226,7 +218,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_float_to_int,
-        sorts=NUMBERS,
+        types=NUMBERS,
         valid=(
             json_pair('{"v":-9223372036854775808}', '{"v":9223372036854775807}'),
             json_pair('{"v":18446744073709551615}', '{"v":0}'),
@@ -252,7 +244,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_slice_boundary,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"s":"caf\\ufffd"}', '{"s":"caf"}'),
             json_pair('{"s":"caf\\ufffd"}', '{"s":"café"}', note="4 bytes, 4 characters"),
@@ -278,7 +270,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_case_mapping,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"s":"STRAßE"}', '{"s":"STRASSE"}'),
             json_pair('{"s":"\u03bf\u03b4\u03bf\u03c3"}', '{"s":"\u03bf\u03b4\u03bf\u03c2"}'),
@@ -304,7 +296,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_split_empty,
-        sorts=frozenset({"array array", "absent string"}),
+        types=frozenset({"array array", "absent string"}),
         valid=(
             json_pair('{"l":["a","b","c"]}', '{"l":["","a","b","c",""]}'),
             json_pair('["é"]', '["","é",""]'),
@@ -330,7 +322,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_entity_escape,
-        sorts=TEXTS | {"text"},
+        types=TEXTS | {"text"},
         valid=(
             json_pair('{"h":"&#34;a&#34; &amp; b"}', '{"h":"&quot;a&quot; &amp; b"}'),
             json_pair('{"h":"it&#39;s"}', '{"h":"it&#x27;s"}'),

@@ -5,17 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ANY,
-    ONE_SIDED,
-    DivergenceClass,
-    Example,
-    Place,
-    Samples,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Place, Samples
 from shadow.compare.classes.enums import looks_tagged
+from shadow.compare.classes.examples import Example, json_pair
 from shadow.compare.classes.likeness import (
     MAX_OBJECT,
     alike,
@@ -25,6 +17,7 @@ from shadow.compare.classes.likeness import (
     fold,
     one_sided,
 )
+from shadow.compare.classes.value_types import ANY, ONE_SIDED, between
 from shadow.compare.json_text import Number, Repeated
 
 _CODE_POINT: Final = re.compile(r"[0-9]{1,7}")
@@ -149,7 +142,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_rust_result_leak,
-        sorts=between(ANY, ("object",)) | ONE_SIDED,
+        types=between(ANY, ("object",)) | ONE_SIDED,
         valid=(
             json_pair('{"v":1}', '{"v":{"Ok":1}}'),
             json_pair('{"v":"x"}', '{"v":{"Err":"x"}}'),
@@ -175,7 +168,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_nullable_wrapper,
-        sorts=between(("object",), ANY) | ONE_SIDED,
+        types=between(("object",), ANY) | ONE_SIDED,
         valid=(
             json_pair('{"n":{"String":"x","Valid":true}}', '{"n":"x"}'),
             json_pair('{"n":{"String":"","Valid":false}}', '{"n":null}'),
@@ -201,7 +194,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_field_name_case,
-        sorts=ONE_SIDED,
+        types=ONE_SIDED,
         valid=(
             json_pair('{"ID":1,"Name":"n"}', '{"id":1,"name":"n"}'),
             json_pair('{"userID":"u","apiURL":"x"}', '{"userId":"u","apiUrl":"x"}'),
@@ -228,7 +221,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_embedded_vs_nested,
-        sorts=ONE_SIDED,
+        types=ONE_SIDED,
         valid=(
             json_pair('{"id":1,"name":"n"}', '{"base":{"id":1},"name":"n"}'),
             json_pair('{"base":{"id":1,"at":"x"},"n":2}', '{"id":1,"at":"x","n":2}'),

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    HEADER,
-    DivergenceClass,
-    Example,
-    Pair,
-    Place,
-    answer,
-    asked,
-    http_error,
-    pairs,
-    plain,
-)
+from shadow.compare.classes.base import DivergenceClass, Pair, Place
+from shadow.compare.classes.examples import Example, answer, asked, http_error, pairs, plain
 from shadow.compare.classes.redirects import WHOLE, split_query
+from shadow.compare.classes.value_types import HEADER
+from shadow.compare.difference import ABSENT
 
 
 def _is_index_redirect(pair: Pair) -> bool:
@@ -99,7 +90,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_bare_304,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (answer(304, Last_Modified="Sun, 22 Nov 2026 10:14:45 GMT"), answer(304)),
             (answer(304, Last_Modified="Thu, 01 Jan 1970 00:00:01 GMT"), answer(304)),
@@ -121,7 +112,7 @@ CLASSES: Final = (
         policy="fail",
         whole=_is_range_refusal,
         at=_is_range_field,
-        sorts=HEADER,
+        types=HEADER,
         valid=pairs(
             (http_error(416, "invalid range: failed to overlap"), answer(416)),
             (

@@ -6,16 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from shadow.compare.classes.base import (
-    ANY,
-    SPELLED,
-    STRINGS,
-    TEXTS,
-    DivergenceClass,
-    Place,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
+from shadow.compare.classes.value_types import ANY, SPELLED, STRINGS, TEXTS, between
 from shadow.compare.json_text import Number, Text
 
 _LONGEST: Final = 10_000
@@ -232,7 +225,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_invalid_utf8_replacement,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair(
                 '{"v":"a\\ufffdb\\ufffd\\ufffd"}', '{"v":"a\ufffdb\ufffd\ufffd"}', "spelling"
@@ -257,7 +250,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_escaped_as("html"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{"h":"\\u003cb\\u003eR\\u0026D"}', '{"h":"<b>R&D"}'),
             json_pair('{"h":"\\u003c\\\\u003c\\""}', '{"h":"<\\\\u003c\\""}', "beside a backslash"),
@@ -282,7 +275,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_escaped_as("separator"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{"t":"a\\u2028b"}', '{"t":"a\u2028b"}'),
             json_pair('["\\u2029"]', '["\u2029"]'),
@@ -303,7 +296,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_escaped_as("control"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{"t":"a\\u0008b"}', '{"t":"a\\bb"}'),
             json_pair('{"t":"\\u000c"}', '{"t":"\\f"}'),
@@ -324,7 +317,7 @@ CLASSES: Final = (
         severity="benign",
         policy="allow",
         at=_escaped_as("non-ascii"),
-        sorts=SPELLED,
+        types=SPELLED,
         valid=(
             json_pair('{"t":"caf\\u00e9"}', '{"t":"caf\u00e9"}'),
             json_pair('{"t":"\\ud83d\\ude00!"}', '{"t":"\U0001f600!"}', "a surrogate pair"),
@@ -362,7 +355,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_debug_format_leak,
-        sorts=between(ANY, STRINGS) - {"time time", "uuid uuid"},
+        types=between(ANY, STRINGS) - {"time time", "uuid uuid"},
         valid=(
             json_pair('{"s":"x"}', '{"s":"Some(\\"x\\")"}'),
             json_pair('{"s":5}', '{"s":"Some(5)"}'),

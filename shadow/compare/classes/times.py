@@ -8,15 +8,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from shadow.compare.classes.base import (
-    ABSENT,
-    TEXTS,
-    DivergenceClass,
-    Place,
-    among,
-    between,
-    json_pair,
-)
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
+from shadow.compare.classes.value_types import TEXTS, among, between
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number
 
 _LONGEST: Final = 100
@@ -229,7 +224,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_go_zero_time,
-        sorts=between(("time",), ("null", "absent", "time")) | {"times apart"},
+        types=between(("time",), ("null", "absent", "time")) | {"times apart"},
         valid=(
             json_pair('{"t":"0001-01-01T00:00:00Z"}', '{"t":null}'),
             json_pair('{"t":"0001-01-01T00:00:00Z","k":1}', '{"k":1}', "skipped"),
@@ -252,7 +247,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_time_fraction_digits,
-        sorts=_TIMES,
+        types=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05.5Z"}', '{"v":"2024-01-02T03:04:05.500Z"}'),
             json_pair(
@@ -276,7 +271,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_time_offset_notation,
-        sorts=_TIMES,
+        types=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":"2024-01-02T03:04:05+00:00"}'),
             json_pair('{"v":"2024-01-02T03:04:05.5Z"}', '{"v":"2024-01-02T03:04:05.500+00:00"}'),
@@ -297,7 +292,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_time_zone_normalised,
-        sorts=_TIMES,
+        types=_TIMES,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05+02:00"}', '{"v":"2024-01-02T01:04:05Z"}'),
             json_pair('{"v":"2024-01-01T19:30:00.5-05:30"}', '{"v":"2024-01-02T01:00:00.500Z"}'),
@@ -318,7 +313,7 @@ CLASSES: Final = (
         severity="benign",
         policy="fail",
         at=_is_time_precision_truncated,
-        sorts=_TIMES,
+        types=_TIMES,
         valid=(
             json_pair(
                 '{"v":"2024-01-02T03:04:05.123456789Z"}', '{"v":"2024-01-02T03:04:05.123456Z"}'
@@ -346,7 +341,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_time_text_format,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":"2024-01-02 03:04:05 UTC"}'),
             json_pair(
@@ -380,7 +375,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_proto_timestamp_object,
-        sorts=among(("string", "time"), ("object",)),
+        types=among(("string", "time"), ("object",)),
         valid=(
             json_pair(
                 '{"v":"2024-01-02T03:04:05.500Z"}', '{"v":{"seconds":1704164645,"nanos":500000000}}'
@@ -403,7 +398,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_time_as_epoch,
-        sorts=among(("string", "time"), ("number", "object")),
+        types=among(("string", "time"), ("number", "object")),
         valid=(
             json_pair('{"v":"2024-01-02T03:04:05Z"}', '{"v":1704164645}'),
             json_pair('{"v":"2024-01-02T03:04:05.123Z"}', '{"v":1704164645123}', "milliseconds"),

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
-from shadow.compare.classes.base import STRINGS, TEXTS, DivergenceClass, Place, between, json_pair
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
+from shadow.compare.classes.value_types import STRINGS, TEXTS, between
 
 MAX_TEXT: Final = 2_000
 _PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443", "ftp": "21"}
@@ -250,7 +252,7 @@ CLASSES: Final = (
         severity="breaking",
         policy="fail",
         at=_is_url_object,
-        sorts=between(("object",), STRINGS),
+        types=between(("object",), STRINGS),
         valid=(
             json_pair(
                 '{"u":{"Scheme":"https","Opaque":"","User":null,"Host":"h","Path":"/p",'
@@ -295,7 +297,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_url_normalise,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"u":"http://Example.COM"}', '{"u":"http://example.com/"}'),
             json_pair('{"u":"http://h:80/a/../b"}', '{"u":"http://h/b"}'),
@@ -320,7 +322,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_escape_set,
-        sorts=TEXTS,
+        types=TEXTS,
         valid=(
             json_pair('{"q":"a+b~%2A"}', '{"q":"a+b%7E*"}'),
             json_pair('{"q":"a%20b-c.d"}', '{"q":"a%20b%2Dc%2Ed"}'),

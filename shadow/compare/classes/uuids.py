@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shadow.compare.classes.base import ABSENT, DivergenceClass, Place, among, json_pair
+from shadow.compare.classes.base import DivergenceClass, Place
+from shadow.compare.classes.examples import json_pair
+from shadow.compare.classes.value_types import among
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number
 
 _UUID: Final = re.compile(
@@ -75,7 +78,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_uuid_format,
-        sorts=among(("string", "uuid"), ("string", "uuid", "array")) - {"uuid uuid"},
+        types=among(("string", "uuid"), ("string", "uuid", "array")) - {"uuid uuid"},
         valid=(
             json_pair(
                 '{"v":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}',
@@ -126,7 +129,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_nil_uuid_null,
-        sorts=among(("uuid",), ("null", "absent")),
+        types=among(("uuid",), ("null", "absent")),
         valid=(
             json_pair('{"v":"00000000-0000-0000-0000-000000000000"}', '{"v":null}'),
             json_pair('{"v":"00000000-0000-0000-0000-000000000000"}', "{}", "skipped"),

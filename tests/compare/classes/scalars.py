@@ -17,7 +17,8 @@ from shadow.compare.classes import (
     times,
     uuids,
 )
-from shadow.compare.classes.base import DivergenceClass, Example, Pair, Place, Samples, json_pair
+from shadow.compare.classes.base import DivergenceClass, Pair, Place, Samples
+from shadow.compare.classes.examples import Example, json_pair
 from shadow.compare.json_text import read_exact
 from tests.compare.classes.pairs import pair_of
 from tests.compare.values import VALUES

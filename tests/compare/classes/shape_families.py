@@ -8,7 +8,8 @@ from types import ModuleType
 from hypothesis import strategies as st
 
 from shadow.compare.classes import enums, errors, presence, protobuf, semantics, shapes, urls
-from shadow.compare.classes.base import DivergenceClass, Example, Pair, Place, Samples, json_pair
+from shadow.compare.classes.base import DivergenceClass, Pair, Place, Samples
+from shadow.compare.classes.examples import Example, json_pair
 from shadow.compare.json_text import read_exact
 from tests.compare.classes.pairs import pair_of
 from tests.compare.values import VALUES

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from shadow.compare.classes import CLASSES, OVER, classify
-from shadow.compare.classes.base import DivergenceClass, Example, Pair
+from shadow.compare.classes.base import DivergenceClass, Pair
+from shadow.compare.classes.examples import Example
 from shadow.compare.json_text import read
 from shadow.judge import QUIET
 from shadow.model import Answer, Response

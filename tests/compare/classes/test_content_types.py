@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare.classes import content_types
-from shadow.compare.classes.base import answer, plain
+from shadow.compare.classes.examples import answer, plain
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare.classes import cookies
-from shadow.compare.classes.base import Place, answer, asked
+from shadow.compare.classes.base import Place
+from shadow.compare.classes.examples import answer, asked
 from tests.compare.classes.pairs import pair_of
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from shadow.compare.classes.base import answer, http_error, plain
 from shadow.compare.classes.error_texts import is_raw_reply, reasons, texts
+from shadow.compare.classes.examples import answer, http_error, plain
 from shadow.model import Observation
 from tests.compare.classes.pairs import pair_of
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 
 from shadow.compare.classes import errors
-from shadow.compare.classes.base import Example, answer
 from shadow.compare.classes.error_table import same_mistake
+from shadow.compare.classes.examples import Example, answer
 from tests.compare.classes.shape_families import (
     ANYTHING,
     check_examples,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from shadow.compare.classes import forms
-from shadow.compare.classes.base import answer, asked
+from shadow.compare.classes.examples import answer, asked
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 

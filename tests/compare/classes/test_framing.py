@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from shadow.compare.classes import framing
-from shadow.compare.classes.base import answer
+from shadow.compare.classes.examples import answer
 from shadow.judge import QUIET
 from shadow.model import Observation
 from tests.compare.classes.http_families import explained_by

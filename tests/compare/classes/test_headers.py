@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare.classes import headers
-from shadow.compare.classes.base import answer
+from shadow.compare.classes.examples import answer
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 

@@ -5,7 +5,7 @@ from urllib.parse import quote, quote_plus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare.classes.base import ABSENT, asked
+from shadow.compare.classes.examples import asked
 from shadow.compare.classes.inputs import (
     fields_of,
     json_value,
@@ -14,6 +14,7 @@ from shadow.compare.classes.inputs import (
     read_field,
     shown_text,
 )
+from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare.classes import numbers
-from shadow.compare.classes.base import Example, answer
+from shadow.compare.classes.examples import Example, answer
 from tests.compare.classes.scalars import (
     ANYTHING,
     check_examples,

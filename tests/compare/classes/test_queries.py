@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shadow.compare.classes import queries
-from shadow.compare.classes.base import answer, asked, http_error, plain
+from shadow.compare.classes.examples import answer, asked, http_error, plain
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.compare.classes import redirects
-from shadow.compare.classes.base import answer, asked
+from shadow.compare.classes.examples import answer, asked
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 

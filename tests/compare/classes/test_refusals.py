@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shadow.compare.classes import refusals
-from shadow.compare.classes.base import http_error, plain
+from shadow.compare.classes.examples import http_error, plain
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shadow.compare.classes.base import answer, asked, plain
+from shadow.compare.classes.examples import answer, asked, plain
 from shadow.model import NoAnswer, Observation
 from tests.compare.classes.http_families import names
 

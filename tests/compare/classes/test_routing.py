@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from shadow.compare.classes import routing
-from shadow.compare.classes.base import Place, answer, asked, http_error
+from shadow.compare.classes.base import Place
+from shadow.compare.classes.examples import answer, asked, http_error
 from shadow.model import Observation, Request
 from tests.compare.classes.http_families import explained_by
 from tests.compare.classes.pairs import pair_of

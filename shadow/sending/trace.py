@@ -28,7 +28,7 @@ class Ended(NamedTuple):
 
 
 @dataclass(slots=True)
-class Course:
+class RequestTrace:
     """How far one request came, as httpx's extension `trace` tells it."""
 
     sent: float = field(default_factory=time.perf_counter)
@@ -50,7 +50,7 @@ class Course:
         """Bound the whole, and connecting once that begins; `by` is on the loop's clock."""
         self._by, self._longest_s = by, connect_s
 
-    async def trace(self, event: str, info: dict[str, Any]) -> None:
+    async def step(self, event: str, info: dict[str, Any]) -> None:
         """Take note of a step: `connection.connect_tcp.started` and the like."""
         assert self.scope is not None
         match event.partition(".")[2]:

@@ -8,7 +8,7 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, StreamReset
 from h2.exceptions import FrameTooLargeError
 
-from shadow.sending.course import Course, Ended, ended, failures, system_error
+from shadow.sending.trace import Ended, RequestTrace, ended, failures, system_error
 
 
 def caused(error: Exception, *causes: BaseException) -> Exception:
@@ -55,8 +55,8 @@ def test_an_error_of_ours_is_no_such_end() -> None:
 
 
 def test_progress() -> None:
-    course = Course()
-    assert course.progress() == "before the head of an answer"
-    course.head(httpx.Response(200, headers={"Content-Length": "9"}))
-    course.body += b"four"
-    assert course.progress() == "after 4 of 9 bytes of body"
+    trace = RequestTrace()
+    assert trace.progress() == "before the head of an answer"
+    trace.head(httpx.Response(200, headers={"Content-Length": "9"}))
+    trace.body += b"four"
+    assert trace.progress() == "after 4 of 9 bytes of body"
