@@ -18,6 +18,7 @@ from shadow.results.cautions import MAX_HOLLOW, MAX_INCOMPARABLE, Caution, cauti
 from shadow.results.evidence import Evidence
 from shadow.results.failures import Errors
 from shadow.results.finding import Example, Finding, gravity
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.judged import Judged, judge_evidence
 from shadow.results.latency import Latency
 from shadow.results.resources import Resources
@@ -164,6 +165,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Why no endpoint has a verdict on speed, where latencies are known but cannot be judged."""
     resources: Resources | None = None
     """CPU and memory of both services, where they were read."""
+    gate: GateResult | None = None
+    """What the last gate that was asked said of the run."""
 
 
 def exit_code(
@@ -262,6 +265,7 @@ def summarise(
         rate=judged.rate,
         speed_withheld=judged.speed_withheld,
         resources=info.resources,
+        gate=info.gate,
     )
 
 

@@ -1,0 +1,49 @@
+"""What a gate says of a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+GateVerdict = Literal["pass", "fail", "inconclusive"]
+Unit = Literal["", "count", "share", "ratio"]
+
+
+class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One criterion, measured."""
+
+    name: str
+    """What programs know it by: `divergence-rate`, `latency-p50`."""
+    verdict: GateVerdict
+    unit: Unit = ""
+    """Of the four numbers below."""
+    measured: float | None = None
+    bound: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """The interval of `measured`: of a share, its two one-sided 95 % bounds; of a ratio, 95 %."""
+    more: int | None = None
+    """Exchanges that would decide an inconclusive one: of a share, if all of them are clean."""
+    more_at_rate: int | None = None
+    """The same if they go on as measured; None where that is more than can be said."""
+    endpoint: str | None = None
+    """The endpoint that decides, where each is judged for itself."""
+    note: str = ""
+
+
+class GateResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate says of a run."""
+
+    phase: str
+    run_id: str
+    verdict: GateVerdict
+    criteria: tuple[CriterionResult, ...]
+
+
+def combined(criteria: tuple[CriterionResult, ...]) -> GateVerdict:
+    """Return the verdict of all: one that fails beats one that is inconclusive."""
+    found = {each.verdict for each in criteria}
+    if "fail" in found:
+        return "fail"
+    return "inconclusive" if "inconclusive" in found or not found else "pass"
