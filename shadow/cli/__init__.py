@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "replay": "Send a capture to both services and compare their answers.",
     "diff": "Compare the recorded answers of two captures.",
     "report": "Show what a run found.",
+    "gate": "Say whether a run meets the exit criteria of a phase.",
+    "phase": "Show, promote and demote the phases of the rollout.",
     "explain": "Explain a class of divergence, or a finding.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",

@@ -11,7 +11,8 @@ import msgspec
 
 from shadow.errors import ConfigError
 from shadow.model import Outcome
-from shadow.reports import FORMATS, terminal
+from shadow.reports import FORMATS, gates, terminal
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.lock import is_held
 from shadow.results.runs import Run, RunInfo
 from shadow.results.store import Store
@@ -37,6 +38,19 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     if out is None:
         return terminal.render(summary, limit=limit)
     return terminal.render(summary, width=width(out), color=colored(out), limit=limit)
+
+
+def gate_as_text(gate: GateResult) -> str:
+    """What a gate says, for stdout."""
+    out = sys.stdout
+    if out is None:
+        return gates.render(gate)
+    return gates.render(gate, width=width(out), color=colored(out))
+
+
+def gate_as_json(gate: GateResult) -> str:
+    """What a gate says as one JSON object on one line."""
+    return msgspec.json.encode({"v": 1, **msgspec.to_builtins(gate)}).decode() + "\n"
 
 
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from shadow.model import Severity, Verdict
+from shadow.reports import gates
+from shadow.reports.console import printed
 from shadow.reports.evidence import (
     errors_text,
     rate_text,
@@ -54,22 +55,8 @@ def render(
 
     Nothing of it is interpreted: neither control characters nor markup of rich.
     """
-    console = Console(
-        file=io.StringIO(),
-        width=max(width, 60),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
-    with console.capture() as captured:
-        for block in _blocks(summary, console.width, limit):
-            console.print(block, soft_wrap=False)
-    lines = captured.get().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    columns = max(width, 60)
+    return printed(_blocks(summary, columns, limit), columns, color=color)
 
 
 def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[RenderableType]:
@@ -89,6 +76,7 @@ def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[Rendera
     yield from _section(_rules(summary))
     yield from _section(_latency(summary, width))
     yield from _section(_evidence(summary, width))
+    yield from _section(Group(*gates.blocks(summary.gate)) if summary.gate else None)
     yield from _section(_warnings(summary))
     yield Text()
     yield _where(summary)

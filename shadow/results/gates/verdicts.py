@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
 
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Unit = Literal["", "count", "share", "ratio"]
+
+EXIT_CODES: Final[Mapping[GateVerdict, int]] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
 class CriterionResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,3 +50,10 @@ def combined(criteria: tuple[CriterionResult, ...]) -> GateVerdict:
     if "fail" in found:
         return "fail"
     return "inconclusive" if "inconclusive" in found or not found else "pass"
+
+
+def exit_code(gate: GateResult, on_inconclusive: str = "fail") -> int:
+    """Return the exit code that a gate asks for; `pass` lets an inconclusive one be 0."""
+    if gate.verdict == "inconclusive" and on_inconclusive == "pass":
+        return 0
+    return EXIT_CODES[gate.verdict]

@@ -1,0 +1,132 @@
+"""A run of the store before a gate: judged, kept with the run, told to the log and the webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from shadow.errors import ShadowError
+from shadow.events import Events, gate_fields
+from shadow.results.evidence import Evidence
+from shadow.results.gates.criteria import PREVIOUS, Criteria
+from shadow.results.gates.grounds import Grounds
+from shadow.results.gates.judging import judge_gate
+from shadow.results.gates.verdicts import GateResult
+from shadow.results.lock import Turns, is_held, lock_path
+from shadow.results.runs import Run, RunInfo
+from shadow.results.store import Store
+from shadow.results.summary import summarise
+from shadow.rollout.notice import Notice, notify
+from shadow.sending.webhook import Webhook
+
+Tell = Callable[[str], None]
+"""Tells the operator one line."""
+
+
+class GatePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a gate goes by."""
+
+    phase: str
+    criteria: Criteria
+    templates: tuple[str, ...] = ()
+    """Endpoints that must be covered; else those of the run."""
+    owners: Mapping[str, str] = {}
+    webhook: Webhook | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The findings that are not new, and the run that has them."""
+
+    signatures: AbstractSet[str] = frozenset()
+    since: str = ""
+
+
+def known_findings(store: Store, info: RunInfo, criteria: Criteria) -> Known:
+    """Return what `no_new_since` looks back at; nothing where it is not asked for.
+
+    Raises ShadowError where the run that it names is not there.
+    """
+    if criteria.no_new_since is None:
+        return Known()
+    if criteria.no_new_since != PREVIOUS:
+        before: Run | None = store.load(criteria.no_new_since)
+    else:
+        before = previous_run(store, info)
+    if before is None:
+        return Known()
+    return Known(signatures=divergent_signatures(before), since=before.info.id)
+
+
+def previous_run(store: Store, info: RunInfo) -> Run | None:
+    """Return the last finished run of the same capture before a run, which may not be stored."""
+    if not info.digest:
+        return None
+    runs = store.runs(digest=info.digest)  # newest first
+    places = [place for place, each in enumerate(runs) if each.id == info.id]
+    older = runs[places[0] + 1 :] if places else runs
+    finished = next((each for each in older if each.state == "finished"), None)
+    return None if finished is None else store.load(finished.id)
+
+
+def divergent_signatures(run: Run) -> frozenset[str]:
+    """Return the signatures of the findings that nothing excuses."""
+    found = run.tally.findings
+    return frozenset(each.signature for each in found if each.verdict == "divergent")
+
+
+def judge_run(run: Run, evidence: Evidence, plan: GatePlan, known: Known) -> GateResult:
+    """Hold a run against the criteria of a phase."""
+    grounds = Grounds(
+        summary=summarise(run, evidence=evidence),
+        templates=plan.templates,
+        owners=plan.owners,
+        known=known.signatures,
+        since=known.since,
+    )
+    return judge_gate(plan.phase, grounds, plan.criteria)
+
+
+def judge_stored(store: Store, run: Run, plan: GatePlan) -> GateResult:
+    """Hold a run of the store against the criteria of a phase; nothing is kept or told."""
+    known = known_findings(store, run.info, plan.criteria)
+    return judge_run(run, store.evidence(run), plan, known)
+
+
+def gate(where: str, wanted: str, plan: GatePlan, *, tell: Tell) -> GateResult:
+    """Judge a run, keep the verdict with it, and tell the event log and the webhook.
+
+    A log or a webhook that cannot be told is a warning. Raises ShadowError where there is no
+    such run.
+    """
+    with Store.open(where, create=False) as store:
+        run = store.load(wanted)
+        result = judge_stored(store, run, plan)
+        store.note_gate(run.info.id, result)
+        _log(store.path, run.info, result, tell)
+    announce(result, plan.webhook, tell)
+    return result
+
+
+def announce(result: GateResult, webhook: Webhook | None, tell: Tell) -> None:
+    """Tell a webhook of a verdict, where there is one; a failure is a warning."""
+    fields = {"run_id": result.run_id, **gate_fields(result)}
+    notify(webhook, Notice(event="shadow.gate.evaluated", fields=fields), tell)
+
+
+def _log(store: Path, info: RunInfo, result: GateResult, tell: Tell) -> None:
+    """Append the verdict to the event log of the run, where that is a file that is still there."""
+    if info.events in ("", "-") or not Path(info.events).is_file():
+        return
+    try:
+        with Events.open(info.events, info.id, Turns(store, info.id)) as events:
+            events.gate_evaluated(result)
+    except ShadowError as error:
+        tell(f"the verdict is not in the event log: {error.message}")
+    finally:
+        if not is_held(store, info.id):
+            lock_path(store, info.id).unlink(missing_ok=True)
