@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.results.cautions import Caution
@@ -44,15 +44,22 @@ def test_slower_is_never_better(ratio: Ratio, bound: float, factor: float) -> No
     assert RANK[before] <= RANK[after]
 
 
-@given(intervals(), BOUNDS)
-def test_so_many_more_exchanges_make_the_interval_narrow_enough(ratio: Ratio, bound: float) -> None:
-    verdict, more = judge_ratio(ratio, bound, 1000)
-    assume(more is not None)
-    shrink = math.sqrt(1000 / (1000 + (more or 0)))
-    low, high = ((each / ratio.value) ** shrink * ratio.value for each in (ratio.low, ratio.high))
-    narrower = Ratio(value=ratio.value, low=low * (1 + 1e-9), high=high * (1 - 1e-9))
+@given(st.floats(0.05, 20), st.floats(0.02, 0.5), st.floats(1.01, 5), st.booleans())
+def test_so_many_more_exchanges_make_the_interval_narrow_enough(
+    value: float, apart: float, times: float, slower: bool
+) -> None:
+    """The interval reaches `times` as far as the bound is away."""
+    half = math.exp(apart * times)
+    bound = value * math.exp(-apart if slower else apart)
+    verdict, more = judge_ratio(
+        Ratio(value=value, low=value / half, high=value * half), bound, 1000
+    )
     assert verdict == "inconclusive"
-    assert judge_ratio(narrower, bound, 1000)[0] != "inconclusive"
+    assert more is not None
+    for exchanges, decided in ((1000 + more + 1, True), (1000 + more - 2, False)):
+        half = math.exp(apart * times * math.sqrt(1000 / exchanges))
+        narrower = Ratio(value=value, low=value / half, high=value * half)
+        assert (judge_ratio(narrower, bound, 1000)[0] != "inconclusive") == decided
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_ratios_agree_with_the_differences(simulate: Simulate) -> None:
     pairs = simulate(np.random.default_rng(8), 400)
     slower = Pairs()
     times = [round(1.5 * each) for each in pairs.baseline_service]
-    sessions = [f"s{key}" for key in pairs.keys]  # noqa: SIM118 - a column, not a dict
+    sessions = [f"s{key}" for key in pairs.keys]
     slower.extend(sessions, pairs.baseline_service, pairs.baseline_service, times, times)
     shifts, jitter = percentiles(slower, clusters(slower), in_turn=True, seed=0)
     assert jitter is not None
