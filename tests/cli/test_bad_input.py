@@ -83,6 +83,15 @@ COMMAND_LINES = [
     (f"{REPLAY} --go recorded --noise twice", "--go recorded has none", "--noise-profile"),
     (f"noise learn {GO} --go recorded --out x", "needs a live service", "--go URL"),
     (f"noise learn {GO} --go {NOWHERE} --out missing/x", "is no directory", "mkdir -p"),
+    (f"{DIFF} --phase replay", "no gate replay in shadow.toml", "[gates.replay]"),
+    ("gate", "Missing option '--phase'", "shadow gate --help"),
+    ("gate --phase replay", "no gate replay in shadow.toml", "[gates.replay]"),
+    ("gate --phase replay --config missing", "cannot read config missing", "check --config"),
+    ("phase status", "store .shadow/shadow.sqlite: does not exist", "shadow replay"),
+    ("phase promot", "No such command 'promot'", "shadow phase --help"),
+    ("phase promote --version x", "'x' is not NAME=VERSION", "shadow phase promote --help"),
+    ("phase promote --override", "--override needs --reason and --risk", "say why"),
+    ("phase demote", "phase demote needs --reason or --incident", "say why"),
     ("noise show missing.json", "cannot read noise profile missing.json", "shadow noise learn"),
 ]
 
@@ -111,7 +120,15 @@ def test_a_wrong_command_line(
 CONFIGS = [
     ("[targets.baselin]\n", ":1: unknown key targets.baselin", "did you mean baseline?"),
     ("[safety]\n# x\nraeds = []\n", ":3: unknown key safety.raeds", "did you mean reads?"),
-    ("gates = 1\n", ":1: unknown key gates", "known are targets"),
+    ("report = 1\n", ":1: unknown key report", "known are targets"),
+    ("gates = 1\n", ":1: gates: Expected `object`", "config.md"),
+    (
+        "[gates.a]\nmax_rate = 1\n",
+        ":2: unknown key gates.a.max_rate",
+        "did you mean max_error_rate?",
+    ),
+    ("[gates]\na = 1\n", ":2: gates.a: Expected `object`", "config.md"),
+    ('[webhook]\nsecret = "abc"\n', ":2: webhook.secret stands in the file", "environment"),
     ('[safety]\nreads = "POST /q"\n', ":2: safety.reads: Expected `array`", "config.md"),
     ('[safety]\nreads = [\n"POST /q",\n1]\n', ":2: safety.reads[1]: Expected `str`", "config.md"),
     ('[targets.candidate]\nurl = "${UNSET_X}"\n', ":2: targets.candidate.url needs", "UNSET_X"),
