@@ -42,13 +42,17 @@ BARE = CriterionResult(
     [
         (
             SHARE,
-            "0.020 % (95 % bounds 0.010 %\N{EN DASH}0.12 %), at most 0.10 %; 995 more exchanges"
-            " if all are clean, about 1,600 at this rate; 1 of 5,000 exchanges diverged",
+            (
+                "0.020 % (95 % bounds 0.010 %\N{EN DASH}0.12 %), at most 0.10 %; 995 more exchanges"
+                " if all are clean, about 1,600 at this rate; 1 of 5,000 exchanges diverged"
+            ),
         ),
         (
             RATIO,
-            "1.35 (95 % CI 1.2\N{EN DASH}1.5), at most 1.1; the worst of 3 endpoints;"
-            " GET /v1/items/{id}",
+            (
+                "1.35 (95 % CI 1.2\N{EN DASH}1.5), at most 1.1; the worst of 3 endpoints;"
+                " GET /v1/items/{id}"
+            ),
         ),
         (COUNT, "5,000, at least 6,000; about 1,000 more exchanges"),
         (PLAIN, ""),
