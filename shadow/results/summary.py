@@ -214,11 +214,13 @@ def summarise(
     store: str = "",
     max_incomparable: float = MAX_INCOMPARABLE,
     max_hollow: float = MAX_HOLLOW,
+    intervals: int | None = None,
 ) -> Summary:
     """Sum a run up. `code` is the exit code of the command; by default the run's own.
 
     `evidence` is what `Store.evidence` gathered; without it there is no verdict on speed and
-    no bound by request shape.
+    no bound by request shape. `intervals` is of how many endpoints the percentiles of the latency
+    get one.
     """
     info, tally = run.info, run.tally
     outcomes, findings = tally.outcomes, sorted(tally.findings, key=gravity)
@@ -228,7 +230,7 @@ def summarise(
         code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
     endpoints = sorted(tally.endpoints.items(), key=lambda item: (-_exchanges(item[1]), item[0]))
     every = tally.endpoints.values()
-    judged = judge_evidence(run, evidence)
+    judged = judge_evidence(run, evidence, intervals)
     return Summary(
         run_id=info.id,
         command=info.command,

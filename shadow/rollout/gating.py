@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -22,6 +23,9 @@ from shadow.results.store import Store
 from shadow.results.summary import summarise
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.webhook import Webhook
+
+MOST_INTERVALS: Final = 200
+"""Endpoints, those with most pairs, whose latency a gate can judge."""
 
 Tell = Callable[[str], None]
 """Tells the operator one line."""
@@ -82,13 +86,19 @@ def divergent_signatures(run: Run) -> frozenset[str]:
 def judge_run(run: Run, evidence: Evidence, plan: GatePlan, known: Known) -> GateResult:
     """Hold a run against the criteria of a phase."""
     grounds = Grounds(
-        summary=summarise(run, evidence=evidence),
+        summary=summarise(run, evidence=evidence, intervals=_intervals(plan.criteria)),
         templates=plan.templates,
         owners=plan.owners,
         known=known.signatures,
         since=known.since,
     )
     return judge_gate(plan.phase, grounds, plan.criteria)
+
+
+def _intervals(criteria: Criteria) -> int:
+    """Of how many endpoints the percentiles get an interval: it takes time, and is asked for."""
+    asked = criteria.max_latency_ratio or criteria.max_jitter_ratio is not None
+    return MOST_INTERVALS if asked else 0
 
 
 def judge_stored(store: Store, run: Run, plan: GatePlan) -> GateResult:
