@@ -38,7 +38,8 @@ def judge_speed(
 ) -> dict[str, Speed]:
     """Judge the speed of each endpoint; `in_turn` says that one side was asked at a time.
 
-    The percentiles of `intervals` endpoints (`BOOTSTRAPPED` by default) get one, which takes about half a second each.
+    The percentiles of `intervals` endpoints (`BOOTSTRAPPED` by default) get one, which takes about
+    half a second each.
     """
     found = {name: _measured(pairs, in_turn=in_turn) for name, pairs in paired.items()}
     tested = {name: each for name, (each, _) in found.items() if each.p is not None}
