@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "report": "Show what a run found.",
     "gate": "Say whether a run meets the exit criteria of a phase.",
     "phase": "Show, promote and demote the phases of the rollout.",
+    "serve": "Answer what the gates say, for rollout controllers.",
     "explain": "Explain a class of divergence, or a finding.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",

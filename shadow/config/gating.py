@@ -15,6 +15,7 @@ from shadow.results.gates.criteria import Criteria
 from shadow.rollout.deciding import PhasesPlan
 from shadow.rollout.gating import GatePlan
 from shadow.sending.webhook import Webhook, parse_webhook
+from shadow.sidecar.options import ServePlan, parse_listen
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HINT: Final = "[gates.replay] with max_divergence_rate = 0.001 is a beginning"
@@ -46,6 +47,15 @@ def phases_plan(config: Config) -> PhasesPlan:
         gates={name: gate_plan(config, name) for name in config.gates},
         webhook=webhook(config),
     )
+
+
+def serve_plan(config: Config, store: str, listen: str) -> ServePlan:
+    """What the read-only port goes by. Raises ConfigError, also where there is no gate."""
+    host, port = parse_listen(listen)
+    gates = phases_plan(config).gates
+    if not gates:
+        raise ConfigError(f"no gate in {config.source or FILE_NAME}", _HINT)
+    return ServePlan(store=store, host=host, port=port, gates=gates)
 
 
 def phase_order(config: Config) -> tuple[str, ...]:

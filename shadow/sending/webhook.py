@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
-
 from shadow.errors import ConfigError
 
 ATTEMPTS: Final = 4
@@ -84,13 +82,17 @@ def post(
     `ATTEMPTS` times in all. A redirect is not followed, proxies of the environment are not
     read, and of the answer only its status is.
     """
+    import httpx  # noqa: PLC0415 - slow to load, and most commands send nothing
+
     delivery, failure = str(uuid.uuid4()), ""
     with httpx.Client(timeout=webhook.timeout_s, trust_env=False) as client:
         for attempt in range(ATTEMPTS):
             if attempt:
                 wait(PAUSE_S * 2 ** (attempt - 1))
+            headers = _headers(webhook, body, int(now()), delivery)
             try:
-                status = _status(client, webhook, body, int(now()), delivery)
+                with client.stream("POST", webhook.url, content=body, headers=headers) as response:
+                    status = response.status_code
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 failure = type(error).__name__  # its text may hold the URL
                 continue
@@ -102,14 +104,10 @@ def post(
     return f"webhook {webhook.host}: {failure}"
 
 
-def _status(
-    client: httpx.Client, webhook: Webhook, body: bytes, timestamp: int, delivery: str
-) -> int:
-    headers = {
+def _headers(webhook: Webhook, body: bytes, timestamp: int, delivery: str) -> dict[str, str]:
+    return {
         "Content-Type": "application/json",
         TIMESTAMP: str(timestamp),
         SIGNATURE: sign(webhook.secret, timestamp, body),
         DELIVERY: delivery,
     }
-    with client.stream("POST", webhook.url, content=body, headers=headers) as response:
-        return response.status_code
