@@ -49,6 +49,7 @@ async def _serve(app: Admin, listener: socket.socket) -> None:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # what a client does wrong is told to the client
         access_log=False,
         server_header=False,
         proxy_headers=False,
