@@ -11,13 +11,14 @@ import msgspec
 from shadow.config.file import FILE_NAME, Config, PhaseTable
 from shadow.config.rules import named
 from shadow.errors import ConfigError
-from shadow.results.gates.criteria import Criteria
+from shadow.results.gates.criteria import PREVIOUS, Criteria
 from shadow.rollout.deciding import PhasesPlan
 from shadow.rollout.gating import GatePlan
 from shadow.sending.webhook import Webhook, parse_webhook
 from shadow.sidecar.options import ServePlan, parse_listen
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+LATEST: Final = "latest"
 _HINT: Final = "[gates.replay] with max_divergence_rate = 0.001 is a beginning"
 
 
@@ -88,6 +89,12 @@ def _criteria(config: Config, phase: str) -> Criteria:
     if table == limits:
         with named(config, "gates", phase):
             raise ConfigError(f"gates.{phase} asks for nothing", "add max_divergence_rate = 0.001")
+    if table.no_new_since == LATEST:
+        with named(config, "gates", phase, "no_new_since"):
+            raise ConfigError(
+                f"gates.{phase}.no_new_since: the latest run may be the one in question",
+                f'name a run, or "{PREVIOUS}": the one before of the same capture',
+            )
     latency = table.max_latency_ratio
     bounds = ((50, latency.p50), (90, latency.p90), (99, latency.p99))
     asked = msgspec.structs.asdict(table)  # has the same names, but for one the same values

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,7 +28,9 @@ from shadow.rollout.gating import GatePlan, Tell, judge_stored
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.webhook import Webhook
 
-LATEST = "latest"
+LATEST: Final = "latest"
+MAX_TEXT: Final = 2_000
+"""Characters of each text of a decision."""
 
 
 class PhasesPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +85,20 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def account(given: Mapping[str, Any]) -> Account:
-    """Take what is to be remembered from the options of a command."""
+    """Take what is to be remembered from the options of a command.
+
+    Raises ConfigError for a text that is no note but a document, and where nobody decides.
+    """
+    if not given["by"].strip():
+        raise ConfigError("--by is empty", "say who decides")
+    texts = [(name, given[name]) for name in Account.__struct_fields__ if name != "versions"]
+    texts += [("version", f"{name}={text}") for name, text in given["versions"].items()]
+    for name, text in texts:
+        if len(text) > MAX_TEXT:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is longer than {MAX_TEXT:,} characters",
+                "sum it up, and link to the rest",
+            )
     return msgspec.convert({name: given[name] for name in Account.__struct_fields__}, Account)
 
 

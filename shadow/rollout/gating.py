@@ -53,12 +53,17 @@ class Known:
 def known_findings(store: Store, info: RunInfo, criteria: Criteria) -> Known:
     """Return what `no_new_since` looks back at; nothing where it is not asked for.
 
-    Raises ShadowError where the run that it names is not there.
+    Raises ShadowError where the run that it names is not there, or is the one in question.
     """
     if criteria.no_new_since is None:
         return Known()
     if criteria.no_new_since != PREVIOUS:
         before: Run | None = store.load(criteria.no_new_since)
+        if before is not None and before.info.id == info.id:
+            raise ShadowError(
+                f"no_new_since: {criteria.no_new_since} is the run itself",
+                f'name an earlier one, or "{PREVIOUS}"',
+            )
     else:
         before = previous_run(store, info)
     if before is None:

@@ -164,6 +164,9 @@ def test_what_cannot_be_decided_on(shadow: Shadow, tmp_path: Path) -> None:
     refused(shadow("phase", "status"), 2, "does not exist")
     compare(shadow)
     refused(shadow("phase", "promote", "--run", "2020"), 2, "no run 2020")
+    refused(shadow("phase", "promote", "--by", " "), 2, "--by is empty")
+    long = shadow("phase", "promote", "--escalate-to", "x" * 2001)
+    refused(long, 2, "--escalate-to is longer than 2,000 characters")
     refused(shadow("phase", "promote", "--version", "rust"), 2, "'rust' is not NAME=VERSION")
     assert shadow("phase", "promote").code == 0
     (tmp_path / "shadow.toml").write_text("[gates.replay]\nmin_coverage = 1\n", "utf-8")

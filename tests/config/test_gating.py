@@ -127,6 +127,7 @@ def test_what_cannot_be_a_gate(refusal: Refusal, text: str, message: str, hint: 
         ("max_accepted_rules = -1", "gates.replay.max_accepted_rules: Expected `int` >= 0", ""),
         ("max_latency_ratio = { p95 = 1 }", "unknown key gates.replay.max_latency_ratio.p95", "p9"),
         ("max_latency_ratio = { p50 = 0 }", "gates.replay.max_latency_ratio.p50: Expected", ""),
+        ('no_new_since = "latest"', "gates.replay.no_new_since: the latest run", '"previous"'),
         ("max_latency_ratio = 1.1", "gates.replay.max_latency_ratio: Expected `object`", ""),
     ],
 )
