@@ -356,7 +356,8 @@ class _Reader:
     def refuse_secret(self, data: dict[str, Any]) -> None:
         """Refuse a secret that stands in the file itself."""
         place = ("webhook", "secret")
-        secret = data.get(place[0], {}).get(place[1])
+        table = data.get(place[0])
+        secret = table.get(place[1]) if isinstance(table, dict) else None
         if isinstance(secret, str) and not re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", secret):
             raise ConfigError(
                 f"{self.at(place)}: webhook.secret stands in the file",

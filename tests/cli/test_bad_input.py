@@ -128,6 +128,8 @@ CONFIGS = [
         "did you mean max_error_rate?",
     ),
     ("[gates]\na = 1\n", ":2: gates.a: Expected `object`", "config.md"),
+    ("webhook = 1\n", ":1: webhook: Expected `object`", "config.md"),
+    ("[webhook]\nsecret = 1\n", ":2: webhook.secret: Expected `str | null`", "config.md"),
     ('[webhook]\nsecret = "abc"\n', ":2: webhook.secret stands in the file", "environment"),
     ('[safety]\nreads = "POST /q"\n', ":2: safety.reads: Expected `array`", "config.md"),
     ('[safety]\nreads = [\n"POST /q",\n1]\n', ":2: safety.reads[1]: Expected `str`", "config.md"),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shadow.reports.text import DASH
-from tests.cli.program import Done, Shadow, events, exchange, runs, write
+from tests.cli.counting import Counting, counting_pair
+from tests.cli.program import Done, Forks, Shadow, events, exchange, runs, write
 from tests.receiver import receiving
 
 SECRET = "s3cr3t-of-the-hook"
@@ -230,10 +233,27 @@ def test_a_webhook_that_refuses_is_a_warning(
     assert left_of(SECRET, tmp_path, *done) == []
 
 
-def test_a_gate_is_asked_of_a_resumed_run_as_it_was_asked_for(
-    shadow: Shadow, captures: Captures
+@pytest.fixture(scope="module")
+def services() -> Iterator[Counting]:
+    with counting_pair() as counting:
+        yield counting
+
+
+def test_an_interrupted_run_is_no_evidence_and_its_gate_is_asked_when_it_goes_on(
+    shadow: Shadow, captures: Captures, tmp_path: Path, forks: Forks, services: Counting
 ) -> None:
-    captures(3)
-    assert shadow("diff", "go.jsonl", "rust.jsonl", "--phase", "replay", "--quiet").code == 3
-    (run,) = runs(shadow)
-    assert run["arguments"]["phase"] == "replay"
+    captures(300)
+    targets = ["--go", services.urls["go"], "--rust", services.urls["rust"]]
+    command = ["replay", "go.jsonl", *targets, "--phase", "replay", "--quiet"]
+    with forks.running(tmp_path, *command, out=None, err=None) as running:
+        services.acts[services.total + 50] = lambda: os.kill(running.pid, signal.SIGINT)
+        assert running.code() == 130
+    assert "shadow.gate.evaluated" not in {each["event"] for each in events(tmp_path)}
+    assert runs(shadow)[0]["gate"] is None
+    asked = shadow("gate", "--phase", "known", "--json")
+    assert verdicts(asked)["complete"] == "inconclusive"
+
+    done = shadow("replay", "--resume", "latest", "--json", "--quiet")
+    assert done.json["gate"]["phase"] == "replay"
+    assert (done.code, done.json["gate"]["verdict"]) == (1, "fail")  # one in seven differs
+    assert events(tmp_path)[-2]["event"] == "shadow.gate.evaluated"

@@ -29,6 +29,8 @@ def divergence(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult
         return
     count, trials = (0, 0) if rate is None else (rate.divergent, rate.exchanges)
     note = f"{count:,} of {trials:,} exchanges diverged"
+    if rate is not None and rate.shapes is not None:  # many that are alike are not as many trials
+        note += f", {rate.divergent_shapes:,} of {rate.shapes:,} request shapes"
     yield judge_share("divergence-rate", count, trials, bound, note)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shadow.results.bounds import lower_bound, upper_bound
+from shadow.results.bounds import RateBound, lower_bound, upper_bound
 from shadow.results.failures import Errors
 from shadow.results.gates.criteria import Criteria
 from shadow.results.gates.shares import (
@@ -175,3 +175,14 @@ def test_errors_without_evidence_are_not_known(make_grounds: Make, make_endpoint
 def test_nothing_is_said_of_what_is_not_asked_for(make_grounds: Make, make_endpoint: Make) -> None:
     grounds = make_grounds([make_endpoint()])
     assert [*divergence(grounds, Criteria()), *errors(grounds, Criteria())] == []
+
+
+def test_the_request_shapes_stand_beside_the_exchanges(
+    make_grounds: Make, make_endpoint: Make
+) -> None:
+    rate = RateBound(
+        exchanges=3000, divergent=2, upper=0.002, shapes=40, divergent_shapes=1, shapes_upper=0.1
+    )
+    grounds = make_grounds([make_endpoint(3000, 2)], rate=rate)
+    (found,) = divergence(grounds, Criteria(max_divergence_rate=0.001))
+    assert found.note == "2 of 3,000 exchanges diverged, 1 of 40 request shapes"
