@@ -127,6 +127,26 @@ def test_an_endpoint_with_few_exchanges_is_for_coverage_to_judge(
     assert (found.verdict, found.endpoint) == ("inconclusive", None)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "verdict"), [(SLOW, "fail"), (WIDE, "pass"), (GOOD, "pass"), (None, "pass")]
+)
+def test_of_an_endpoint_with_few_exchanges_only_a_miss_counts(
+    *,
+    make_grounds: Make,
+    make_endpoint: Make,
+    make_speed: Make,
+    ratio: tuple[float, float, float] | None,
+    verdict: str,
+) -> None:
+    speed = make_speed(p50=ratio) if ratio else None
+    rare = make_endpoint(100, name="GET /rare", speed=speed)
+    common = make_endpoint(speed=make_speed(p50=GOOD))
+    (found,) = latency(make_grounds([common, rare]), P50)
+    assert found.verdict == verdict
+    (alone,) = latency(make_grounds([rare]), P50)
+    assert alone.verdict == ("fail" if verdict == "fail" else "inconclusive")
+
+
 def test_what_is_slower_by_less_than_the_clock_tells_does_not_fail(
     make_grounds: Make, make_endpoint: Make, make_speed: Make
 ) -> None:
