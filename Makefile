@@ -36,8 +36,8 @@ demo: setup  ## replay recorded requests against both services
 test: setup services lint  ## everything CI checks
 	$(BIN)/pytest
 
-quick: setup  ## the tests that need no service
-	$(BIN)/pytest -m 'not e2e'
+quick: setup  ## the tests that need neither services nor packages
+	$(BIN)/pytest -m 'not e2e and not packages'
 
 lint: setup  ## formatting, lint, types, layers, docs
 	$(BIN)/ruff format --check .
@@ -61,7 +61,7 @@ captures: setup services  ## record replay_data/catalogue*.jsonl.gz anew
 verdicts: setup services  ## can the verdicts be trusted? Measured, as a table
 	$(BIN)/python -m bench.verdicts
 
-packages:  ## nginx and wrk, from Debian, for the benchmarks and some tests
+packages:  ## nginx, wrk and chromium from Debian, actionlint: for benchmarks and tests
 	@.ci/packages
 
 bench: setup services packages  ## speed and memory beside the alternatives (FULL=1, PROFILE=1)

@@ -60,13 +60,13 @@ async def longest_gap(pair: tuple[Answer, Answer], *, pooled: bool) -> float:
 
     async with Judging(Policy()) as judging:
         if pooled:  # the first one starts the pool, which a run does once
-            await judging.elsewhere(EXCHANGE, ENDPOINT, pair[0], pair[0])
+            await judging.in_pool(EXCHANGE, ENDPOINT, pair[0], pair[0])
         async with asyncio.TaskGroup() as group:
             ticking = group.create_task(tick())
             await asyncio.sleep(0.01)
             gap = 0.0
             if pooled:
-                await judging.elsewhere(EXCHANGE, ENDPOINT, *pair)
+                await judging.in_pool(EXCHANGE, ENDPOINT, *pair)
             else:
                 judge(EXCHANGE, ENDPOINT, *pair, Policy())
             await asyncio.sleep(0.01)

@@ -38,7 +38,7 @@ class Sizes:
     memory: tuple[int, ...] = (10_000, 100_000)
     memory_bound_at: int = 1_000_000
     """Exchanges at which the peak must be that of the smallest run."""
-    diffed: int = 10_000
+    diffed: int = 50_000
     """Pairs of one `shadow diff`."""
     reported: int = 20_000
     """Exchanges of the run that is reported."""
@@ -54,7 +54,7 @@ FULL = Sizes(
     wrk_s=5,
     longest_for_deepdiff=1_000,
     memory=(10_000, 100_000, 1_000_000),
-    diffed=50_000,
+    diffed=100_000,
     reported=1_000_000,
     not_pinned=True,
 )

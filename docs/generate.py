@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from docs.pages import classes, commands, config, events, exit_codes
+from docs.pages import classes, commands, config, events, exit_codes, summary
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -29,6 +29,7 @@ def generated() -> dict[Path, str]:
         REFERENCE / "events.md": events.render(event_schema),
         REFERENCE / "exit-codes.md": exit_codes.render(),
         SCHEMAS / "config.schema.json": json.dumps(config.schema(), indent=2) + "\n",
+        SCHEMAS / "summary.schema.json": json.dumps(summary.schema(), indent=2) + "\n",
     }
 
 

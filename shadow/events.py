@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -22,7 +22,6 @@ from shadow.results.gates.verdicts import GateResult
 from shadow.results.record import Record, Revision
 
 _ELSEWHERE = "choose another --events PATH"
-_ALONE: AbstractContextManager[None] = contextlib.nullcontext()
 _LEVELS: dict[Verdict, str] = {
     "divergent": "warning",
     "noise": "info",
@@ -47,16 +46,27 @@ def _render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(event)
 
 
+@contextlib.contextmanager
+def _alone(stream: BinaryIO | io.FileIO) -> Iterator[None]:
+    """Let no other process write to the file meanwhile (fcntl(2), let go of however we end)."""
+    with contextlib.suppress(OSError):  # a pipe of a system that locks none
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(stream, fcntl.LOCK_UN)
+
+
 class _WholeLines:
     """A stream that takes whole lines only; of a file, what is not whole is taken back."""
 
-    def __init__(self, stream: BinaryIO | io.FileIO, turns: AbstractContextManager[None]) -> None:
+    def __init__(self, stream: BinaryIO | io.FileIO) -> None:
         self._stream = stream
-        self._turns = turns
 
     def write(self, line: bytes) -> int:
         """Write one line and let nothing wait. Raises OSError."""
-        with self._turns:
+        with _alone(self._stream):
             return self._write(line)
 
     def _write(self, line: bytes) -> int:
@@ -91,18 +101,16 @@ class Events:
 
     @classmethod
     @contextlib.contextmanager
-    def open(
-        cls, path: str, run_id: str, turns: AbstractContextManager[None] = _ALONE
-    ) -> Iterator[Self]:
+    def open(cls, path: str, run_id: str) -> Iterator[Self]:
         """Append to a file, made with mode 0600, or write to stdout for `-`.
 
-        `turns` is held for each line where other processes write there too. Raises ShadowError
-        where there is no such place.
+        Other processes of the run may write there too: whole lines, in turns. Raises
+        ShadowError where there is no such place.
         """
         if path == "-":
             if sys.stdout is None:
                 raise ShadowError("cannot write events to stdout: it is closed", _ELSEWHERE)
-            yield cls(_WholeLines(sys.stdout.buffer, turns), run_id)
+            yield cls(_WholeLines(sys.stdout.buffer), run_id)
             return
         try:
             target = Path(path)
@@ -114,7 +122,7 @@ class Events:
                 f"cannot write events to {path}: {error.strerror}", _ELSEWHERE
             ) from None
         with stream:
-            yield cls(_WholeLines(stream, turns), run_id)
+            yield cls(_WholeLines(stream), run_id)
 
     def _emit(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if self._ended:
@@ -185,7 +193,7 @@ _OF_EXCHANGE = re.compile(
 )
 
 
-def withdraw(path: str, is_kept: Callable[[int], bool], turns: AbstractContextManager[None]) -> int:
+def withdraw(path: str, is_kept: Callable[[int], bool]) -> int:
     """Take back the events of exchanges that a killed process had not committed.
 
     `is_kept` tells whether the exchange with a `seq` is in the store. Returns how many were
@@ -196,7 +204,7 @@ def withdraw(path: str, is_kept: Callable[[int], bool], turns: AbstractContextMa
     if path == "-" or not file.is_file():
         return 0
     try:
-        with turns, file.open("rb+") as log:
+        with file.open("rb+") as log, _alone(log):
             return _withdraw(log, is_kept)
     except OSError as error:
         raise ShadowError(f"cannot mend {path}: {error.strerror}", _ELSEWHERE) from None

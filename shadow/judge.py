@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -93,7 +94,7 @@ def judge(
     reason = incomparable(baseline, candidate)
     if reason:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
-    options = with_unordered(policy.compare, endpoint, noise)
+    options = with_noise(policy.compare, endpoint, noise)
     differences = compare(baseline, candidate, endpoint, options)
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
@@ -104,10 +105,12 @@ def judge(
         verdict_on(difference, cls, endpoint, policy, noise, clock_gap_s)
         for difference, cls in zip(loud, classes, strict=True)
     )
+    over_budget = pair.over_bound or any(difference.unfinished for difference in differences)
     if noise is not None:
         divergences = without_item_floods(divergences, endpoint, noise)
+        listed = cut_after(options.budget.differences, divergences, endpoint)
+        over_budget, divergences = over_budget or listed is not divergences, listed
     outcome = outcome_of(divergences, differs=bool(differences))
-    over_budget = pair.over_bound or any(difference.unfinished for difference in differences)
     cut = is_cut(baseline) or is_cut(candidate)
     if outcome != Outcome.DIVERGENT and cut:
         return Judgement(
@@ -155,7 +158,7 @@ def note(endpoint: str, judgement: Judgement, noise: NoiseProfile | None) -> Non
 
 
 def within(
-    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int
+    policy: Policy, *, nodes: int, seconds: float, items: int, octets: int, differences: int = 1_000
 ) -> Policy:
     """The policy with a smaller budget, for where judging must not take long.
 
@@ -186,7 +189,7 @@ def without_item_floods(
         if each.verdict == "noise" and each.kind in ("missing", "extra")
     )
     return tuple(
-        excused(each, Excuse())
+        excused(each, DIVERGENT)
         if each.verdict == "noise"
         and each.path_pattern.endswith("[*]")
         and counts[each.path_pattern, each.kind] > noise.most_items(endpoint, each)
@@ -195,40 +198,68 @@ def without_item_floods(
     )
 
 
+def cut_after(
+    most: int, divergences: tuple[Divergence, ...], endpoint: str
+) -> tuple[Divergence, ...]:
+    """The divergences up to the one too many of a body at noisy places that no noise excuses."""
+    failing = [
+        index
+        for index, each in enumerate(divergences)
+        if each.verdict == "divergent" and each.where == "body" and each.kind != "over_budget"
+    ]
+    if len(failing) <= most:
+        return divergences
+    told = f"comparing stopped: more than {most} differences"
+    over = Difference(where="body", kind="over_budget", baseline=told, candidate=told)
+    return (*divergences[: failing[most]], divergence_of(over, endpoint))
+
+
 def learn(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile, policy: Policy
 ) -> None:
     """Learn from what the baseline answered twice to one request."""
-    found = own_differences(endpoint, first, second, policy, noise)
+    found = unlike(endpoint, first, second, noise, policy)
     if found is not None:
         noise.learn(endpoint, found)
 
 
-def own_differences(
-    endpoint: str, first: Observation, second: Observation, policy: Policy, noise: NoiseProfile
-) -> list[Divergence] | None:
-    """How two answers of the baseline to one request differ; None where that tells nothing.
+def unlike(
+    endpoint: str,
+    first: Observation,
+    second: Observation,
+    noise: NoiseProfile,
+    policy: Policy,
+    *,
+    whole: bool = False,
+) -> tuple[Divergence, ...] | None:
+    """What differs between two answers of the baseline, for `NoiseProfile.learn`.
 
-    So it is where one is no answer, and where comparing stopped at its budget.
+    None where it did not answer twice, and with `whole` where comparing stopped at its budget.
+    Pure: the profile is only read.
     """
     if not isinstance(first, Answer) or not isinstance(second, Answer):
         return None
-    options = with_unordered(policy.compare, endpoint, noise)
+    options = with_noise(policy.compare, endpoint, noise)
     differences = compare(first, second, endpoint, options)
-    if any(difference.unfinished for difference in differences):
+    if whole and any(difference.unfinished for difference in differences):
         return None
     if first.response.status != second.response.status:
         # What else differs then is another kind of answer, not another value of this one.
         differences = [difference for difference in differences if difference.where == "status"]
-    return [divergence_of(difference, endpoint) for difference in differences]
+    return tuple(divergence_of(difference, endpoint) for difference in differences)
 
 
-def with_unordered(
+def with_noise(
     options: CompareOptions, endpoint: str, noise: NoiseProfile | None
 ) -> CompareOptions:
-    """The options with the lists whose order the baseline does not keep as multisets."""
-    lists = noise.unordered(endpoint) if noise else ()
-    return options.with_unordered(endpoint, lists) if lists else options
+    """The options with what is known of the endpoint's noise."""
+    if noise is None or endpoint not in noise.endpoints:
+        return options
+
+    def is_noisy(path_pattern: str) -> bool:
+        return noise.is_noisy(endpoint, "body", path_pattern)
+
+    return options.with_noise(endpoint, noise.unordered(endpoint), is_noisy)
 
 
 def incomparable(baseline: Observation, candidate: Observation) -> str:
@@ -310,6 +341,10 @@ class Excuse(msgspec.Struct, frozen=True, kw_only=True):
     wrong_side: Literal["baseline"] | None = None
 
 
+DIVERGENT: Final = Excuse()
+"""Nothing excuses it."""
+
+
 def excuse_for(
     divergence: Divergence,
     endpoint: str,
@@ -341,12 +376,14 @@ def excuse_for(
                 rule=accepted.by.name,
                 wrong_side="baseline" if wrong else None,
             )
-    return Excuse()
+    return DIVERGENT
 
 
 def excused(divergence: Divergence, excuse: Excuse) -> Divergence:
     """The divergence with its verdict, and the severity that follows from class and verdict."""
     cls = CLASSES.get(divergence.class_id or "")
+    if excuse is DIVERGENT and cls is None and divergence.verdict == "divergent":
+        return divergence  # as every divergence is until it is judged
     return msgspec.structs.replace(
         divergence,
         verdict=excuse.verdict,
@@ -373,7 +410,7 @@ def divergence_of(
         kind=difference.kind,
         path=path,
         path_pattern=path_pattern,
-        signature=signature(endpoint, difference, path_pattern),
+        signature=_signature_of(endpoint, difference, path_pattern),
         baseline=value_text(difference, difference.baseline),
         candidate=value_text(difference, difference.candidate),
         class_id=cls.id if cls else None,
@@ -387,11 +424,22 @@ def place_of(difference: Difference) -> tuple[str, str]:
     return normalized(difference.path), pattern(difference.path)
 
 
-def signature(endpoint: str, difference: Difference, path_pattern: str) -> str:
+def signature(endpoint: str, where: str, path_pattern: str, kind: str, detail: Any) -> str:
     """What a finding *is*, as 16 hex digits; its class is not part of it."""
-    what = [endpoint, difference.where, path_pattern, difference.kind, difference.detail]
+    what = [endpoint, where, path_pattern, kind, detail]
     text = json.dumps(what, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+_known_signature: Final = lru_cache(maxsize=4096)(signature)
+_LONGEST_KNOWN: Final = 500
+"""Characters of a pattern whose signatures are remembered."""
+
+
+def _signature_of(endpoint: str, difference: Difference, path_pattern: str) -> str:
+    known = len(path_pattern) <= _LONGEST_KNOWN
+    of = _known_signature if known else signature
+    return of(endpoint, difference.where, path_pattern, difference.kind, difference.detail)
 
 
 def value_text(difference: Difference, value: Any) -> str | None:

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypedDict, TypeVar
 
 from shadow.compare.noise import NoiseProfile
-from shadow.judge import Policy, judge, note, own_differences, within
+from shadow.judge import Policy, judge, note, unlike, within
 from shadow.model import Answer, Divergence, Exchange, Judgement, Observation
 
 
@@ -74,7 +74,7 @@ class Judging:
         if self._pool is not None:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
-    def here(
+    def inline(
         self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
     ) -> Judgement | None:
         """The judgement of a pair, or None where it is too dear for an event loop."""
@@ -86,7 +86,16 @@ class Judging:
         note(endpoint, judgement, self.noise)
         return judgement
 
-    async def elsewhere(
+    async def judge(
+        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+    ) -> Judgement:
+        """The judgement of a pair, wherever it has to be made."""
+        judgement = self.inline(exchange, endpoint, baseline, candidate)
+        if judgement is None:
+            judgement = await self.in_pool(exchange, endpoint, baseline, candidate)
+        return judgement
+
+    async def in_pool(
         self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
     ) -> Judgement:
         """The judgement of a pair, made in another process.
@@ -95,7 +104,7 @@ class Judging:
         its budget.
         """
         given = exchange, endpoint, baseline, candidate
-        judgement = await self._there(_judge, *given, self._known(endpoint))
+        judgement = await self._in_pool(_judge, *given, self._known(endpoint))
         if judgement is None:
             judgement = judge(*given, self._coarse, noise=self.noise)
         note(endpoint, judgement, self.noise)
@@ -107,9 +116,11 @@ class Judging:
             return
         found = None
         if not _is_long(first, second):
-            found = own_differences(endpoint, first, second, self._small, self.noise)
+            found = unlike(endpoint, first, second, self.noise, self._small, whole=True)
         if found is None:
-            found = await self._there(_compare_own, endpoint, first, second, self._known(endpoint))
+            found = await self._in_pool(
+                _compare_own, endpoint, first, second, self._known(endpoint)
+            )
         if found is not None:
             self.noise.learn(endpoint, found)
 
@@ -117,7 +128,7 @@ class Judging:
         """The profile as far as a process of the pool needs it."""
         return None if self.noise is None else self.noise.part(endpoint)
 
-    async def _there(self, call: Callable[..., T], *given: Any) -> T | None:
+    async def _in_pool(self, call: Callable[..., T], *given: Any) -> T | None:
         """What a call says in a process of the pool; None where it keeps dying of it."""
         loop = asyncio.get_running_loop()
         async with self._room:
@@ -180,6 +191,6 @@ def _judge(
 
 def _compare_own(
     endpoint: str, first: Observation, second: Observation, noise: NoiseProfile | None
-) -> list[Divergence] | None:
+) -> tuple[Divergence, ...] | None:
     assert noise is not None
-    return own_differences(endpoint, first, second, _policy, noise)
+    return unlike(endpoint, first, second, noise, _policy)

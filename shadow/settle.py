@@ -113,15 +113,16 @@ class Memory:
         """By `seq`; at most `RAW_BYTES` of them."""
         self._bytes = 0
 
-    def remember(self, seq: int, judgement: Judgement) -> None:
-        """Take in what was judged of one exchange."""
+    def remember(self, record: Record, judgement: Judgement) -> None:
+        """Take in what was judged of one exchange, as far as its record does not tell it."""
         divergences = judgement.divergences
         if all(divergence.verdict in ("equivalent", "accepted") for divergence in divergences):
             return
         for divergence in divergences:
             self.corpus.add(divergence)
         raw = Raw(divergences=divergences, clock_gap_s=judgement.clock_gap_s, cut=judgement.cut)
-        self._hold(seq, raw)
+        if raw != Raw(divergences=record.divergences):
+            self._hold(record.seq, raw)
 
     def recall(self, record: Record) -> None:
         """Take in a record of an earlier process; what was masked in it tells nothing."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 from shadow.errors import ShadowError
 from shadow.events import withdraw
 
-ALONE: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
 KINDS = ("shadow.divergence", "shadow.exchange.skipped", "shadow.exchange.incomparable")
 
 
@@ -33,7 +33,7 @@ def test_the_events_of_what_was_not_kept_are_taken_back(
     milestones = [line("shadow.run.started", None), line("shadow.divergence.revised", None)]
     lines = [*milestones, *(line(event, seq) for event, seq in logged), milestones[0]]
     path.write_bytes(b"".join(lines))
-    count = withdraw(str(path), kept.__contains__, ALONE)
+    count = withdraw(str(path), kept.__contains__)
     stay = [*milestones, *(line(e, seq) for e, seq in logged if seq in kept), milestones[0]]
     assert path.read_bytes() == b"".join(stay)
     assert count == len(lines) - len(stay)
@@ -42,26 +42,35 @@ def test_the_events_of_what_was_not_kept_are_taken_back(
 def test_a_line_cut_short_is_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(KINDS[0], 1) + line(KINDS[0], 2)[:-5])
-    assert withdraw(str(path), lambda _: True, ALONE) == 1
+    assert withdraw(str(path), lambda _: True) == 1
     assert path.read_bytes() == line(KINDS[0], 1)
 
 
 def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
-    assert withdraw("-", lambda _: False, ALONE) == 0
-    assert withdraw(str(tmp_path / "missing"), lambda _: False, ALONE) == 0
-    assert withdraw("/dev/null", lambda _: False, ALONE) == 0
+    assert withdraw("-", lambda _: False) == 0
+    assert withdraw(str(tmp_path / "missing"), lambda _: False) == 0
+    assert withdraw("/dev/null", lambda _: False) == 0
 
 
-def test_a_file_that_cannot_be_changed_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(line(KINDS[0], 1))
-
-    class Closed:
-        def __enter__(self) -> None:
-            raise PermissionError(1, "Operation not permitted")
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
+def test_a_file_that_cannot_be_changed_is_said() -> None:
     with pytest.raises(ShadowError, match="cannot mend"):
-        withdraw(str(path), lambda _: False, Closed())
+        withdraw("/proc/self/exe", lambda _: False)  # a program that runs
+
+
+WRITES = """
+import sys
+from shadow.events import Events
+with Events.open(sys.argv[1], sys.argv[2]) as events:
+    for number in range(200):
+        events.run_started({"number": number, "long": "x" * 9_000})
+"""
+
+
+def test_processes_write_whole_lines_in_turns(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    words = [sys.executable, "-c", WRITES, str(path)]
+    processes = [subprocess.Popen([*words, name]) for name in ("a", "b", "c")]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    logged = [json.loads(line) for line in path.read_bytes().splitlines()]
+    for name in ("a", "b", "c"):
+        assert [each["number"] for each in logged if each["run_id"] == name] == list(range(200))

@@ -46,10 +46,10 @@ def dear() -> tuple[Answer, Answer]:
 
 async def judged(judging: Judging, baseline: Answer, candidate: Answer) -> tuple[bool, Judgement]:
     """Whether it was judged here, and what came of it."""
-    here = judging.here(EXCHANGE, ENDPOINT, baseline, candidate)
+    here = judging.inline(EXCHANGE, ENDPOINT, baseline, candidate)
     if here is not None:
         return True, here
-    return False, await judging.elsewhere(EXCHANGE, ENDPOINT, baseline, candidate)
+    return False, await judging.in_pool(EXCHANGE, ENDPOINT, baseline, candidate)
 
 
 def test_a_cheap_pair_is_judged_here_and_a_long_one_elsewhere_as_by_the_judge() -> None:

@@ -157,12 +157,14 @@ def test_what_two_processes_remember_is_what_one_would(monkeypatch: pytest.Monke
     pairs = [("0", '"Open"'), ("1", '"Closed"'), ("0", '"Open"'), ("1", '"Closed"')]
     whole, parts = Memory(), (Memory(), Memory())
     for seq, (go, rust) in enumerate(pairs):
-        sides = answer(f'{{"v":{go}}}'), answer(f'{{"v":{rust}}}')
+        sides = answer(f'{{"v":{go},"token":1}}'), answer(f'{{"v":{rust},"token":2}}')
         judgement = judge(exchange, ENDPOINT, *sides, Policy())
-        whole.remember(seq, judgement)
-        parts[seq % 2].remember(seq, judgement)
+        masked = Record.of(exchange, judgement, seq=seq, endpoint=ENDPOINT, masker=Masker())
+        whole.remember(masked, judgement)
+        parts[seq % 2].remember(masked, judgement)
     parts[0].merge(parts[1])
     assert parts[0].raw == whole.raw
+    assert set(whole.raw) == {0, 1, 2, 3}
     found = {signature: cls.id for signature, cls in whole.corpus.classes().items()}
     assert set(found.values()) == {"enum-int-vs-name"}
     merged = parts[0].corpus.classes()
@@ -179,3 +181,13 @@ def test_what_an_earlier_process_found_counts_for_the_corpus_but_masked_values_d
         memory.recall(record(seq, f'{{"v":{go}}}', f'{{"v":{rust}}}'))
         memory.recall(record(seq, f'{{"token":{go}}}', f'{{"token":{rust}}}'))
     assert [cls.id for cls in memory.corpus.classes().values()] == ["enum-int-vs-name"]
+
+
+def test_nothing_is_remembered_that_the_record_tells() -> None:
+    exchange = Exchange(id="x", request=Request(method="GET", target="/x"))
+    memory = Memory()
+    for seq, (go, rust) in enumerate([('{"v":1}', '{"v":2}'), ('{"token":1}', '{"token":2}')]):
+        judgement = judge(exchange, ENDPOINT, answer(go), answer(rust), Policy())
+        masked = Record.of(exchange, judgement, seq=seq, endpoint=ENDPOINT, masker=Masker())
+        memory.remember(masked, judgement)
+    assert set(memory.raw) == {1}

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "phase": "Show, promote and demote the phases of the rollout.",
     "serve": "Answer what the gates say, for rollout controllers.",
     "explain": "Explain a class of divergence, or a finding.",
+    "repro": "Print the requests of a finding as curl commands.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",
     "runs": "List the runs in the store.",

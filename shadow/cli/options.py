@@ -87,7 +87,8 @@ _RUN_OPTIONS = (
         multiple=True,
         callback=_reports,
         metavar="FORMAT=PATH",
-        help="Also write a report: terminal or json. Repeatable.",
+        help="Also write a report: terminal, json, markdown, html, junit, sarif, github,"
+        " annotations or gitlab. Repeatable.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout."),
     click.option("--quiet", is_flag=True, help="Print no progress and no summary."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from shadow.compare.bodies import compare_bodies
@@ -31,11 +33,17 @@ class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
         """The Protobuf message that an endpoint answers with."""
         return self.messages.get(endpoint) or self.messages.get("*")
 
-    def with_unordered(self, endpoint: str, lists: tuple[str, ...]) -> CompareOptions:
-        """The options with the lists at these path patterns matched as multisets there."""
+    def with_noise(
+        self, endpoint: str, lists: tuple[str, ...], noisy: Callable[[str], bool]
+    ) -> CompareOptions:
+        """The options with what is known of an endpoint's noise.
+
+        The lists at these path patterns are matched as multisets, and differences at a noisy
+        path pattern are not counted.
+        """
         rules = self.rules_at(endpoint)
         unordered = tuple(ListRule(path=parse_pattern(path), unordered=True) for path in lists)
-        changed = msgspec.structs.replace(rules, lists=(*rules.lists, *unordered))
+        changed = msgspec.structs.replace(rules, lists=(*rules.lists, *unordered), noisy=noisy)
         return msgspec.structs.replace(self, rules={**self.rules, endpoint: changed})
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from deepdiff import DeepDiff  # the one place that speaks to it
 
 from shadow.compare.json_text import Number, Repeated, json_type
 
@@ -124,6 +123,8 @@ def align(
 
 
 def _deepdiff(left: list[str], right: list[str], offset: int) -> Alignment:
+    from deepdiff import DeepDiff  # noqa: PLC0415 - takes 0.1 s to load, and few runs need it
+
     found = DeepDiff(left, right, view="tree")
     removed = [_position(level, "t1") for level in found.get("iterable_item_removed", ())]
     added = [_position(level, "t2") for level in found.get("iterable_item_added", ())]

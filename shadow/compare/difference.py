@@ -50,7 +50,7 @@ class Around:
         return self._pair
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One difference at one place.
 
     In a JSON body `baseline` and `candidate` are JSON values as `json_text` reads them; in a

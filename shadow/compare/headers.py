@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from shadow.compare.difference import ABSENT, Difference
@@ -53,7 +54,10 @@ def compare_headers(baseline: Response, candidate: Response) -> list[Difference]
         else:
             found.append(_loud(name, ours, theirs))
     found.sort(key=lambda difference: difference.name or "")
-    found.extend(_names(baseline.headers, candidate.headers))
+    names = [tuple([name for name, _ in side.headers]) for side in (baseline, candidate)]
+    if names[0] != names[1]:
+        told = _known_names if max(map(len, names)) <= _MOST_KNOWN else _names
+        found.extend(told(names[0], names[1]))
     return found
 
 
@@ -94,11 +98,8 @@ def _quiet(
     return _header("spelling", name, _text(ours), _text(theirs), spelling)
 
 
-def _names(left: Headers, right: Headers) -> list[Difference]:
+def _names(ours: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[Difference, ...]:
     """Case of names and order of fields, each reported once for the whole block."""
-    ours, theirs = [name for name, _ in left], [name for name, _ in right]
-    if ours == theirs:
-        return []
     found = []
     folded = [name.lower() for name in ours], [name.lower() for name in theirs]
     spelled = dict(zip(folded[0], ours, strict=True))
@@ -110,7 +111,13 @@ def _names(left: Headers, right: Headers) -> list[Difference]:
     orders = [list(dict.fromkeys(name for name in side if name in shared)) for side in folded]
     if orders[0] != orders[1]:
         found.append(_header("spelling", "", ", ".join(ours), ", ".join(theirs), "header-order"))
-    return found
+    return tuple(found)
+
+
+_known_names: Final = lru_cache(maxsize=256)(_names)
+"""Two services name their fields in few ways."""
+_MOST_KNOWN: Final = 50
+"""Fields of a block that is remembered."""
 
 
 class Cookie:

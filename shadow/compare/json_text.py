@@ -112,8 +112,13 @@ _scanstring: Final[Callable[..., tuple[str, int]]] = vars(json.decoder)["scanstr
 _WORDS: Final[dict[str, Json]] = {"true": True, "false": False, "null": None}
 
 
+def is_plain_scalar(text: str) -> bool:
+    """Whether a JSON text is no container, and no string with escapes."""
+    return text[0] not in '{["' or (text[0] == '"' and "\\" not in text)
+
+
 def read_scalar(text: str) -> Json:
-    """The value of a JSON text that is no container, and no string with escapes."""
+    """The value of a plain scalar."""
     if text[0] == '"':
         return text[1:-1]
     return _WORDS[text] if text in _WORDS else Number(text)

@@ -22,6 +22,7 @@ _HTTP_DATE: Final = re.compile(
 )
 _TOLD: Final = re.compile(r"([0-9]{1,15}) bytes, sha256 [0-9a-f]{16}")
 """How a binary body is told where its value would stand."""
+_UUID_LENGTH: Final = 36
 _NIL_UUIDS: Final = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
 _HEX: Final = re.compile(r"(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}")
@@ -65,7 +66,7 @@ def value_of(text: str | None, *, is_json: bool) -> Value:  # noqa: PLR0911 - on
         return Value(kind="text:binary", size=int(told[1])) if told else _string(text, "text")
     if text.startswith('"'):
         try:
-            return _string(json.loads(text), "string")
+            return _string(_unquoted(text), "string")
         except ValueError:
             return Value(kind="string:cut", size=len(text))
     if text.startswith(("{", "[")):
@@ -75,12 +76,21 @@ def value_of(text: str | None, *, is_json: bool) -> Value:  # noqa: PLR0911 - on
     return _number(text, "number")
 
 
+_PLAIN: Final = re.compile(r'"([^"\\\x00-\x1f]*)"')
+
+
+def _unquoted(text: str) -> str:
+    """The string that a JSON text is. Raises ValueError where it is none."""
+    plain = _PLAIN.fullmatch(text)
+    return plain[1] if plain else str(json.loads(text))
+
+
 def _string(text: str, of: str) -> Value:  # noqa: PLR0911 - one a kind
     if not text or len(text) > _LONGEST:
         return Value(kind=f"{of}:{'long' if text else 'empty'}", size=len(text))
-    if text.lower() in _NIL_UUIDS:
+    if len(text) == _UUID_LENGTH and text.lower() in _NIL_UUIDS:
         return Value(kind=f"{of}:nil", size=len(text))
-    if _UUID.fullmatch(text.lower()):
+    if len(text) == _UUID_LENGTH and _UUID.fullmatch(text.lower()):
         case = "lower" if text == text.lower() else "upper"
         return Value(kind=f"{of}:uuid-{case}", size=len(text))
     moment = _moment(text)

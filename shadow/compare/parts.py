@@ -13,23 +13,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
 from shadow.compare.difference import Around, Difference
-from shadow.compare.json_text import Document, Json, Number, escapes, read, read_exact, read_scalar
+from shadow.compare.json_text import (
+    Document,
+    Json,
+    Number,
+    escapes,
+    is_plain_scalar,
+    read,
+    read_exact,
+    read_scalar,
+)
 from shadow.compare.paths import Step
 from shadow.compare.rules import Rules
 from shadow.compare.walk import NO_RULES, Budget, OverBudgetError, Walk, Work, walk
 
-_open: Final = msgspec.json.Decoder(
-    dict[str, Raw] | list[Raw] | str | int | float | bool | None
-).decode
+_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_items: Final = msgspec.json.Decoder(list[Raw]).decode
 _close: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(float_hook=Number).decode
 _sorted: Final = msgspec.msgpack.Encoder(enc_hook=str, order="sorted").encode
+_OBJECT, _ARRAY = b"{["
 _MOST_PASSES: Final = 8
 """Times the length of both texts that may be looked at before they are read to their ends.
 
@@ -72,8 +82,8 @@ def compare(
     if budget.in_parts and isinstance(baseline, Unread) and isinstance(candidate, Unread):
         try:
             return _InParts(baseline, candidate, rules, budget).run()
-        except _UnsureError:
-            pass
+        except (_UnsureError, RecursionError):
+            pass  # at the edge of the depth that msgspec follows
     return walk(baseline.whole(), candidate.whole(), rules, budget)
 
 
@@ -93,22 +103,43 @@ class _InParts(Walk):
         if not isinstance(left, Raw):
             super().visit(step, left, right, around)
             return
+        before = self.nodes
         self.spend(1)
-        if left == right:
+        ours, theirs = bytes(left), bytes(right)
+        if ours == theirs:
             return
-        self.look_at(len(memoryview(left)) + len(memoryview(right)))
-        ours, theirs = opened(left), opened(right)
-        if isinstance(ours, dict) and isinstance(theirs, dict) and _in_one_order(ours, theirs):
-            self.members(step, ours, theirs, Around(lambda: (self.read(left), self.read(right))))
-            return
-        apart = None
-        if isinstance(ours, list) and isinstance(theirs, list):
-            apart = self.apart(step, ours, theirs)
-        if apart is None:
-            super().visit(step, self.read(left), self.read(right), around)
+        self.look_at(len(ours) + len(theirs))
+        if ours[0] == theirs[0] == _OBJECT:
+            opened = self.open_objects(step, ours, theirs)
+        elif ours[0] == theirs[0] == _ARRAY:
+            opened = self.open_lists(step, ours, theirs)
         else:
-            self.one_sided_items(step, ours, theirs)
-            self.pairs(step, ours, theirs, [(index, index) for index in apart])
+            opened = False
+        if not opened:
+            self.nodes = before  # they are counted again as values
+            super().visit(step, self.value(ours), self.value(theirs), around)
+
+    def open_objects(self, step: Step | None, left: bytes, right: bytes) -> bool:
+        """Compare two objects member by member, where they are plain and in one order."""
+        ours, theirs = _members(left), _members(right)
+        # Equal when put together again: no name repeats, or is spelled with escapes.
+        plain = _close(ours) == left and _close(theirs) == right
+        if not plain or not _in_one_order(ours, theirs):
+            return False
+        # Not bound to this walk, which has the differences: they would be one cycle.
+        held = Around(partial(_values, left, right, exact=self.exact))
+        self.members(step, ours, theirs, held)
+        return True
+
+    def open_lists(self, step: Step | None, left: bytes, right: bytes) -> bool:
+        """Compare two lists item by item, where items stand for each other by position."""
+        ours, theirs = _items(left), _items(right)
+        apart = self.apart(step, ours, theirs)
+        if apart is None:
+            return False
+        self.one_sided_items(step, ours, theirs)
+        self.pairs(step, ours, theirs, [(index, index) for index in apart])
+        return True
 
     def look_at(self, octets: int) -> None:
         before = self.looked_at
@@ -120,13 +151,15 @@ class _InParts(Walk):
 
     def read(self, value: Any) -> Json:
         """The value of a part; any other value is one already."""
-        if not isinstance(value, Raw):
-            return value
-        text = bytes(value).decode()
-        self.look_at(len(text))
-        if text[0] not in '{["' or (text[0] == '"' and "\\" not in text):
+        return self.value(bytes(value)) if isinstance(value, Raw) else value
+
+    def value(self, part: bytes) -> Json:
+        """The value of a part, read to its end."""
+        text = part.decode()
+        if is_plain_scalar(text):
             return read_scalar(text)
-        document = read_exact(text) if self.exact else read(text)
+        self.look_at(len(part))
+        document = _document(text, exact=self.exact)
         self.repeats = self.repeats or document.repeats
         return document.value
 
@@ -144,8 +177,12 @@ class _InParts(Walk):
             for key, value in right.items():
                 if key not in left:
                     self.one_sided("extra", Step(step, key), self.read(value), around)
-        self.spend(len(left))
-        self.stack.extend(reversed(work))
+        self.spend(len(work))
+        if any(_is_container(value) or _is_container(other) for _, value, other, _ in work):
+            self.stack.extend(reversed(work))
+        else:
+            for below, value, other, held in work:
+                self.leaves(below, self.read(value), self.read(other), held)
 
     def apart(self, step: Step | None, left: list[Raw], right: list[Raw]) -> list[int] | None:
         """Where items differ that stand for each other by position.
@@ -166,15 +203,18 @@ class _InParts(Walk):
         return apart
 
 
-def opened(part: Raw) -> Any:
-    """The texts of what a container holds; anything else for a scalar, or what is not plain."""
-    try:
-        found = _open(part)
-    except ValueError:
-        return None  # a number that is too large, a string with half a surrogate pair
-    if isinstance(found, dict) and Raw(_close(found)) != part:
-        return None  # a name that repeats, or is spelled with escapes
-    return found
+def _document(text: str, *, exact: bool) -> Document:
+    return read_exact(text) if exact else read(text)
+
+
+def _values(left: bytes, right: bytes, *, exact: bool) -> tuple[Json, Json]:
+    """Two objects that were looked at before, so reading them is within what that may cost."""
+    ours, theirs = (_document(side.decode(), exact=exact) for side in (left, right))
+    return ours.value, theirs.value
+
+
+def _is_container(part: Raw) -> bool:
+    return memoryview(part)[0] in b"{["
 
 
 def _in_one_order(left: dict[str, Raw], right: dict[str, Raw]) -> bool:

@@ -36,24 +36,31 @@ def _escape(match: re.Match[str]) -> str:
     return _ESCAPES.get(character) or f"\\u{ord(character):04x}"
 
 
-@lru_cache(maxsize=4096)
-def _name(key: str) -> str:
-    return "['" + _SPECIAL.sub(_escape, key) + "']"
+def _written(key: str) -> tuple[str, str]:
+    """The step to a member, in a path and in a pattern."""
+    name = "['" + _SPECIAL.sub(_escape, key) + "']"
+    return name, "[*]" if is_variable(key) else name
 
 
-@lru_cache(maxsize=4096)
-def _name_or_any(key: str) -> str:
-    return "[*]" if is_variable(key) else _name(key)
+_known: Final = lru_cache(maxsize=4096)(_written)
+_LONGEST_KNOWN: Final = 100
+"""Characters of a key that is remembered."""
+
+
+def _steps(key: str) -> tuple[str, str]:
+    return _known(key) if len(key) <= _LONGEST_KNOWN else _written(key)
 
 
 def normalized(path: Path) -> str:
     """The RFC 9535 section 2.7 normalized path: `$['items'][3]['price']`."""
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else _name(step) for step in path)
+    return "$" + "".join(
+        [f"[{step}]" if isinstance(step, int) else _steps(step)[0] for step in path]
+    )
 
 
 def pattern(path: Path) -> str:
     """The path with list positions and variable keys as `*`: `$['items'][*]['price']`."""
-    return "$" + "".join("[*]" if isinstance(step, int) else _name_or_any(step) for step in path)
+    return "$" + "".join(["[*]" if isinstance(step, int) else _steps(step)[1] for step in path])
 
 
 class Step:

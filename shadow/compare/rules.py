@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final, Literal
@@ -148,6 +148,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     lists: tuple[ListRule, ...] = ()
     tolerances: tuple[Tolerance, ...] = ()
+    noisy: Callable[[str], bool] | None = None
+    """Whether the baseline differs from itself at a path pattern: what differs there counts
+    for no budget of differences."""
 
     def for_list(self, path: Path) -> ListRule | None:
         """The first list rule for the place."""
@@ -155,6 +158,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     def tolerance(self, path: Path, baseline: Json, candidate: Json) -> Tolerance | None:
         """The first tolerance that covers the two values at the place."""
+        if not self.tolerances:
+            return None
         return next(
             (
                 rule

@@ -23,7 +23,7 @@ from shadow.compare.json_text import (
     json_type,
     read_exact,
 )
-from shadow.compare.paths import Step, unlink
+from shadow.compare.paths import Step, pattern, unlink
 from shadow.compare.rules import ListRule, Rules, key_of
 
 
@@ -49,6 +49,8 @@ class OverBudgetError(Exception):
 
 
 NO_RULES: Final = Rules()
+NOISY_SHARE: Final = 5
+"""Times the differences that count that may be found in all."""
 encode: Final = msgspec.msgpack.Encoder(enc_hook=str).encode
 Work = tuple[Step | None, Any, Any, tuple[Any, Any] | Around | None]
 
@@ -86,6 +88,10 @@ class Walk:
         self.found: list[Difference] = []
         self.nodes = 0
         self.spellings = 0
+        self.counted = 0
+        """Differences that count for the budget, this one included."""
+        self.recounted = False
+        """There are too many of them, unless those at noisy places are left out of the count."""
         self.deadline = time.perf_counter() + budget.seconds
         self.stack: list[Work] = [(None, baseline, candidate, None)]
 
@@ -124,12 +130,27 @@ class Walk:
             elif self.spellings == self.budget.differences + 1:
                 self.cut_spellings()
             return
-        if (
-            len(self.found) - min(self.spellings, self.budget.differences)
-            >= self.budget.differences
-        ):
+        self.counted += 1
+        too_many = self.counted > self.budget.differences or self.recounted
+        if too_many and not self.may_stand(difference):
             raise OverBudgetError(f"more than {self.budget.differences} differences")
         self.found.append(difference)
+
+    def may_stand(self, difference: Difference) -> bool:
+        """Whether one beyond the budget is kept: at a noisy place, or because others are at one."""
+        noisy = self.rules.noisy
+        most = self.budget.differences
+        if noisy is None or len(self.found) >= most * NOISY_SHARE:
+            return False
+        if not self.recounted:
+            self.recounted = True
+            self.counted = 1 + sum(
+                each.kind != "spelling" and not noisy(pattern(each.path)) for each in self.found
+            )
+        if noisy(pattern(difference.path)):
+            self.counted -= 1
+            return True
+        return self.counted <= most
 
     def cut_spellings(self) -> None:
         """Say, at the last one, that there are more spellings than are listed."""
@@ -159,7 +180,8 @@ class Walk:
 
     def leaves(self, step: Step | None, left: Json, right: Json, around: Any) -> None:
         """Compare two values of which at least one is no container, or two of different kinds."""
-        types = (json_type(left), json_type(right))
+        both_text = isinstance(left, str) and isinstance(right, str)
+        types = ("string", "string") if both_text else (json_type(left), json_type(right))
         if types[0] != types[1]:
             self.leaf("type_changed", step, left, right, around, types)
         elif isinstance(left, Number):
@@ -207,9 +229,13 @@ class Walk:
         around = (left, right)
         self.repeated_names(step, left, right)
         work: list[Work] = []
+        plain = not (self.repeats or self.spelled)
         for key, value in left.items():
             if key in right:
-                work.append((Step(step, key), value, right[key], around))
+                other = right[key]
+                same = plain and not isinstance(value, dict | list) and value == other
+                if not same:
+                    work.append((Step(step, key), value, other, around))
             else:
                 self.one_sided("missing", Step(step, key), value, around)
         for key, value in right.items():

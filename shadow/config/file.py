@@ -31,6 +31,9 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     """Send the recorded `Host` instead of the target's own."""
     verify_tls: bool = True
     """Check the certificate of an https target."""
+    resources: str | None = None
+    """Where CPU and memory of the service are read through a run: `auto` (the process behind its
+    port, on this machine), `pid:123`, `cgroup:/sys/fs/cgroup/…` or `prom:http://…/metrics`."""
     http2: bool = False
     """Speak HTTP/2 only; over `http://` without asking. Needs the extra `http2`."""
     proxy: str | None = None
@@ -51,6 +54,9 @@ class EndpointsTable(msgspec.Struct, frozen=True, kw_only=True):
     """Templates like `GET /v1/items/{id}`; others are inferred from the target."""
     owners: dict[str, str] = {}
     """Team responsible for an endpoint, shown in findings."""
+    files: dict[str, str] = {}
+    """Source file of an endpoint, `src/items.rs` or `src/items.rs:120`, in the repository: where
+    annotations, SARIF and Code Quality reports point to. `*` stands for every other endpoint."""
 
 
 class SafetyTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +168,18 @@ class CompareTable(msgspec.Struct, frozen=True, kw_only=True):
     protobuf: list[ProtobufTable] = []
 
 
+class ResourcesTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[resources]`: how the CPU and memory of both services are read, and what they cost."""
+
+    idle_s: float = 0.0
+    """Seconds before the first request in which it is measured what the services use when idle,
+    which is then taken off."""
+    core_hour: float | None = None
+    """Price of a core for an hour, in any currency; with `gib_hour`, costs are shown."""
+    gib_hour: float | None = None
+    """Price of a GiB of memory for an hour, in the same currency."""
+
+
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0, lt=1)]  # no number of exchanges proves a rate of 0
 Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
@@ -241,6 +259,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     compare: CompareTable = CompareTable()
     accept: list[AcceptTable] = []
     noise: NoiseTable = NoiseTable()
+    resources: ResourcesTable = ResourcesTable()
     gates: dict[str, PhaseTable] = {}
     phases: PhasesTable = PhasesTable()
     webhook: WebhookTable = WebhookTable()

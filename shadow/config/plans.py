@@ -27,8 +27,17 @@ from shadow.judge import Policy
 from shadow.model import SideName
 from shadow.replay.conduct import today
 from shadow.replay.delivery import Output
-from shadow.replay.options import DiffPlan, NoisePlan, ReplayOptions, ReplayPlan, Selection
+from shadow.replay.options import (
+    DiffPlan,
+    NoisePlan,
+    ReplayOptions,
+    ReplayPlan,
+    ResourcePlan,
+    Selection,
+)
 from shadow.reports.show import readable_path
+from shadow.resources.source import parse_source
+from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo, Side
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety, refuse_denied
@@ -82,9 +91,33 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             sample=flags["noise_sample"],
             profile=noise_profile(config, flags["noise_profile"]),
         ),
+        resources=resource_plan(config, baseline, candidate),
         dry_run=flags["dry_run"],
         workers=flags["workers"],
     )
+
+
+def resource_plan(config: Config, baseline: Target | None, candidate: Target) -> ResourcePlan:
+    """Where what the services use is read. Raises ConfigError for what is no such place."""
+    table = config.resources
+    if (table.core_hour is None) != (table.gib_hour is None):
+        raise ConfigError(
+            f"{config.at('resources')}: resources: one price is missing",
+            "give both core_hour and gib_hour",
+        )
+    sources: dict[SideName, str] = {}
+    for found in (baseline, candidate):
+        if found is None:
+            continue
+        text = getattr(config.targets, found.side).resources
+        if text is not None:
+            with named(config, "targets", found.side, "resources"):
+                parse_source(text, found.url)
+            sources[found.side] = text
+    prices = None
+    if table.core_hour is not None and table.gib_hour is not None:
+        prices = Prices(core_hour=table.core_hour, gib_hour=table.gib_hour)
+    return ResourcePlan(sources=sources, idle_s=table.idle_s, prices=prices)
 
 
 def learning_plan(flags: Flags) -> ReplayPlan:
@@ -301,6 +334,7 @@ def run_info(
         versions={"shadow": __version__},
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,
+        files=config.endpoints.files,
     )
 
 

@@ -20,14 +20,15 @@ from shadow.events import Events, withdraw
 from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.replay.delivery import Output, check_outputs, deliver
-from shadow.replay.ledger import Ledger, Told, cursor_of, is_kept
+from shadow.replay.ledger import BrokenLines, Ledger, cursor_of, is_kept
 from shadow.replay.progress import Progress, tell
 from shadow.replay.stopping import Stop
-from shadow.replay.workers import Desk, Job, work
+from shadow.replay.usage import NO_USAGE, ServiceUsage
+from shadow.replay.workers import Job, RunFiles, work
 from shadow.reports.show import readable_path
 from shadow.results.gates.verdicts import GateResult
 from shadow.results.gates.verdicts import exit_code as gate_code
-from shadow.results.lock import Turns, held
+from shadow.results.lock import held
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
@@ -64,6 +65,7 @@ def conduct(
     *,
     workers: int = 1,
     total: int | None = None,
+    usage: ServiceUsage = NO_USAGE,
 ) -> int:
     """Do the work of one run and return the exit code. An `info` with an id is a run that goes on.
 
@@ -73,17 +75,20 @@ def conduct(
     with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
         before = known_findings(store, info, output.gate.criteria) if output.gate else Known()
-        info, desk = _entered(store, stack, info, output, workers)
-        ending = _Ending(store, info)
+        info, files = _entered(store, stack, info, output, workers)
+        ending = _Ending(store, info, usage)
         with (
             ending.entered(),
-            Events.open(desk.events, info.id, Turns(store.path, info.id)) as events,
+            usage,
+            Events.open(files.events, info.id) as events,
             Progress(total, shown=not output.quiet) as bar,
         ):
             memory = Memory()
             with ending.noted():
                 events.run_started(_started_fields(info))
-                _do(job, desk, workers, _Place(store, events, memory, ending, bar))
+                usage.begin()
+                _do(job, files, workers, _Place(store, events, memory, ending, bar))
+            usage.end()
             with ending.noted():
                 _settle(store, info.id, memory, judged, events)
             with ending.noted():
@@ -102,7 +107,7 @@ def conduct(
 
 def _entered(
     store: Store, stack: contextlib.ExitStack, info: RunInfo, output: Output, workers: int
-) -> tuple[RunInfo, Desk]:
+) -> tuple[RunInfo, RunFiles]:
     """Enter a new run in the store, or that an old one goes on, and hold its lock."""
     if info.id:
         stack.enter_context(held(store.path, info.id, alone=True))
@@ -116,7 +121,7 @@ def _entered(
         info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
         info = msgspec.structs.replace(info, id=store.start_run(info))
         stack.enter_context(held(store.path, info.id))
-    desk = Desk(
+    files = RunFiles(
         store=str(store.path),
         run_id=info.id,
         events=path,
@@ -124,7 +129,7 @@ def _entered(
         no_values=output.no_values,
         strict=output.strict,
     )
-    return info, desk
+    return info, files
 
 
 def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
@@ -135,7 +140,7 @@ def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:
     def stays(seq: int) -> bool:
         return is_kept(seq, shares[seq % workers], kept[seq % workers])
 
-    withdraw(path, stays, Turns(store.path, run_id))
+    withdraw(path, stays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +153,38 @@ class _Place:
     ending: _Ending
     bar: Progress
 
+    def progress(self, read: int, divergent: int) -> None:
+        """Take that so many more exchanges have been kept."""
+        self.bar.add(read, divergent)
+        self.ending.usage.kept += read
 
-def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
+
+def _do(job: Job, files: RunFiles, workers: int, place: _Place) -> None:
     """Do the work here, or in as many other processes."""
-    told = Told(tell).broken
-    for record in place.store.records(desk.run_id, divergent=True):  # of an earlier process
+    told = BrokenLines(tell).broken
+    for record in place.store.records(files.run_id, divergent=True):  # of an earlier process
         place.memory.recall(record)
     if workers > 1:
         work(
             job,
-            desk,
+            files,
             workers,
             memory=place.memory,
             told=told,
             tell=tell,
-            progress=place.bar.add,
+            progress=place.progress,
         )
         return
     ledger = Ledger(
         store=place.store,
-        run_id=desk.run_id,
+        run_id=files.run_id,
         events=place.events,
-        masker=desk.masker,
+        masker=files.masker,
         memory=place.memory,
         noise=job.noise,
-        strict=desk.strict,
+        strict=files.strict,
         told=told,
-        progress=place.bar.add,
+        progress=place.progress,
     )
     with place.ending.noted():
         job.work(ledger, WHOLE, Stop())
@@ -185,8 +195,9 @@ def _do(job: Job, desk: Desk, workers: int, place: _Place) -> None:
 class _Ending:
     """How a run ends: `finished`, unless one of its parts says otherwise."""
 
-    def __init__(self, store: Store, info: RunInfo) -> None:
+    def __init__(self, store: Store, info: RunInfo, usage: ServiceUsage) -> None:
         self.store = store
+        self.usage = usage
         self._run_id = info.id
         self._before_s = info.duration_s or 0.0
         self.state: RunState = "finished"
@@ -231,7 +242,11 @@ class _Ending:
     def enter(self, code: int) -> Run:
         """Enter the end in the store. Raises UnfinishedError."""
         return self.store.finish_run(
-            self._run_id, state=self.state, exit_code=code, duration_s=self.duration_s
+            self._run_id,
+            state=self.state,
+            exit_code=code,
+            duration_s=self.duration_s,
+            resources=self.usage.resources(),
         )
 
 
@@ -250,7 +265,12 @@ def _conclude(
             if ending.gate is not None:
                 ending.store.note_gate(info.id, ending.gate)
             run = ending.enter(code)
-        summary = summarise(run, code=code, store=readable_path(ending.store.path))
+        judged = None
+        with ending.noted():
+            judged = ending.store.judged(run)
+            ending.store.keep_judged(run.info.id, judged)
+        path = readable_path(ending.store.path)
+        summary = summarise(run, judged=judged, code=code, store=path)
         if ending.failures == before:
             with ending.noted():
                 if ending.gate is not None:
@@ -266,9 +286,15 @@ def _gate(ending: _Ending, run: Run, plan: GatePlan | None, known: Known) -> Gat
     """Ask the gate about a run that has come to its end."""
     if plan is None or ending.state != "finished":
         return None
-    info = msgspec.structs.replace(run.info, state=ending.state, duration_s=ending.duration_s)
-    evidence = ending.store.evidence(run)
-    return judge_run(Run(info=info, tally=run.tally), evidence, plan, known)
+    info = msgspec.structs.replace(
+        run.info,
+        state=ending.state,
+        duration_s=ending.duration_s,
+        resources=ending.usage.resources(),
+    )
+    ended = Run(info=info, tally=run.tally)
+    ending.store.keep_judged(info.id, ending.store.judged(ended))
+    return judge_run(ending.store, ended, plan, known)
 
 
 def _settle(store: Store, run_id: str, memory: Memory, judged: Judged, events: Events) -> None:

@@ -10,13 +10,14 @@ from shadow.captures import WHOLE, Broken
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import learn
 from shadow.model import Exchange, Judgement, Observation
+from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import check_writable, write_whole
-from shadow.replay.ledger import Told
+from shadow.replay.ledger import BrokenLines
 from shadow.replay.options import NoisePlan, ReplayPlan
 from shadow.replay.progress import tell
 from shadow.replay.reading import records
 from shadow.replay.replay import check_reachable, drive, event_loop
-from shadow.replay.stopping import Stop
+from shadow.replay.stopping import Stop, heeding
 from shadow.reports.noise import show_profile
 
 
@@ -26,7 +27,9 @@ class _Learner:
     def __init__(self, plan: ReplayPlan, profile: NoiseProfile) -> None:
         self._plan = plan
         self._profile = profile
-        self._told = Told(tell)
+        self._told = BrokenLines(tell)
+        self.cursor = Cursor()
+        self.sent: frozenset[int] = frozenset()
 
     def keep(
         self,
@@ -66,7 +69,7 @@ def learn_noise(plan: ReplayPlan, out: str) -> str:
     learner = _Learner(plan, profile)
     found = records(plan.captures, WHOLE, plan.selection.limit)
     stop = Stop()
-    with asyncio.Runner(loop_factory=event_loop) as runner:
+    with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
         runner.run(drive(quiet, found, learner, noise=NoiseProfile(), stop=stop))
     if stop.requested:
         raise KeyboardInterrupt

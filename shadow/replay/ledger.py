@@ -28,7 +28,7 @@ BROKEN_TOLD: Final = 5
 """Broken lines that are told one by one; the rest are counted."""
 
 
-class Told:
+class BrokenLines:
     """Tells the operator of the first broken lines; all are counted elsewhere."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -128,7 +128,7 @@ class Ledger:
             candidate=candidate,
         )
         if judgement.divergences:
-            self.memory.remember(seq, judgement)
+            self.memory.remember(record, judgement)
         self.cursor.kept += 1
         self.cursor.pass_by(ordinal)
         self._records.append(record)

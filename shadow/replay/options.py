@@ -10,6 +10,8 @@ import msgspec
 from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.judge import Policy
+from shadow.model import SideName
+from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety
@@ -69,6 +71,15 @@ class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned before."""
 
 
+class ResourcePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Where CPU and memory of the services are read; nothing is read where there is no source."""
+
+    sources: dict[SideName, str] = {}
+    """By side, as `shadow.resources.source.parse_source` reads them."""
+    idle_s: float = 0.0
+    prices: Prices | None = None
+
+
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a replay goes by."""
 
@@ -86,6 +97,7 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     secondary: Target | None = None
     """A second instance of the baseline, for noise."""
     noise: NoisePlan = NoisePlan()
+    resources: ResourcePlan = ResourcePlan()
     dry_run: bool = False
     workers: int = 1
     """Processes that do it together."""

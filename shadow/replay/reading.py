@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from shadow.captures import WHOLE, Broken, Elsewhere, Record, Share, Unsupported, read, read_share
+from shadow.captures import (
+    STDIN,
+    WHOLE,
+    Broken,
+    Elsewhere,
+    Record,
+    Share,
+    Unsupported,
+    read,
+    read_share,
+)
+from shadow.errors import CaptureError
 from shadow.model import Exchange
 from shadow.replay.options import Join
 from shadow.replay.pairing import key_of
@@ -66,4 +77,7 @@ def beginning(captures: Sequence[str]) -> datetime | None:
 
 def check_files(captures: Sequence[str]) -> None:
     """Refuse what several processes cannot read, each for itself. Raises CaptureError."""
+    for path in captures:
+        if path == STDIN:
+            raise CaptureError(f"{path}: a pipe can be read by one process only", "save it first")
     read_share(captures, WHOLE)

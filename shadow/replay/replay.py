@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
 import msgspec
 
@@ -13,6 +13,7 @@ from shadow.captures import WHOLE, Record, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.judging import Judging
+from shadow.model import SideName
 from shadow.replay.conduct import Judged, conduct
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
@@ -21,9 +22,9 @@ from shadow.replay.dry_run import DryRun
 from shadow.replay.engine import Engine, Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import ReplayOptions, ReplayPlan
-from shadow.replay.progress import tell
 from shadow.replay.reading import beginning, check_files, records
-from shadow.replay.stopping import ENDING, SIGNALS, Stop
+from shadow.replay.stopping import Stop, heeding
+from shadow.replay.usage import ServiceUsage
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
@@ -40,15 +41,17 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
 
     def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
         """Send a share of the capture to both sides. Raises KeyboardInterrupt when stopped."""
-        plan = msgspec.structs.replace(self.plan, options=_of_share(self.plan, share, ledger))
+        plan = msgspec.structs.replace(
+            self.plan, options=_of_share(self.plan, share, ledger.cursor)
+        )
         found = self.opened or records(plan.captures, share, plan.selection.limit)
-        with asyncio.Runner(loop_factory=event_loop) as runner:
-            runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop, before=ledger))
+        with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
+            runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop))
         if stop.requested:
             raise KeyboardInterrupt
 
 
-def _of_share(plan: ReplayPlan, share: Share, before: Before) -> ReplayOptions:
+def _of_share(plan: ReplayPlan, share: Share, done: Cursor) -> ReplayOptions:
     """The options of one process: its part of what the processes do together.
 
     A process that goes on after another one begins the timeline where the other one ended.
@@ -56,11 +59,11 @@ def _of_share(plan: ReplayPlan, share: Share, before: Before) -> ReplayOptions:
     options = plan.options
     if share.of == 1:
         return options
-    fresh = before.cursor.at_start
+    fresh = done.at_start
     paced = options.speed is not None
     return msgspec.structs.replace(
         options,
-        concurrency=max(1, -(-options.concurrency // share.of)),
+        concurrency=math.ceil(options.concurrency / share.of),
         rate=None if options.rate is None else options.rate / share.of,
         ceiling=None if options.ceiling is None else options.ceiling / share.of,
         delay_s=0.0 if options.rate is None else share.index / options.rate,
@@ -92,19 +95,13 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         Judged(policy=plan.policy, noise=noise),
         workers=plan.workers,
         total=plan.selection.limit,
+        usage=ServiceUsage(plan.resources, _urls(plan)),
     )
 
 
-class Before(Protocol):
-    """What earlier processes of the run got to."""
-
-    @property
-    def cursor(self) -> Cursor:
-        """The records that have their outcome."""
-
-    @property
-    def sent(self) -> frozenset[int]:
-        """The writes that must not be sent again."""
+def _urls(plan: ReplayPlan) -> dict[SideName, str]:
+    urls: dict[SideName, str] = {"candidate": plan.candidate.url}
+    return urls if plan.baseline is None else {**urls, "baseline": plan.baseline.url}
 
 
 async def drive(
@@ -114,7 +111,6 @@ async def drive(
     *,
     noise: NoiseProfile,
     stop: Stop,
-    before: Before | None = None,
 ) -> None:
     """Send all records to both sides; returns early once `stop` is requested.
 
@@ -143,13 +139,10 @@ async def drive(
             selection=plan.selection,
             options=plan.options,
             keeper=keeper,
-            done=before.cursor if before else (),
-            sent=before.sent if before else (),
         )
         loop = asyncio.get_running_loop()
-        with _heeding(loop, stop):
-            stop.then(lambda: loop.call_soon_threadsafe(engine.stop))
-            await engine.run(found)
+        stop.then(lambda: loop.call_soon_threadsafe(engine.stop))
+        await engine.run(found)
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
@@ -173,25 +166,3 @@ def check_reachable(targets: Mapping[str, Target | None], limits: Limits) -> Non
                 f"{target.name} does not answer at {target.url}: {failure.kind}: {failure.detail}",
                 f"start it, or point {option} at where it listens",
             )
-
-
-@contextlib.contextmanager
-def _heeding(loop: asyncio.AbstractEventLoop, stop: Stop) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the run in order; a second one ends it at once."""
-    if not stop.by_signals:
-        yield
-        return
-
-    def request() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-        stop.request()
-        tell(ENDING)
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, request)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
+from shadow.replay.progress import tell
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 ENDING: Final = "ending when what is in flight has ended; interrupt again to end at once"
 
@@ -44,6 +46,7 @@ def heeding(stop: Stop) -> Iterator[None]:
     def note(_: int, __: FrameType | None) -> None:
         for each in former:
             signal.signal(each, signal.default_int_handler)
+        tell(ENDING)
         stop.request()
 
     for number in SIGNALS:

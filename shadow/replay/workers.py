@@ -23,8 +23,8 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events, withdraw
 from shadow.masking import Masker
 from shadow.replay.ledger import Ledger, cursor_of, is_kept
-from shadow.replay.stopping import ENDING, SIGNALS, Stop, heeding
-from shadow.results.lock import Turns, held
+from shadow.replay.stopping import SIGNALS, Stop, heeding
+from shadow.results.lock import held
 from shadow.results.store import Store
 from shadow.settle import Memory
 
@@ -43,7 +43,7 @@ class Job(Protocol):
         """Do a share of the run. Returns early once `stop` is requested."""
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
+class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run is kept: what each process of it needs to keep its part."""
 
     store: str
@@ -71,7 +71,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         with (
             Store.open(self.store, create=False) as store,
             held(store.path, self.run_id),
-            Events.open(self.events, self.run_id, Turns(store.path, self.run_id)) as events,
+            Events.open(self.events, self.run_id) as events,
         ):
             yield Ledger(
                 store=store,
@@ -103,8 +103,8 @@ class _Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 def work(
     job: Job,
-    desk: Desk,
-    workers: int,
+    files: RunFiles,
+    count: int,
     *,
     memory: Memory,
     told: Callable[[Broken], None],
@@ -117,16 +117,12 @@ def work(
     stopped by a signal, ShadowError for what ended a worker.
     """
     stop = Stop()
-    crew = _Crew(job, desk, workers, tell)
+    workers = _Workers(job, files, count, tell)
     begun_with = None if job.noise is None else NoiseProfile.from_json(job.noise.state())
 
-    def stop_all() -> None:
-        tell(ENDING)
-        crew.stop()
-
-    with heeding(stop), crew:
-        stop.then(stop_all)
-        for said in crew.listen():
+    with heeding(stop), workers:
+        stop.then(workers.stop)
+        for said in workers.listen():
             if isinstance(said, Broken):
                 told(said)
             elif isinstance(said, _Kept):
@@ -135,8 +131,8 @@ def work(
                 memory.merge(said.memory)
                 if job.noise is not None and said.noise is not None:
                     job.noise.merge(said.noise, begun_with=begun_with)
-    if crew.error is not None:
-        raise crew.error
+    if workers.error is not None:
+        raise workers.error
     if stop.requested:
         raise KeyboardInterrupt
 
@@ -144,11 +140,11 @@ def work(
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, job: Job, desk: Desk, share: Share) -> None:
+    def __init__(self, job: Job, files: RunFiles, share: Share) -> None:
         self.share = share
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(job, desk, share, theirs))
+        self.process: BaseProcess = context.Process(target=_serve, args=(job, files, share, theirs))
         self.process.start()
         theirs.close()
 
@@ -157,19 +153,19 @@ class _Worker:
             self.pipe.send("stop")
 
 
-class _Crew:
+class _Workers:
     """The workers of a run; each share has one until it is done."""
 
-    def __init__(self, job: Job, desk: Desk, count: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, job: Job, files: RunFiles, count: int, tell: Callable[[str], None]) -> None:
         self.error: ShadowError | None = None
-        self._job, self._desk, self._tell = job, desk, tell
+        self._job, self._files, self._tell = job, files, tell
         self._shares = [Share(index, count) for index in range(count)]
         self._workers: list[_Worker] = []
         self._deaths: dict[int, list[int]] = {}
         self._stopping = False
 
     def __enter__(self) -> None:
-        self._workers = [_Worker(self._job, self._desk, share) for share in self._shares]
+        self._workers = [_Worker(self._job, self._files, share) for share in self._shares]
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
@@ -215,10 +211,9 @@ class _Crew:
         """Go on with the share of a worker that died without a word."""
         self._let_go(worker)
         share, cause = worker.share, _cause(worker.process.exitcode)
-        with Store.open(self._desk.store, create=False) as store:
-            kept = cursor_of(store.progress(self._desk.run_id, share.index)).kept
-            turns = Turns(store.path, self._desk.run_id)
-        withdraw(self._desk.events, lambda seq: is_kept(seq, share, kept), turns)
+        with Store.open(self._files.store, create=False) as store:
+            kept = cursor_of(store.progress(self._files.run_id, share.index)).kept
+        withdraw(self._files.events, lambda seq: is_kept(seq, share, kept))
         name = f"worker {share.index + 1} of {share.of}"
         if self._stopping:
             self._tell(f"{name} died ({cause}): what it had not committed is left to --resume")
@@ -227,11 +222,11 @@ class _Crew:
         deaths.append(kept)
         if deaths[-_DEATHS:] == [kept] * _DEATHS:
             failure = f"{name} died {_DEATHS} times without an outcome between ({cause})"
-            hint = f"free some memory, then: shadow replay --resume {self._desk.run_id}"
+            hint = f"free some memory, then: shadow replay --resume {self._files.run_id}"
             self._fail(UnfinishedError(failure, hint))
             return
         self._tell(f"{name} died ({cause}): another one goes on after {kept:,} exchanges")
-        self._workers.append(_Worker(self._job, self._desk, share))
+        self._workers.append(_Worker(self._job, self._files, share))
 
 
 def _cause(code: int | None) -> str:
@@ -245,7 +240,7 @@ def _cause(code: int | None) -> str:
 # What runs in a worker.
 
 
-def _serve(job: Job, desk: Desk, share: Share, pipe: Connection) -> None:
+def _serve(job: Job, files: RunFiles, share: Share, pipe: Connection) -> None:
     """Do a share, and end early when the parent says so or is gone."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -253,7 +248,7 @@ def _serve(job: Job, desk: Desk, share: Share, pipe: Connection) -> None:
     threading.Thread(target=_heed, args=(pipe, stop), daemon=True).start()
     memory, error = Memory(), None
     try:
-        with desk.ledger(
+        with files.ledger(
             share, job.noise, pipe.send, lambda read, divergent: pipe.send(_Kept(read, divergent))
         ) as ledger:
             memory = ledger.memory

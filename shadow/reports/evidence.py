@@ -111,6 +111,9 @@ def resources_texts(resources: Resources, baseline: str, candidate: str) -> list
         cpu.append(f"{candidate} takes {100 * ratio.median:.0f} % ({ends})")
     lines = [f"CPU per 1,000 requests: {', '.join(cpu)}"] if cpu else []
     lines += [f"peak memory: {', '.join(memory)}"] if memory else []
+    priced = ((baseline, resources.baseline_cost), (candidate, resources.candidate_cost))
+    costs = [f"{name} {cost.total:.3g}" for name, cost in priced if cost is not None]
+    lines += [f"a million requests cost: {', '.join(costs)}"] if costs else []
     return lines + [f"resources of {name}: {note}" for name, use in used for note in use.notes]
 
 

@@ -27,8 +27,8 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     with Store.open(store, create=False) as opened:
         loaded = opened.load(run)
         loaded = Run(info=_as_it_is(opened.path, loaded.info), tally=loaded.tally)
-        evidence = opened.evidence(loaded)
-        summary = summarise(loaded, evidence=evidence, store=readable_path(opened.path))
+        judged = opened.judged(loaded)
+        summary = summarise(loaded, judged=judged, store=readable_path(opened.path))
     if no_values:
         summary = without_values(summary)
     if form != "terminal":

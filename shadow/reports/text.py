@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
@@ -12,6 +13,7 @@ ABSENT: Final = "(absent)"
 DASH: Final = "\N{EN DASH}"
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_NARROW: Final = re.compile(r"[\x20-\x7e\xa1-\xac\xae-\u02ff…\u2013]*")
 _CONTEXT: Final = 12  # characters shown before the place where two values part
 
 
@@ -37,14 +39,21 @@ def _shown(character: str) -> str:
 
 def cut_end(text: str, width: int) -> str:
     """Cut a text to a width in terminal cells, at its end."""
-    if cell_len(text) <= width:
+    if _width(text) <= width:
         return text
-    return set_cell_size(text, max(width - 1, 0)).rstrip() + "…"
+    room = max(width - 1, 0)
+    kept = text[:room] if _NARROW.fullmatch(text) else set_cell_size(text, room)
+    return kept.rstrip() + "…"
+
+
+def _width(text: str) -> int:
+    """Terminal cells; where each character takes one, none is measured on its own."""
+    return len(text) if _NARROW.fullmatch(text) else cell_len(text)
 
 
 def cut_path(path: str, width: int) -> str:
     """Cut a path to a width in terminal cells, at its start: its end says most."""
-    if cell_len(path) <= width:
+    if _width(path) <= width:
         return path
     kept = path[max(0, len(path) - width) :]
     while kept and cell_len(kept) > width - 1:
@@ -58,7 +67,7 @@ def pair(baseline: str | None, candidate: str | None, width: int) -> tuple[str, 
     start = 0
     if baseline is not None and candidate is not None:
         common = _common(*texts)
-        longest = max(map(cell_len, texts))
+        longest = max(map(_width, texts))
         context = min(_CONTEXT, width // 3)
         start = common - context if longest > width and common > width // 2 else 0
     shown = [cut_end("…" + text[start:] if start > 0 else text, width) for text in texts]

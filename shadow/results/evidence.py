@@ -43,11 +43,12 @@ class Evidence:
         self.endpoints = {name: EndpointEvidence() for name in endpoints}
         self._total = 0
         self._shapes = 0
+        self._paired = False
 
     @property
     def paired(self) -> bool:
         """Whether there are pairs of latencies, be it of warm-up alone."""
-        return any(each.warming < WARM_UP for each in self.endpoints.values())
+        return self._paired or any(each.warming < WARM_UP for each in self.endpoints.values())
 
     @property
     def shapes_counted(self) -> bool:
@@ -73,6 +74,10 @@ class Evidence:
             self._total -= len(pairs)
             pairs.thin(len(pairs) // 2)
             self._total += len(pairs)
+
+    def add_paired(self, rows: Iterable[tuple[int]]) -> None:
+        """Take whether there are pairs, which are not asked for."""
+        self._paired = any(exists for (exists,) in rows)
 
     def add_failures(self, rows: Iterable[tuple[str, int, int, int]]) -> None:
         """Take, by endpoint, in how many exchanges both, the baseline, the candidate failed."""

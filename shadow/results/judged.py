@@ -26,7 +26,7 @@ from shadow.results.tally import EndpointTally
 RECORDED: Final = Caution(
     code="speed-recorded",
     text="no verdict on speed: the latencies of a recording are not paired in time with others",
-    advice="replay against both services at once",
+    advice="replay against both services",
 )
 UNSCHEDULED: Final = Caution(
     code="speed-unscheduled",
@@ -66,15 +66,15 @@ def judge_evidence(run: Run, evidence: Evidence | None, intervals: int | None = 
     rate = _rate(run.tally.endpoints.values(), _shapes(evidence, run.tally.endpoints))
     if evidence is None:
         return Judged(rate=rate, rates=rates)
-    withheld = _withheld(run.info) if evidence.paired else None
-    speeds = _speeds(evidence, run.info, intervals) if evidence.paired and withheld is None else {}
+    reason = withheld(run.info) if evidence.paired else None
+    speeds = _speeds(evidence, run.info, intervals) if evidence.paired and reason is None else {}
     cautions = tuple(_cautions(run.info)) if speeds else ()
     return Judged(
         rate=rate,
         rates=rates,
         speeds=speeds,
         errors=judge_errors({name: each.failures for name, each in evidence.endpoints.items()}),
-        speed_withheld=withheld,
+        speed_withheld=reason,
         cautions=cautions,
     )
 
@@ -98,7 +98,7 @@ def _shapes(evidence: Evidence | None, names: Iterable[str]) -> tuple[int, int] 
     return sum(len(each.shapes) for each in found), sum(len(e.divergent_shapes) for e in found)
 
 
-def _withheld(info: RunInfo) -> Caution | None:
+def withheld(info: RunInfo) -> Caution | None:
     """Say why no latency of a run can be judged, if so."""
     if not (info.baseline.url and info.candidate.url):
         return RECORDED

@@ -22,6 +22,8 @@ from hdrh.histogram import HdrHistogram
 
 HIGHEST_US: Final = 3_600_000_000
 DIGITS: Final = 3
+BINS: Final = 10
+"""Of a decade, for a plot."""
 
 _EXACT_BITS: Final = 11  # HdrHistogram: 3 digits make 2,048 sub-buckets; below, unit width
 _EXACT: Final = 1 << _EXACT_BITS
@@ -51,6 +53,20 @@ def minimum_count(percentile: float, confidence: float = 0.95) -> int:
     return math.ceil(math.log(tail) / math.log(max(quantile, 1 - quantile)))
 
 
+def interval_ranks(count: int, percentile: float) -> tuple[int, int] | None:
+    """Return the ranks, from 1, between which a percentile lies with 95 % confidence.
+
+    They follow from the normal approximation of the binomial distribution; None below
+    `minimum_count`. It takes the values for independent of each other. Source: Hahn and
+    Meeker, Statistical Intervals, section 5.2.
+    """
+    if count < minimum_count(percentile):
+        return None
+    quantile = percentile / 100
+    middle, spread = count * quantile, 1.96 * math.sqrt(count * quantile * (1 - quantile))
+    return max(1, math.floor(middle - spread)), min(count, math.ceil(middle + spread) + 1)
+
+
 class Latency:
     """Durations in whole microseconds, by bucket. Merging is exact, in any order."""
 
@@ -64,10 +80,12 @@ class Latency:
     def record(self, microseconds: int) -> None:
         """Count one duration; beyond an hour it counts as an hour."""
         counts, value = self.counts, microseconds
-        if not 0 <= value < _EXACT:
-            value = min(max(value, 0), HIGHEST_US)
-            shift = max(0, value.bit_length() - _EXACT_BITS)
+        if value >= _EXACT:
+            value = HIGHEST_US if value > HIGHEST_US else value  # noqa: FURB136  not a call
+            shift = value.bit_length() - _EXACT_BITS
             value = value >> shift << shift
+        elif value < 0:
+            value = 0
         counts[value] = counts.get(value, 0) + 1
         self.total += 1
 
@@ -96,6 +114,30 @@ class Latency:
                 seen += count
             found.append(value + (1 << max(0, value.bit_length() - _EXACT_BITS)) - 1)
         return found
+
+    def interval(self, percentile: float) -> tuple[int, int] | None:
+        """Return the 95 % interval of a percentile in µs; None where `percentiles` has none."""
+        ranks = interval_ranks(self.total, percentile)
+        if ranks is None:
+            return None
+        ends: list[int] = []
+        seen = 0
+        for value, count in sorted(self.counts.items()):
+            seen += count
+            while len(ends) < len(ranks) and seen >= ranks[len(ends)]:
+                ends.append(value + (1 << max(0, value.bit_length() - _EXACT_BITS)) - 1)
+        return ends[0], ends[1]
+
+    def spread(self) -> tuple[tuple[int, int], ...]:
+        """Return how many durations fall where: pairs of a bin's lower end in µs and a count.
+
+        Ten bins a decade, `BINS` of them, those that are empty left out.
+        """
+        bins: dict[int, int] = {}
+        for value, count in self.counts.items():
+            number = int(BINS * math.log10(max(value, 1)) + 1e-9)
+            bins[number] = bins.get(number, 0) + count
+        return tuple((round(10 ** (number / BINS)), bins[number]) for number in sorted(bins))
 
     def to_v2(self) -> str:
         """Encode as an HdrHistogram V2 text (base64 of the compressed form)."""

@@ -44,22 +44,6 @@ def held(store: Path, run_id: str, *, alone: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-class Turns:
-    """Lets the processes of a run write to one place in turns, whatever ends them.
-
-    A record lock (fcntl(2)), which knows nothing of the lock above.
-    """
-
-    def __init__(self, store: Path, run_id: str) -> None:
-        self._descriptor = os.open(lock_path(store, run_id), os.O_RDWR | os.O_CREAT, 0o600)
-
-    def __enter__(self) -> None:
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
-
-
 def is_held(store: Path, run_id: str) -> bool:
     """Whether a process of the run is alive."""
     try:

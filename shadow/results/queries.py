@@ -82,6 +82,19 @@ def replace_noise(connection: Connection, run: int, shard: int, profile: str) ->
     connection.execute(insert(tables.noise), row)
 
 
+def judged(connection: Connection, run: int) -> str | None:
+    """Return what the evidence of a run came to, where that is kept."""
+    j = tables.judged.c
+    return connection.scalars(select(j.judged).where(j.run == run)).one_or_none()
+
+
+def replace_judged(connection: Connection, run: int, text: str | None) -> None:
+    """Keep what the evidence of a run came to, or forget it."""
+    connection.execute(delete(tables.judged).where(tables.judged.c.run == run))
+    if text is not None:
+        connection.execute(insert(tables.judged), {"run": run, "judged": text})
+
+
 def merged_tally(connection: Connection, run: int) -> Tally:
     """Return the counts of all segments. Raise ValueError where one cannot be read."""
     s, total = segments.c, Tally()
@@ -169,15 +182,16 @@ def occurrence_rows(
     return connection.execute(query).mappings().all()
 
 
-def gather(connection: Connection, run: int, evidence: Evidence) -> None:
+def gather(connection: Connection, run: int, evidence: Evidence, *, pairs: bool) -> None:
     """Read the pairs of latencies, the failures and the requests of a run.
 
+    Without `pairs`, of the latencies it is only read whether there are any.
     A pair is an exchange that is not hollow, that both sides answered with a status of the same
     hundred, below 500: a quick refusal is no quick service. Failures are counted among hollow
     exchanges too, which are hollow because the baseline fails.
     """
     for sql, take in (
-        (_PAIRS, evidence.add_pairs),
+        (_PAIRS, evidence.add_pairs) if pairs else (_PAIRED, evidence.add_paired),
         (_FAILURES, evidence.add_failures),
         (_REQUESTS, evidence.add_requests),
     ):
@@ -198,6 +212,7 @@ WHERE run = ? AND NOT hollow AND outcome <> 'skipped'
   AND candidate_service_us >= 0 AND candidate_response_us >= 0
 ORDER BY seq
 """
+_PAIRED: Final = f"SELECT EXISTS ({_PAIRS})"
 _FAILURES: Final = """
 SELECT endpoint, sum(baseline AND candidate), sum(baseline AND NOT candidate),
        sum(candidate AND NOT baseline)

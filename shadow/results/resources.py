@@ -76,6 +76,14 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """The candidate's CPU time per request as a multiple of the baseline's."""
     machine_busy: float | None = None
     """The share of the generator's machine's CPU time that was in use."""
+    baseline_cost: Cost | None = None
+    candidate_cost: Cost | None = None
+    """None without prices."""
+
+    def priced(self, prices: Prices) -> Resources:
+        """Return it with what a million requests cost on each side."""
+        costs = [use and cost_per_million(use, prices) for use in (self.baseline, self.candidate)]
+        return msgspec.structs.replace(self, baseline_cost=costs[0], candidate_cost=costs[1])
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):

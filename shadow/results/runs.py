@@ -50,6 +50,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Who accepted what while it ran, whether or not it was seen."""
     owners: dict[str, str] = {}
     """Team responsible for an endpoint, by endpoint."""
+    files: dict[str, str] = {}
+    """Source file of an endpoint, `src/items.rs` or `src/items.rs:120`, by endpoint or `*`."""
     events: str = ""
     """Where the event log is."""
     exit_code: int | None = None

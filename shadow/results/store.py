@@ -23,6 +23,7 @@ from shadow.results import queries, tables
 from shadow.results.database import open_database, reading, store_path, writing
 from shadow.results.evidence import Evidence
 from shadow.results.gates.verdicts import GateResult
+from shadow.results.judged import Judged, judge_evidence, withheld
 from shadow.results.phases import Decision
 from shadow.results.record import Record, Revision, Seen
 from shadow.results.resources import Resources
@@ -116,6 +117,7 @@ class Store:
             info = self._info(connection, run)
             info = msgspec.structs.replace(info, state="running", finished=None, exit_code=None)
             self._enter(connection, run, info)
+            queries.replace_judged(connection, run, None)
             return info
 
     def commit_segment(
@@ -284,15 +286,34 @@ class Store:
                 return
             after = batch[-1].seq
 
-    def evidence(self, run: Run) -> Evidence:
+    def evidence(self, run: Run, *, pairs: bool = True) -> Evidence:
         """Gather the pairs of latencies, the failures and the request shapes of a run.
 
-        Those of the endpoints that the run counts by name.
+        Those of the endpoints that the run counts by name. Without `pairs`, of the latencies
+        there is only whether there are any.
         """
         evidence = Evidence(run.tally.endpoints.keys() - {OTHER})
         with reading(self._engine, self.path) as connection:
-            queries.gather(connection, self._run(connection, run.info.id), evidence)
+            queries.gather(connection, self._run(connection, run.info.id), evidence, pairs=pairs)
         return evidence
+
+    def judged(self, run: Run) -> Judged:
+        """Return what the evidence of a run comes to: as kept at its end, else judged now."""
+        with reading(self._engine, self.path) as connection:
+            text = queries.judged(connection, self._run(connection, run.info.id))
+        if text is not None:
+            try:
+                return msgspec.json.decode(text, type=Judged)
+            except ValueError as error:
+                damaged = f"store {self.path}: damaged run: {error}"
+                raise ShadowError(damaged, _DAMAGED_HINT) from None
+        return judge_evidence(run, self.evidence(run, pairs=withheld(run.info) is None))
+
+    def keep_judged(self, run_id: str, judged: Judged | None) -> None:
+        """Keep what the evidence of a run came to; None forgets it, since the run goes on."""
+        text = None if judged is None else msgspec.json.encode(judged).decode()
+        with writing(self._engine, self.path) as connection:
+            queries.replace_judged(connection, self._run(connection, run_id), text)
 
     def divergences(
         self, run_id: str, *, signature: str | None = None, limit: int = 100

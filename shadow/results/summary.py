@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -39,6 +39,10 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
     p50: int | None = None
     p90: int | None = None
     p99: int | None = None
+    intervals: dict[str, tuple[int, int]] = {}
+    """95 % intervals of those percentiles, by name, the values taken for independent."""
+    spread: tuple[tuple[int, int], ...] = ()
+    """How many lie where: pairs of a bin's lower end in µs and a count, ten bins a decade."""
 
 
 class SideLatency(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +169,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Why no endpoint has a verdict on speed, where latencies are known but cannot be judged."""
     resources: Resources | None = None
     """CPU and memory of both services, where they were read."""
+    files: dict[str, str] = {}
+    """Source file of an endpoint, with its line where given, by endpoint or `*`."""
+    digest: str = ""
+    """Of the captures' content: runs of the same capture share it."""
+    options: dict[str, Any] = {}
+    """What the command was told."""
+    versions: dict[str, str] = {}
     gate: GateResult | None = None
     """What the last gate that was asked said of the run."""
 
@@ -210,17 +221,16 @@ def summarise(
     run: Run,
     *,
     evidence: Evidence | None = None,
+    judged: Judged | None = None,
     code: int | None = None,
     store: str = "",
     max_incomparable: float = MAX_INCOMPARABLE,
     max_hollow: float = MAX_HOLLOW,
-    intervals: int | None = None,
 ) -> Summary:
     """Sum a run up. `code` is the exit code of the command; by default the run's own.
 
-    `evidence` is what `Store.evidence` gathered; without it there is no verdict on speed and
-    no bound by request shape. `intervals` is of how many endpoints the percentiles of the latency
-    get one.
+    `judged` is what `Store.judged` says, or else `evidence` what `Store.evidence` gathered;
+    without either there is no verdict on speed and no bound by request shape.
     """
     info, tally = run.info, run.tally
     outcomes, findings = tally.outcomes, sorted(tally.findings, key=gravity)
@@ -230,7 +240,7 @@ def summarise(
         code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
     endpoints = sorted(tally.endpoints.items(), key=lambda item: (-_exchanges(item[1]), item[0]))
     every = tally.endpoints.values()
-    judged = judge_evidence(run, evidence, intervals)
+    judged = judged or judge_evidence(run, evidence)
     return Summary(
         run_id=info.id,
         command=info.command,
@@ -267,6 +277,10 @@ def summarise(
         rate=judged.rate,
         speed_withheld=judged.speed_withheld,
         resources=info.resources,
+        files=info.files,
+        digest=info.digest,
+        options=info.options,
+        versions=info.versions,
         gate=info.gate,
     )
 
@@ -376,29 +390,48 @@ def _side(endpoints: Iterable[EndpointTally], service: Measure, response: Measur
 
 def _percentiles(latency: Latency) -> Percentiles:
     p50, p90, p99 = latency.percentiles((50, 90, 99))
-    return Percentiles(count=latency.total, p50=p50, p90=p90, p99=p99)
+    intervals = {f"p{each}": latency.interval(each) for each in (50, 90, 99)}
+    return Percentiles(
+        count=latency.total,
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        intervals={name: found for name, found in intervals.items() if found is not None},
+        spread=latency.spread(),
+    )
 
 
 def without_values(summary: Summary) -> Summary:
-    """Return the summary with no compared value in it (`--no-values`)."""
+    """Return the summary with no production value in it (`--no-values`).
+
+    Compared values go, and so do request targets and the exact places of examples, which may
+    name a customer; endpoints, patterns of places, classes and counts stay.
+    """
     return msgspec.structs.replace(
         summary,
         rules=tuple(
-            msgspec.structs.replace(rule, example=rule.example and _withheld(rule.example))
+            msgspec.structs.replace(
+                rule, example=rule.example and _withheld(rule.example, WITHHELD)
+            )
             for rule in summary.rules
         ),
         findings=tuple(
             msgspec.structs.replace(
-                finding, examples=tuple(_withheld(example) for example in finding.examples)
+                finding,
+                examples=tuple(
+                    _withheld(example, finding.path_pattern) for example in finding.examples
+                ),
             )
             for finding in summary.findings
         ),
     )
 
 
-def _withheld(example: Example) -> Example:
+def _withheld(example: Example, path: str) -> Example:
     return msgspec.structs.replace(
         example,
+        target=WITHHELD,
+        path=path,
         baseline=None if example.baseline is None else WITHHELD,
         candidate=None if example.candidate is None else WITHHELD,
     )

@@ -113,6 +113,13 @@ sent = Table(
     sqlite_with_rowid=False,
 )
 """Writes that were about to be sent: what ends a process must not let them be sent again."""
+judged = Table(
+    "judged",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("judged", Text, nullable=False),
+)
+"""What the evidence of a run came to at its end: a report need not judge a million rows again."""
 noise = Table(
     "noise",
     metadata,
@@ -145,9 +152,16 @@ ROWS_AT_ONCE: Final = 25
 """Rows that one statement inserts: a statement costs SQLite a quarter of what a row does."""
 
 
+_RARE: Final = frozenset({"baseline_no_answer", "candidate_no_answer"})
+"""Columns that are mostly NULL and never empty: binding None takes Python longer than the rest
+of a row, so NULL goes in as an empty text."""
+
+
 def _inserting(table: Table, rows: int) -> str:
-    one = str(insert(table).compile(dialect=sqlite.dialect()))
-    return one + (", " + one.partition(" VALUES ")[2]) * (rows - 1)
+    start = str(insert(table).compile(dialect=sqlite.dialect())).partition(" VALUES ")[0]
+    names = table.columns.keys()
+    places = ", ".join("NULLIF(?, '')" if name in _RARE else "?" for name in names)
+    return f"{start} VALUES " + ", ".join([f"({places})"] * rows)
 
 
 _INSERT: Final = {
@@ -177,7 +191,7 @@ _OUTCOMES: Final = {outcome: outcome.value for outcome in Outcome}  # SQLite wan
 
 
 def exchange_row(run: int, record: Record) -> tuple[Any, ...]:
-    """Return the values of an exchange in the order of its columns."""
+    """Return what `insert_rows` takes for an exchange, in the order of its columns."""
     baseline, candidate = record.baseline or _NOT_SEEN, record.candidate or _NOT_SEEN
     return (
         run,
@@ -192,18 +206,18 @@ def exchange_row(run: int, record: Record) -> tuple[Any, ...]:
         int(record.hollow),
         " ".join(record.spellings) if record.spellings else "",
         baseline.status,
-        baseline.no_answer,
+        baseline.no_answer or "",
         baseline.service_us,
         baseline.response_us,
         candidate.status,
-        candidate.no_answer,
+        candidate.no_answer or "",
         candidate.service_us,
         candidate.response_us,
     )
 
 
 def divergence_rows(run: int, record: Record) -> list[tuple[Any, ...]]:
-    """Return the values of an exchange's divergences in the order of their columns."""
+    """Return what `insert_rows` takes for an exchange's divergences."""
     return [
         (run, record.seq, position, *msgspec.structs.astuple(divergence))
         for position, divergence in enumerate(record.divergences)

@@ -12,12 +12,11 @@ import msgspec
 
 from shadow.errors import ShadowError
 from shadow.events import Events, gate_fields
-from shadow.results.evidence import Evidence
 from shadow.results.gates.criteria import PREVIOUS, Criteria
 from shadow.results.gates.grounds import Grounds
 from shadow.results.gates.judging import judge_gate
 from shadow.results.gates.verdicts import GateResult
-from shadow.results.lock import Turns, is_held, lock_path
+from shadow.results.judged import Judged, judge_evidence, withheld
 from shadow.results.runs import Run, RunInfo
 from shadow.results.store import Store
 from shadow.results.summary import summarise
@@ -88,10 +87,10 @@ def divergent_signatures(run: Run) -> frozenset[str]:
     return frozenset(each.signature for each in found if each.verdict == "divergent")
 
 
-def judge_run(run: Run, evidence: Evidence, plan: GatePlan, known: Known) -> GateResult:
-    """Hold a run against the criteria of a phase."""
+def judge_run(store: Store, run: Run, plan: GatePlan, known: Known) -> GateResult:
+    """Hold a run of the store, as it is given, against the criteria of a phase."""
     grounds = Grounds(
-        summary=summarise(run, evidence=evidence, intervals=_intervals(plan.criteria)),
+        summary=summarise(run, judged=_judged(store, run, plan.criteria)),
         templates=plan.templates,
         owners=plan.owners,
         known=known.signatures,
@@ -100,16 +99,26 @@ def judge_run(run: Run, evidence: Evidence, plan: GatePlan, known: Known) -> Gat
     return judge_gate(plan.phase, grounds, plan.criteria)
 
 
-def _intervals(criteria: Criteria) -> int:
-    """Of how many endpoints the percentiles get an interval: it takes time, and is asked for."""
-    asked = criteria.max_latency_ratio or criteria.max_jitter_ratio is not None
-    return MOST_INTERVALS if asked else 0
+def _judged(store: Store, run: Run, criteria: Criteria) -> Judged:
+    """The evidence of a run as it was kept, or judged anew where a gate asks for more of it.
+
+    That is where the speed of more endpoints is asked for than get an interval at the end of a
+    run, because each takes time.
+    """
+    speed = criteria.max_latency_ratio or criteria.max_jitter_ratio is not None
+    if not speed or withheld(run.info):
+        return store.judged(run)
+    from shadow.results.speed.judging import BOOTSTRAPPED  # noqa: PLC0415 - imports scipy
+
+    if len(run.tally.endpoints) <= BOOTSTRAPPED:
+        return store.judged(run)
+    return judge_evidence(run, store.evidence(run), MOST_INTERVALS)
 
 
 def judge_stored(store: Store, run: Run, plan: GatePlan) -> GateResult:
     """Hold a run of the store against the criteria of a phase; nothing is kept or told."""
     known = known_findings(store, run.info, plan.criteria)
-    return judge_run(run, store.evidence(run), plan, known)
+    return judge_run(store, run, plan, known)
 
 
 def gate(where: str, wanted: str, plan: GatePlan, *, tell: Tell) -> GateResult:
@@ -122,7 +131,7 @@ def gate(where: str, wanted: str, plan: GatePlan, *, tell: Tell) -> GateResult:
         run = store.load(wanted)
         result = judge_stored(store, run, plan)
         store.note_gate(run.info.id, result)
-        _log(store.path, run.info, result, tell)
+        _log(run.info, result, tell)
     announce(result, plan.webhook, tell)
     return result
 
@@ -133,15 +142,12 @@ def announce(result: GateResult, webhook: Webhook | None, tell: Tell) -> None:
     notify(webhook, Notice(event="shadow.gate.evaluated", fields=fields), tell)
 
 
-def _log(store: Path, info: RunInfo, result: GateResult, tell: Tell) -> None:
+def _log(info: RunInfo, result: GateResult, tell: Tell) -> None:
     """Append the verdict to the event log of the run, where that is a file that is still there."""
     if info.events in ("", "-") or not Path(info.events).is_file():
         return
     try:
-        with Events.open(info.events, info.id, Turns(store, info.id)) as events:
+        with Events.open(info.events, info.id) as events:
             events.gate_evaluated(result)
     except ShadowError as error:
         tell(f"the verdict is not in the event log: {error.message}")
-    finally:
-        if not is_held(store, info.id):
-            lock_path(store, info.id).unlink(missing_ok=True)

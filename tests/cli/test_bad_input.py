@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shadow.reports import FORMATS
 from tests.cli.program import Done, Shadow, exchange, runs, write
 
 GO, RUST = "go.jsonl", "rust.jsonl"
@@ -55,7 +56,7 @@ COMMAND_LINES = [
     (f"{DIFF} --store /proc/self/x.sqlite", "store /proc/self/x.sqlite", "--store"),
     (f"{DIFF} --store unknown", "store unknown: no SQLite database", "another one"),
     (f"{DIFF} --store mysql://host/db", "only SQLite files", "give a file"),
-    (f"{DIFF} --report html=x.html", "unknown format html", "known: terminal, json"),
+    (f"{DIFF} --report pdf=x.pdf", "unknown format pdf", f"known: {', '.join(FORMATS)}"),
     (f"{DIFF} --report json=missing/x.json", "missing is no directory", "mkdir -p"),
     (f"{DIFF} --report json=folder", "json=folder: cannot be written", "another place"),
     (f"{DIFF} --report json=-", "`-` is no file", "stdout"),
@@ -190,7 +191,7 @@ def test_a_wrong_config(shadow: Shadow, tmp_path: Path, text: str, message: str,
     ("words", "message", "hint"),
     [
         ("report nope", "no run nope", "shadow runs"),
-        ("report latest --format html", "unknown format html", "known are terminal, json"),
+        ("report latest --format pdf", "unknown format pdf", f"known are {', '.join(FORMATS)}"),
         ("explain deadbeef", "run latest has no finding deadbeef", "shadow report"),
         ("explain nil-slice-nul", "neither a class nor a signature", "nil-slice-null?"),
         ("explain xyz", "xyz is neither a class nor a signature", "shadow explain"),

@@ -16,7 +16,19 @@ from services.run import RUST, running
 from tests.cli.program import CAPTURE, CONFIG, RUST_CAPTURE, Done, Exchange, Shadow, exchanges
 
 WHOLE = ["diff", CAPTURE, RUST_CAPTURE, "--config", CONFIG, "--limit", "500"]
-EVERYWHERE = ["--json", "--all-events", "--report", "json=r.json", "--report", "terminal=r.txt"]
+FORMATS = {
+    "json": "json",
+    "terminal": "txt",
+    "markdown": "md",
+    "html": "html",
+    "junit": "xml",
+    "sarif": "sarif",
+    "github": "github",
+    "annotations": "commands",
+    "gitlab": "gitlab",
+}
+REPORTS = [word for each, end in FORMATS.items() for word in ("--report", f"{each}=r.{end}")]
+EVERYWHERE = ["--json", "--all-events", *REPORTS]
 
 
 def written(folder: Path, *done: Done) -> dict[str, bytes]:
@@ -75,16 +87,23 @@ def test_values_are_withheld_everywhere(
     assert found(values, everywhere) == set()
     signature = done.json["findings"][0]["signature"]
     assert "[withheld]" in shadow("explain", signature).out
-    assert {".json", ".jsonl", ".sqlite", ".sqlite-wal", ".txt"} <= {
-        Path(name).suffix for name in everywhere
-    }
+    suffixes = {Path(name).suffix for name in everywhere}
+    assert {
+        ".jsonl",
+        ".sqlite",
+        ".sqlite-wal",
+        *(f".{end}" for end in FORMATS.values()),
+    } <= suffixes
+    asked = {b"/v1/items?", b"/v1/search?q="}
+    reports = {f"r.{end}": everywhere[f"r.{end}"] for end in FORMATS.values()}
+    assert found(asked, reports) == set()
 
 
 def test_values_are_withheld_from_a_report_of_a_run_with_values(
     shadow: Shadow, recorded: list[Exchange]
 ) -> None:
     values = compared(shadow(*WHOLE, "--json", "--quiet").json, recorded)
-    for words in (["--all"], ["--format", "json"]):
+    for words in (["--all"], *(["--format", each] for each in FORMATS)):
         shown = shadow("report", "--no-values", *words)
         assert found(values, {"stdout": shown.out.encode()}) == set()
         assert "[withheld]" in shown.out

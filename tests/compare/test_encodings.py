@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare.encodings import UndecodableError, decode
+from shadow.compare.encodings import OverBoundError, UndecodableError, decode
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -70,3 +70,22 @@ def test_several_gzip_members_are_one_body() -> None:
 def test_several_zstd_frames_are_one_body() -> None:
     frames = b"".join(map(ENCODERS["zstd"], (b"a", b"", b"bc")))
     assert decode(frames, ["zstd"], 100) == b"abc"
+
+
+@given(st.lists(st.binary(max_size=400), min_size=1, max_size=6), st.integers(0, 3))
+def test_members_of_any_size_are_one_body(parts: list[bytes], padding: int) -> None:
+    body = b"".join(map(gzip.compress, parts)) + bytes(padding)
+    assert decode(body, ["gzip"], 5_000) == b"".join(parts)
+    frames = b"".join(map(ENCODERS["zstd"], parts))
+    assert decode(frames, ["zstd"], 5_000) == b"".join(parts)
+
+
+@pytest.mark.parametrize(("name", "count"), [("gzip", 200_000), ("zstd", 30_000)])
+def test_thousands_of_members_cost_what_they_are_long(name: str, count: int) -> None:
+    """Were each copied with all that follows it, this would take hours."""
+    assert decode(ENCODERS[name](b"a") * count, [name], 10**7) == b"a" * count
+
+
+def test_a_body_far_longer_than_it_may_be_decoded_is_not_begun() -> None:
+    with pytest.raises(OverBoundError, match="more than 10 bytes"):
+        decode(gzip.compress(b"") * 1_000, ["gzip"], 10)

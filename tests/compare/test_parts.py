@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from typing import Any
@@ -11,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.compare import CompareOptions
 from shadow.compare.difference import Around, Difference
-from shadow.compare.json_text import NotJsonError, read, read_exact
+from shadow.compare.json_text import NotJsonError, Number, read, read_exact
 from shadow.compare.parts import Unread, compare, glance
 from shadow.compare.rules import ListRule, Rules, Tolerance, parse_pattern
 from shadow.compare.walk import Budget
+from shadow.judge import Policy, judge
+from shadow.model import Answer, Exchange, Judgement, Request, Response
 
 REFERENCE = Budget(in_parts=False)
 NUMBERS = st.sampled_from(
@@ -77,11 +81,24 @@ def told(baseline: str, candidate: str, rules: Rules, budget: Budget) -> list[Di
     ]
 
 
+def judged(baseline: str, candidate: str, rules: Rules, budget: Budget) -> Judgement:
+    headers = (("Content-Type", "application/json"),)
+    sides = [
+        Answer(response=Response(status=200, headers=headers, body=text.encode()))
+        for text in (baseline, candidate)
+    ]
+    policy = Policy(compare=CompareOptions(rules={"*": rules}, budget=budget))
+    exchange = Exchange(id="1", request=Request(method="GET", target="/x?a=1&a=2"))
+    return judge(exchange, "GET /x", sides[0], sides[1], policy)
+
+
 def same(baseline: str, candidate: str, rules: Rules) -> None:
     reference = told(baseline, candidate, rules, REFERENCE)
     in_parts = told(baseline, candidate, rules, Budget())
     assert [repr(each) for each in in_parts] == [repr(each) for each in reference]
     assert [lexemes(each) for each in in_parts] == [lexemes(each) for each in reference]
+    judgements = [judged(baseline, candidate, rules, each) for each in (Budget(), REFERENCE)]
+    assert judgements[0] == judgements[1]
 
 
 def lexemes(difference: Difference) -> list[Any]:
@@ -209,3 +226,60 @@ def test_a_deep_document_is_not_looked_at_over_and_over() -> None:
     assert isinstance(left, Unread)
     (difference,) = compare(left, right)
     assert len(difference.path) == 800
+
+
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"a":', "}")])
+def test_any_depth_is_compared(left: str, right: str) -> None:
+    """At the edge of what is followed by recursion, where calls stand differently deep."""
+
+    def text(depth: int, value: str) -> str:
+        return left * depth + value + right * depth
+
+    edge = next(n for n in range(500, 5_000) if not isinstance(glance(text(n, "1")), Unread))
+    for depth in (*range(edge - 12, edge + 2), 5_000):
+        (difference,) = compare(glance(text(depth, "1")), glance(text(depth, "2")))
+        assert len(difference.path) == depth
+        looked_at = difference.around
+        assert not isinstance(looked_at, Around) or looked_at.pair
+
+
+@given(st.integers(0, 2**32), st.integers(1, 200), RULES)
+def test_nothing_is_over_budget_that_is_not_when_read_to_its_end(
+    seed: int, nodes: int, rules: Rules
+) -> None:
+    rng = random.Random(seed)
+    value = page(rng)
+    left, right = (json.dumps(each) for each in (value, mutated(value, rng)))
+    found = [
+        told(left, right, rules, Budget(nodes=nodes, in_parts=in_parts))
+        for in_parts in (True, False)
+    ]
+    over = [any(each.unfinished for each in side) for side in found]
+    assert over[0] <= over[1]
+
+
+def test_the_objects_around_every_level_can_be_looked_at() -> None:
+    """What a walk may cost is over when its differences are looked at."""
+
+    def nested(levels: int, value: str) -> str:
+        text = f'{{"pad":"{"x" * 2_000}"}}'
+        for _ in range(levels):
+            text = f'{{"v":{value},"in":{text}}}'
+        return text
+
+    for levels in (5, 20, 100):
+        same(nested(levels, "1"), nested(levels, "2"), Rules())
+
+
+def test_differences_do_not_keep_their_walk() -> None:
+    """A cycle would keep both bodies until the collector comes by."""
+    gc.collect()
+    gc.disable()
+    try:
+        found = compare(glance('{"a":{"b":1},"c":[1]}'), glance('{"a":{"b":2},"c":[1]}'))
+        assert isinstance(found[0].around, Around)
+        assert found[0].around.pair == ({"b": Number("1")}, {"b": Number("2")})
+        del found
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -121,7 +121,9 @@ class Notes:
     def __init__(self) -> None:
         self.kept: list[tuple[Exchange, Judgement]] = []
         self.ordinals: list[int] = []
-        self.sent: list[int] = []
+        self.sending: list[int] = []
+        self.cursor: set[int] = set()
+        self.sent: set[int] = set()
         self.lines = 0
 
     def keep(
@@ -142,7 +144,7 @@ class Notes:
         self.ordinals.append(ordinal)
 
     def sends(self, *, ordinal: int) -> None:
-        self.sent.append(ordinal)
+        self.sending.append(ordinal)
 
     def flush(self) -> None:
         pass
@@ -260,13 +262,12 @@ def test_what_an_earlier_process_did_is_not_done_again(
     done = set(data.draw(st.lists(st.sampled_from(ordinals)))) if ordinals else set()
     sent = set(data.draw(st.lists(st.sampled_from(ordinals)))) if ordinals else set()
     baseline, candidate, notes = Fickle(seed, 0), Fickle(seed + 1, 0), Notes()
-    driven = engine(
-        baseline, candidate, notes, done=done, sent=sent, safety=Safety(allow_writes=True)
-    )
+    notes.cursor, notes.sent = done, sent
+    driven = engine(baseline, candidate, notes, safety=Safety(allow_writes=True))
     asyncio.run(driven.run(iter(records)))
     assert sorted(notes.ordinals) == sorted(set(ordinals) - done)
     writes = {ordinal for ordinal, what in enumerate(kinds) if what == "write"}
-    assert set(notes.sent) == writes - done - sent
+    assert set(notes.sending) == writes - done - sent
     lost = {kept.id for kept, j in notes.kept if j.reason == "interrupted"}
     assert lost == {str(ordinal) for ordinal in (writes & sent) - done}
     assert lost.isdisjoint(candidate.order.get("a", ()))

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import resources
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -35,7 +37,17 @@ def test_the_version_comes_first_and_the_sum_holds(summary: Summary) -> None:
     assert judged[0] == ("divergent", None)  # what nothing explains comes first
 
 
-@pytest.mark.parametrize("name", ["terminal", "json"])
+@pytest.mark.parametrize("name", list(FORMATS))
 def test_every_format_is_a_pure_function_of_the_summary(summary: Summary, name: str) -> None:
     assert FORMATS[name](summary) == FORMATS[name](summary)
-    assert sorted(FORMATS) == ["json", "terminal"]
+
+
+def test_the_schema_that_is_shipped_describes_it(summary: Summary) -> None:
+    schema = json.loads((resources.files("shadow") / "schemas/summary.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    shown = json.loads(FORMATS["json"](summary))
+    validator.validate(shown)
+    assert shown.keys() == schema["properties"].keys() == set(schema["required"])
+    assert not validator.is_valid({**shown, "v": 2})
+    assert not validator.is_valid({**shown, "conclusion": "fine"})

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from shadow.reports import text as text_module
 from shadow.reports.text import (
     ABSENT,
     DASH,
@@ -112,3 +113,15 @@ def test_counts() -> None:
         "1 finding",
         "2,000 findings",
     ]
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF, exclude_categories=["Cc", "Cf"]), max_size=40))
+def test_what_is_not_measured_takes_a_cell_a_character(text: str) -> None:
+    assert text_module._width(text) == cell_len(text)
+
+
+@given(st.text(max_size=40), st.integers(1, 30))
+def test_a_text_that_is_cut_fits_its_width(text: str, width: int) -> None:
+    cut = cut_end(plain(text), width)
+    assert cell_len(cut) <= width
+    assert cut == plain(text) or cut.endswith("…")

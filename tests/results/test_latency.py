@@ -108,3 +108,31 @@ def wrapped(payload: bytes) -> str:
 def test_a_text_that_is_no_such_histogram_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Latency.from_v2(text)
+
+
+@given(st.lists(st.integers(0, HIGHEST_US), min_size=1, max_size=400))
+def test_the_spread_counts_every_value_in_its_bin(values: list[int]) -> None:
+    spread = latency_of(values).spread()
+    assert sum(count for _, count in spread) == len(values)
+    ends = [low for low, _ in spread]
+    assert ends == sorted(set(ends))
+    assert ends[0] <= max(min(values), 1) * 1.001
+    assert ends[-1] <= max(1, *values) <= ends[-1] * 1.3 + 1
+
+
+def test_an_interval_is_shown_where_its_percentile_is() -> None:
+    latency = latency_of(list(range(1, 401)))
+    low, high = latency.interval(50) or (0, 0)
+    assert (low, high) == (180, 221)
+    assert latency_of([10] * 367).interval(99) is None
+    assert latency_of([10] * 368).interval(99) == (10, 10)
+
+
+def test_an_interval_holds_the_true_percentile_about_as_often_as_it_says() -> None:
+    source = random.Random(5)
+    held = 0
+    for _ in range(400):
+        latency = latency_of([source.randrange(1, 2000) for _ in range(500)])
+        low, high = latency.interval(90) or (0, 0)
+        held += low <= 1800 <= high
+    assert 0.93 <= held / 400 <= 0.99

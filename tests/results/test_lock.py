@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shadow.errors import ShadowError
-from shadow.results.lock import Turns, held, is_held, lock_path
+from shadow.results.lock import held, is_held, lock_path
 
 HOLDS = """
 import sys
@@ -48,26 +48,3 @@ def test_a_run_is_held_until_its_last_process_ends_however_it_ends(tmp_path: Pat
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     with pytest.raises(ShadowError, match="cannot make"), held(tmp_path / "no" / "store", "run"):
         pytest.fail("there is no such folder")
-
-
-WRITES = """
-import sys
-from pathlib import Path
-from shadow.results.lock import Turns
-path, turns = Path(sys.argv[1]), Turns(Path(sys.argv[2]), "run")
-for _ in range(200):
-    with turns:
-        number = int(path.read_text())
-        path.write_text(str(number + 1))
-"""
-
-
-def test_processes_take_turns(tmp_path: Path) -> None:
-    counter, store = tmp_path / "counter", tmp_path / "store"
-    counter.write_text("0")
-    words = [sys.executable, "-c", WRITES, str(counter), str(store)]
-    processes = [subprocess.Popen(words) for _ in range(3)]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert counter.read_text() == "600"
-    with Turns(store, "run"):
-        pass

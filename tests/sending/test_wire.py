@@ -17,7 +17,7 @@ from shadow.model import Answer, NoAnswer, Observation, Request
 from shadow.sending import pool
 from shadow.sending.limits import Limits
 from shadow.sending.rewrite import render
-from shadow.sending.service import Done
+from shadow.sending.service import Done, Service
 from shadow.sending.target import Target, parse_target
 from shadow.sending.wire import Wire
 from tests.sending.service import GET, OK, Peer, Run, Script, answering, serve
@@ -580,7 +580,7 @@ class Told:
         return observation
 
 
-def start(wire: Wire, done: Done, *, safe: bool = True, due: float | None = None) -> bool:
+def start(wire: Service, done: Done, *, safe: bool = True, due: float | None = None) -> bool:
     return wire.start(GET, method="GET", safe=safe, due=due, done=done)
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -22,8 +21,23 @@ Needs = Literal["pair", "request", "corpus", "never"]
 PolicyName = Literal["fail", "allow"]
 Samples = Sequence[tuple[Any, Any]]
 """(baseline value, candidate value) of every difference seen at one place over a run."""
+_T = TypeVar("_T")
 MAX_DECODED: Final = 1 << 26
 """Bytes of a decoded body that predicates look at, at most."""
+
+
+class _Once(Generic[_T]):
+    """A property that is made once, without the lock of Python 3.11's `cached_property`."""
+
+    def __init__(self, make: Callable[[Any], _T]) -> None:
+        self.make = make
+        self.name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, owner: Any, kind: type | None = None) -> _T:
+        made: _T = self.make(owner)
+        owner.__dict__[self.name] = made
+        return made
 
 
 class Pair:
@@ -37,21 +51,14 @@ class Pair:
         request: Request | None = None,
         bound: int = MAX_DECODED,
     ) -> None:
-        self.bound = bound
         self.baseline = baseline
         self.candidate = candidate
         self.differences = differences
         self.request = request
-
-    @cached_property
-    def go(self) -> Side:
+        self.go = Side(baseline, bound)
         """What the baseline did."""
-        return Side(self.baseline, self.bound)
-
-    @cached_property
-    def rust(self) -> Side:
+        self.rust = Side(candidate, bound)
         """What the candidate did."""
-        return Side(self.candidate, self.bound)
 
     @property
     def over_bound(self) -> bool:
@@ -82,19 +89,19 @@ class Side:
         """Whether the service took the request."""
         return 200 <= self.status < 400
 
-    @cached_property
+    @_Once
     def body(self) -> bytes | None:
         """The decoded body; None where there is none to be had."""
         body = decoded(self.response, self.bound) if self.response else None
         self.over_bound = isinstance(body, OverBound)
         return body if isinstance(body, bytes) else None
 
-    @cached_property
+    @_Once
     def text(self) -> str:
         """The decoded body as text, at most its first 64 KiB; bad bytes replaced."""
         return (self.body or b"")[:65536].decode("utf-8", "replace")
 
-    @cached_property
+    @_Once
     def headers(self) -> dict[str, str]:
         """The last value of each header by lower-case name."""
         if self.response is None:
@@ -169,13 +176,30 @@ def sort_of(place: Place) -> str:
     """What classes sort places by: the sorts of both values in JSON, like `time null`.
 
     Outside JSON it is `header`, `status`, `transport`, or `text` for a whole body; and
-    `spelling`, which every class looks at, for two spellings of one value.
+    `spelling`, which every class looks at, for two spellings of one value. Two times in one
+    zone and of other seconds are `times apart`: no notation makes one moment of them.
     """
     if place.kind == "spelling":
         return "spelling"
     if not place.in_json:
         return "text" if place.where == "body" else place.where
-    return f"{_sort(place.go)} {_sort(place.rust)}"
+    ours, theirs = _sort(place.go), _sort(place.rust)
+    if ours == theirs == "time" and _are_apart(place.go, place.rust):
+        return "times apart"
+    return f"{ours} {theirs}"
+
+
+_SECONDS: Final = len("2006-01-02T15:04:05")
+_ZULU: Final = "Z"
+_OFFSET: Final = len("+07:00")
+
+
+def _are_apart(go: str, rust: str) -> bool:
+    if go[:_SECONDS] == rust[:_SECONDS]:
+        return False
+    if go.endswith(_ZULU) or rust.endswith(_ZULU):
+        return go[-1] == rust[-1]
+    return go[-_OFFSET:] == rust[-_OFFSET:]
 
 
 def _sort(value: Any) -> str:

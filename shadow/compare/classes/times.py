@@ -229,7 +229,7 @@ CLASSES: Final = (
         severity="risky",
         policy="fail",
         at=_is_go_zero_time,
-        sorts=between(("time",), ("null", "absent", "time")),
+        sorts=between(("time",), ("null", "absent", "time")) | {"times apart"},
         valid=(
             json_pair('{"t":"0001-01-01T00:00:00Z"}', '{"t":null}'),
             json_pair('{"t":"0001-01-01T00:00:00Z","k":1}', '{"k":1}', "skipped"),

@@ -20,11 +20,7 @@ from shadow.results.speed.effect import (
 )
 from shadow.results.speed.pairs import FEWEST_CLUSTERS, Pairs
 from shadow.results.speed.resampling import percentiles
-from shadow.results.speed.verdicts import (
-    Speed,
-    decide,
-    more_exchanges,
-)
+from shadow.results.speed.verdicts import Speed, decide, more_exchanges
 
 BOOTSTRAPPED: Final = 50
 """Endpoints, those with most pairs, whose percentiles get an interval."""

@@ -14,8 +14,8 @@ DELTA: Final = 0.05
 RESOLUTION_US: Final = 10
 """A difference of less than this at the median request is not told.
 
-It is about what a wake-up of the generator's event loop takes, and what one Go process differs
-from another of the same program where a request takes 70 µs (measured: up to 9 µs).
+At 70 µs a request, two processes of one Go program came out some 7 µs apart in single runs on
+a busy machine: that much says nothing of the programs.
 """
 MANY: Final = 100
 """Times as many exchanges as there were: an answer beyond it is no plan."""
