@@ -18,6 +18,7 @@ import structlog
 
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.model import Divergence, Verdict
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.record import Record, Revision
 
 _ELSEWHERE = "choose another --events PATH"
@@ -149,6 +150,11 @@ class Events:
         """The run has ended: the settled counts and the exit code."""
         self._emit("info", "shadow.run.finished", fields)
 
+    def gate_evaluated(self, result: GateResult) -> None:
+        """A gate has said what it says of the run."""
+        level = "info" if result.verdict == "pass" else "warning"
+        self._emit(level, "shadow.gate.evaluated", gate_fields(result))
+
     def revised(self, record: Record, revision: Revision) -> None:
         """What the end of the run makes of an exchange: an event a changed divergence."""
         for change in revision.changes:
@@ -224,6 +230,15 @@ def _withdraw(log: BinaryIO, stays: Callable[[bytes], bool]) -> int:
     log.writelines(kept)
     log.truncate()
     return len(lines) - len(kept)
+
+
+def gate_fields(result: GateResult) -> dict[str, Any]:
+    """The fields of one `shadow.gate.evaluated`."""
+    return {
+        "phase": result.phase,
+        "verdict": result.verdict,
+        "criteria": msgspec.to_builtins(result.criteria),
+    }
 
 
 _COUNTED_ONLY = frozenset({"sampled-out", "filtered", "shed"})

@@ -117,6 +117,27 @@ def test_every_event_of_a_diff_is_valid(run: Run, captures: tuple[str, str]) -> 
     assert len({event["run_id"] for event in events}) == 1
 
 
+def test_the_event_of_a_gate_is_valid(run: Run, captures: tuple[str, str], tmp_path: Path) -> None:
+    gate = "[gates.replay]\nmax_divergence_rate = 0.001\nmin_coverage = 0.5\nmax_cpu_ratio = 1\n"
+    (tmp_path / "shadow.toml").write_text(gate, "utf-8")
+    code, events = run("diff", *captures, "--phase", "replay")
+    (event,) = [event for event in events if event["event"] == "shadow.gate.evaluated"]
+    EVENT.validate(event)
+    assert (code, event["verdict"], event["phase"], event["level"]) == (
+        1,
+        "fail",
+        "replay",
+        "warning",
+    )
+    assert [each["name"] for each in event["criteria"] if each["verdict"] == "inconclusive"] == [
+        "incomparable",
+        "exchanges",
+        "cpu",
+    ]
+    assert not EVENT.is_valid({**event, "verdict": "maybe"})
+    assert not EVENT.is_valid({**event, "criteria": [{"name": "x"}]})
+
+
 def test_one_divergence_whole(run: Run, captures: tuple[str, str]) -> None:
     _, events = run("diff", *captures)
     event = next(event for event in events if event.get("path") == "$['price']")

@@ -10,13 +10,13 @@ from shadow.replay.conduct import INTERRUPTED
 from shadow.results.cautions import MAX_HOLLOW, MAX_INCOMPARABLE
 
 _FAILS: Final = (
-    "Completed, and something fails: a divergence that nothing excuses, or an `[[accept]]` rule "
-    "whose date has passed."
+    "Completed, and something fails: a divergence that nothing excuses, an `[[accept]]` rule "
+    "whose date has passed, or, with `--phase`, a criterion of its gate."
 )
 _INCONCLUSIVE: Final = (
     f"Inconclusive: nothing was judged, or of what was sent more than {MAX_INCOMPARABLE:.0%} is "
     f"incomparable, or more than {MAX_HOLLOW:.0%} is hollow (recorded as a success, and the "
-    "baseline now answers 401, 403, 404, 409 or 5xx)."
+    "baseline now answers 401, 403, 404, 409 or 5xx). Or a gate needs more evidence."
 )
 
 
@@ -49,6 +49,7 @@ def render() -> str:
     note = (
         "Where several hold, the first of 130, 4, 1, 3, 0 is given. `--fail-on new` makes 1 mean "
         "a finding that the run before did not have, `--fail-on never` turns 1 off, and "
-        "`--on-inconclusive pass` turns 3 into 0."
+        "`--on-inconclusive pass` turns 3 into 0. With `--phase NAME` 0, 1 and 3 are what the "
+        "gate of that phase says, whatever `--fail-on` asks for."
     )
     return page("Exit codes", table(["code", "meaning", "what to do"], rows), note)

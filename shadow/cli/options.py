@@ -22,6 +22,24 @@ def store(function: Function) -> Function:
     )(function)
 
 
+def config(function: Function) -> Function:
+    """`--config`: the shadow.toml."""
+    return click.option(
+        "--config", metavar="PATH", help="shadow.toml; default: the nearest one upward."
+    )(function)
+
+
+def on_inconclusive(function: Function) -> Function:
+    """`--on-inconclusive`: the exit code without evidence."""
+    return click.option(
+        "--on-inconclusive",
+        type=click.Choice(["fail", "pass"]),
+        default="fail",
+        show_default=True,
+        help="Whether an inconclusive run exits with 3 or 0.",
+    )(function)
+
+
 def workers(function: Function) -> Function:
     """`--workers`: processes that share the work."""
     return click.option(
@@ -70,7 +88,7 @@ def _reports(
 
 
 _RUN_OPTIONS = (
-    click.option("--config", metavar="PATH", help="shadow.toml; default: the nearest one upward."),
+    config,
     click.option(
         "--events",
         metavar="PATH",
@@ -102,12 +120,9 @@ _RUN_OPTIONS = (
         help="The run that `--fail-on new` looks back at; also an exported file.",
     ),
     click.option(
-        "--on-inconclusive",
-        type=click.Choice(["fail", "pass"]),
-        default="fail",
-        show_default=True,
-        help="Whether an inconclusive run exits with 3 or 0.",
+        "--phase", metavar="NAME", help="Let the gate of this phase decide on the exit code."
     ),
+    on_inconclusive,
     click.option(
         "--noise-profile", metavar="FILE", help="Noise learned before, by `shadow noise learn`."
     ),

@@ -8,7 +8,7 @@ import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -195,6 +195,76 @@ class ResourcesTable(msgspec.Struct, frozen=True, kw_only=True):
     """Price of a GiB of memory for an hour, in the same currency."""
 
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Rate = Annotated[float, msgspec.Meta(gt=0, lt=1)]  # no number of exchanges proves a rate of 0
+Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
+
+
+class LatencyTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`max_latency_ratio`: bounds on percentiles of the service time, candidate ÷ baseline."""
+
+    p50: Factor | None = None
+    """Median; takes 120 exchanges of each endpoint."""
+    p90: Factor | None = None
+    """Nine of ten; takes 120 exchanges."""
+    p99: Factor | None = None
+    """The slowest of a hundred; takes 388 exchanges."""
+
+
+class PhaseTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[gates.PHASE]`: what a run must show before the phase may be left."""
+
+    max_divergence_rate: Rate | None = None
+    """Divergent exchanges among the compared ones, above 0: 0.001 is one in a thousand."""
+    max_error_rate: Rate | None = None
+    """Exchanges that the candidate failed (no answer, 5xx) and the baseline did not."""
+    max_latency_ratio: LatencyTable = LatencyTable()
+    """Bounds on percentiles of the service time; 1.10 allows 10 % more."""
+    max_jitter_ratio: Factor | None = None
+    """p99 less p50 of the response time, candidate ÷ baseline."""
+    max_cpu_ratio: Factor | None = None
+    """CPU time per request, candidate ÷ baseline."""
+    max_memory_ratio: Factor | None = None
+    """Peak of memory, candidate ÷ baseline."""
+    max_accepted_rules: Number | None = None
+    """`[[accept]]` entries that may still be open."""
+    owners_required: bool = False
+    """Every endpoint that was compared needs a team in `[endpoints] owners`."""
+    no_new_since: str | None = None
+    """No finding that this run did not have; `previous` is the last one of the same capture."""
+    min_exchanges: Count | None = None
+    """Compared exchanges in all; by default what the bounds on rates take."""
+    min_exchanges_per_endpoint: Count | None = None
+    """Compared exchanges of an endpoint; by default what the bounds on latency take."""
+    min_coverage: Share | None = None
+    """Share of the endpoints with at least that many; by default all of them."""
+    max_incomparable: Share = 0.05
+    """Share of what was sent that may be incomparable before a run is no evidence."""
+    max_hollow: Share = 0.05
+    """The same for hollow exchanges."""
+
+
+class PhasesTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[phases]`: the way of the rollout."""
+
+    order: list[str] = []
+    """The phases, first to last; by default the `[gates]` in the order of the file."""
+
+
+class WebhookTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[webhook]`: who is told of the verdict of a gate and of a decision on a phase."""
+
+    url: str | None = None
+    """Where the message goes, as a POST."""
+    secret: str | None = None
+    """What it is signed with, from the environment: `${SHADOW_WEBHOOK_SECRET}`."""
+    timeout_s: Seconds = 10.0
+    """Seconds that one attempt may take."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `shadow.toml`."""
 
@@ -205,6 +275,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     accept: list[AcceptTable] = []
     noise: NoiseTable = NoiseTable()
     resources: ResourcesTable = ResourcesTable()
+    gates: dict[str, PhaseTable] = {}
+    phases: PhasesTable = PhasesTable()
+    webhook: WebhookTable = WebhookTable()
     source: str = ""
     """The file it was read from, empty for none (not a key of the file)."""
 
@@ -261,6 +334,7 @@ def parse(
     """
     reader = _Reader(text, source)
     reader.check(data, Config, ())
+    reader.refuse_secret(data)
     expanded = reader.expand(data, ()) if expand else data
     try:
         return msgspec.convert({**expanded, "source": source}, Config)
@@ -278,11 +352,11 @@ class _Reader:
     def at(self, place: Place) -> str:
         return located(self.source, self.text, place)
 
-    def refusal(self, message: str) -> ConfigError:
-        """The error for what msgspec says is wrong."""
+    def refusal(self, message: str, below: Place = ()) -> ConfigError:
+        """The error for what msgspec says is wrong, in the table `below`."""
         reason, _, path = message.partition(" - at ")
         steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)
-        place: Place = tuple(name or int(number) for name, number in steps)
+        place: Place = (*below, *(name or int(number) for name, number in steps))
         missing = re.search(r"missing required field `(.+)`", reason)
         if missing:
             return ConfigError(
@@ -300,6 +374,8 @@ class _Reader:
             inner = next(iter(get_args(shape)), None)
             for number, item in enumerate(data):
                 self.check(item, inner, (*place, number))
+        if isinstance(data, dict) and get_origin(shape) is dict:
+            self._check_named(data, get_args(shape)[1], place)
         if not isinstance(data, dict) or not _is_struct(shape):
             return
         keys = _keys(shape)
@@ -310,6 +386,29 @@ class _Reader:
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(keys)}"
                 raise ConfigError(f"{self.at(here)}: unknown key {told(here)}", hint)
             self.check(value, keys[key], here)
+
+    def refuse_secret(self, data: dict[str, Any]) -> None:
+        """Refuse a secret that stands in the file itself."""
+        place = ("webhook", "secret")
+        table = data.get(place[0])
+        secret = table.get(place[1]) if isinstance(table, dict) else None
+        if isinstance(secret, str) and not re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", secret):
+            raise ConfigError(
+                f"{self.at(place)}: webhook.secret stands in the file",
+                'put it into the environment, and secret = "${SHADOW_WEBHOOK_SECRET}" here',
+            )
+
+    def _check_named(self, data: dict[str, Any], shape: Any, place: Place) -> None:
+        """Check tables that go by names of the user, which msgspec's messages leave out."""
+        if not _is_struct(shape):
+            return
+        for name, value in data.items():
+            here = (*place, name)
+            self.check(value, shape, here)
+            try:
+                msgspec.convert(value, shape)
+            except msgspec.ValidationError as error:
+                raise self.refusal(str(error), here) from None
 
     def expand(self, value: Any, place: Place) -> Any:
         """Replace `${VAR}` in every string by the environment's value."""

@@ -19,6 +19,7 @@ from shadow.compare.codecs import protobuf
 from shadow.compare.codecs.content import MessageType
 from shadow.compare.noise import NoiseProfile
 from shadow.config.file import FILE_NAME, Config, ProtobufTable, TargetTable, load
+from shadow.config.gating import gate_plan
 from shadow.config.rules import accept_rules, class_policies, compare_rules, named
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
@@ -232,6 +233,7 @@ def output(flags: Flags) -> Output:
     """Where results go. Raises ConfigError."""
     if flags["since"] is not None and flags["fail_on"] != "new":
         raise ConfigError("--since goes with --fail-on new", "add --fail-on new")
+    phase = flags.get("phase")
     return Output(
         store=flags["store"],
         events=flags["events"],
@@ -243,6 +245,7 @@ def output(flags: Flags) -> Output:
         since=flags["since"],
         on_inconclusive=flags["on_inconclusive"],
         strict=flags["strict"],
+        gate=None if phase is None else gate_plan(load(flags["config"]), phase),
     )
 
 
@@ -288,7 +291,7 @@ ARGUMENTS: Final = (
     *("allow_writes", "all_events", "endpoint", "exclude", "limit", "methods", "no_values"),
     *("noise", "noise_profile", "noise_sample", "sample", "seed", "sides", "workers"),
     *("ceiling", "concurrency", "rate", "speed", "timeout"),
-    *("fail_on", "on_inconclusive", "since", "strict"),
+    *("fail_on", "on_inconclusive", "phase", "since", "strict"),
 )
 """The flags that a resumed run takes from the one before."""
 

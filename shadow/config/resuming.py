@@ -17,7 +17,7 @@ _MAY_CHANGE: Final = frozenset(
     {
         *("captures", "config"),  # their content may not
         *("ceiling", "concurrency", "rate", "speed", "timeout"),
-        *("fail_on", "on_inconclusive", "since", "strict"),
+        *("fail_on", "on_inconclusive", "phase", "since", "strict"),
     }
 )
 """Arguments that may differ from those of the run: no outcome depends on them."""

@@ -27,11 +27,21 @@ from shadow.replay.usage import NO_USAGE, ServiceUsage
 from shadow.replay.workers import Job, RunFiles, work
 from shadow.reports.show import readable_path
 from shadow.results.drift import divergent_signatures
+from shadow.results.gates.verdicts import GateResult
+from shadow.results.gates.verdicts import exit_code as gate_code
 from shadow.results.lock import held
 from shadow.results.resolve import judged_in, load_run
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import Summary, exit_code, summarise
+from shadow.rollout.gating import (
+    GatePlan,
+    Known,
+    announce,
+    judge_run,
+    known_findings,
+    previous_run,
+)
 from shadow.settle import Memory, places_to_settle, settle
 
 INTERRUPTED: Final = 130
@@ -65,6 +75,7 @@ def conduct(
     check_outputs(output, info.captures)
     with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
+        before = known_findings(store, info, output.gate.criteria) if output.gate else Known()
         info, files = _entered(store, stack, info, output, workers)
         ending = _Ending(store, info, usage)
         with (
@@ -81,9 +92,13 @@ def conduct(
             usage.end()
             with ending.noted():
                 _settle(store, info.id, memory, judged, events)
+            with ending.noted():
+                ending.gate = _gate(ending, store.load(info.id), output.gate, before)
             summary = _conclude(ending, store.load(info.id), events, output, known)
     with ending.noted():
         deliver(summary, output)
+    if ending.gate is not None and output.gate is not None:
+        announce(ending.gate, output.gate.webhook, tell)
     if ending.error is not None:
         if ending.state != "interrupted":
             raise ending.error
@@ -194,6 +209,8 @@ class _Ending:
         self.state: RunState = "finished"
         self.error: ShadowError | None = None
         """The first one."""
+        self.gate: GateResult | None = None
+        """What the gate said, where one was asked."""
         self.failures = 0
         self._started = time.monotonic()
 
@@ -251,6 +268,8 @@ def _conclude(
         )
         run = Run(info=info, tally=run.tally)
         with ending.noted():
+            if ending.gate is not None:
+                ending.store.note_gate(info.id, ending.gate)
             run = ending.enter(code)
         judged = None
         with ending.noted():
@@ -260,11 +279,28 @@ def _conclude(
         summary = summarise(run, judged=judged, code=code, store=path)
         if ending.failures == before:
             with ending.noted():
+                if ending.gate is not None:
+                    events.gate_evaluated(ending.gate)
                 events.run_finished({name: getattr(summary, name) for name in _COUNTS})
         if ending.failures == before:
             break
         ending.store.close()  # its log is emptied, which makes room on a full disk
     return summary
+
+
+def _gate(ending: _Ending, run: Run, plan: GatePlan | None, known: Known) -> GateResult | None:
+    """Ask the gate about a run that has come to its end."""
+    if plan is None or ending.state != "finished":
+        return None
+    info = msgspec.structs.replace(
+        run.info,
+        state=ending.state,
+        duration_s=ending.duration_s,
+        resources=ending.usage.resources(),
+    )
+    ended = Run(info=info, tally=run.tally)
+    ending.store.keep_judged(info.id, judged_in(ending.store, ended))
+    return judge_run(ending.store, ended, plan, known)
 
 
 def _settle(store: Store, run_id: str, memory: Memory, judged: Judged, events: Events) -> None:
@@ -291,11 +327,8 @@ def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[s
     if output.since is not None:
         before: Run | None = load_run(output.since, store.path, evidence=False).run
     else:
-        finished = [run for run in store.runs(digest=info.digest) if run.state == "finished"]
-        before = store.load(finished[0].id) if finished and info.digest else None
-    if before is None:
-        return frozenset()
-    return divergent_signatures(before.tally)
+        before = previous_run(store, info)
+    return frozenset() if before is None else divergent_signatures(before.tally)
 
 
 def _code(ending: _Ending, run: Run, output: Output, known: frozenset[str]) -> int:
@@ -303,6 +336,8 @@ def _code(ending: _Ending, run: Run, output: Output, known: frozenset[str]) -> i
         return INTERRUPTED
     if ending.error is not None:
         return ending.error.exit_code
+    if ending.gate is not None:
+        return gate_code(ending.gate, output.on_inconclusive)
     code = exit_code(run.tally, output.fail_on, known=known)
     expired = any(rule.expired(run.day) for rule in run.info.accept)
     if expired and output.fail_on != "never":

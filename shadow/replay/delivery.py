@@ -17,6 +17,7 @@ from shadow.reports import FORMATS, terminal
 from shadow.reports.show import colored, width
 from shadow.results.database import store_path
 from shadow.results.summary import FailOn, Summary, without_values
+from shadow.rollout.gating import GatePlan
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     since: str | None = None
     on_inconclusive: Literal["fail", "pass"] = "fail"
     strict: bool = False
+    gate: GatePlan | None = None
+    """The gate whose exit code it is instead."""
 
 
 def check_outputs(output: Output, captures: Sequence[str]) -> None:

@@ -73,7 +73,10 @@ def without_values(found: Drift) -> Drift:
         found,
         **{
             name: tuple(
-                msgspec.structs.replace(each, examples=tuple(map(withheld, each.examples)))
+                msgspec.structs.replace(
+                    each,
+                    examples=tuple(withheld(shown, each.path_pattern) for shown in each.examples),
+                )
                 for each in getattr(found, name)
             )
             for name in ("new", "gone", "persisting")

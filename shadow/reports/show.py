@@ -10,8 +10,9 @@ import msgspec
 
 from shadow.errors import ConfigError
 from shadow.model import Outcome
-from shadow.reports import FORMATS, terminal
+from shadow.reports import FORMATS, gates, terminal
 from shadow.results.export import write_export
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.resolve import as_it_is, load_judged, load_run
 from shadow.results.runs import RunInfo
 from shadow.results.store import Store
@@ -41,6 +42,19 @@ def export(run: str, out: str, *, store: str, no_values: bool) -> str:
     loaded = load_run(run, store)
     size = write_export(loaded.run, loaded.evidence, out, no_values=no_values)
     return f"{readable_path(out)}: run {loaded.run.info.id}, {size:,} bytes"
+
+
+def gate_as_text(gate: GateResult) -> str:
+    """What a gate says, for stdout."""
+    out = sys.stdout
+    if out is None:
+        return gates.render(gate)
+    return gates.render(gate, width=width(out), color=colored(out))
+
+
+def gate_as_json(gate: GateResult) -> str:
+    """What a gate says as one JSON object on one line."""
+    return msgspec.json.encode({"v": 1, **msgspec.to_builtins(gate)}).decode() + "\n"
 
 
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:

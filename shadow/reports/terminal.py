@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shadow.model import Severity, Verdict
+from shadow.reports import gates
 from shadow.reports.console import NARROWEST, printed
 from shadow.reports.evidence import (
     errors_text,
@@ -75,6 +76,7 @@ def _blocks(summary: Summary, width: int, limit: int | None) -> Iterator[Rendera
     yield from _section(_rules(summary))
     yield from _section(_latency(summary, width))
     yield from _section(_evidence(summary, width))
+    yield from _section(Group(*gates.blocks(summary.gate)) if summary.gate else None)
     yield from _section(_warnings(summary))
     yield Text()
     yield _where(summary)

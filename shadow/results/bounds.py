@@ -68,6 +68,16 @@ def upper_bound(count: int, trials: int, confidence: float = CONFIDENCE) -> floa
     return high
 
 
+def lower_bound(count: int, trials: int, confidence: float = CONFIDENCE) -> float | None:
+    """Return the one-sided lower bound of Clopper and Pearson on a rate; None without trials.
+
+    It is the lowest rate at which `count` or more of `trials` still have a probability of
+    1 - confidence: of what did not happen, the upper bound.
+    """
+    upper = upper_bound(trials - count, trials, confidence)
+    return None if upper is None else 1 - upper
+
+
 def at_most(count: int, trials: int, rate: float) -> float:
     """Return the probability of at most `count` in `trials`; `rate` is not below count / trials.
 

@@ -127,7 +127,9 @@ def _with_examples(text: bytes, most: int, *, no_values: bool) -> bytes:
     tally = Tally.from_json(text)
     for finding in tally.findings:
         kept = finding.examples[:most]
-        finding.examples = tuple(map(withheld, kept)) if no_values else kept
+        if no_values:
+            kept = tuple(withheld(example, finding.path_pattern) for example in kept)
+        finding.examples = kept
     return tally.to_json(compact=True)
 
 

@@ -54,8 +54,11 @@ class Judged:
     cautions: tuple[Caution, ...] = ()
 
 
-def judge_evidence(run: Run, evidence: Evidence | None) -> Judged:
-    """Judge a run; without evidence there is only what the counts say."""
+def judge_evidence(run: Run, evidence: Evidence | None, intervals: int | None = None) -> Judged:
+    """Judge a run; without evidence there is only what the counts say.
+
+    `intervals` is of how many endpoints the percentiles of the latency get one.
+    """
     rates = {
         name: _rate([endpoint], _shapes(evidence, [name]))
         for name, endpoint in run.tally.endpoints.items()
@@ -64,7 +67,7 @@ def judge_evidence(run: Run, evidence: Evidence | None) -> Judged:
     if evidence is None:
         return Judged(rate=rate, rates=rates)
     reason = why_withheld(run.info) if evidence.paired else None
-    speeds = _speeds(evidence, run.info) if evidence.paired and reason is None else {}
+    speeds = _speeds(evidence, run.info, intervals) if evidence.paired and reason is None else {}
     cautions = tuple(_cautions(run.info)) if speeds else ()
     return Judged(
         rate=rate,
@@ -106,13 +109,14 @@ def why_withheld(info: RunInfo) -> Caution | None:
     return None
 
 
-def _speeds(evidence: Evidence, info: RunInfo) -> dict[str, Speed]:
+def _speeds(evidence: Evidence, info: RunInfo, intervals: int | None) -> dict[str, Speed]:
     from shadow.results.speed.judging import judge_speed  # noqa: PLC0415 - imports scipy
 
     paired = {
         name: each.pairs for name, each in evidence.endpoints.items() if each.warming < WARM_UP
     }
-    return judge_speed(paired, in_turn=info.options.get("sides") == "in-turn")
+    in_turn = info.options.get("sides") == "in-turn"
+    return judge_speed(paired, in_turn=in_turn, intervals=intervals)
 
 
 def _cautions(info: RunInfo) -> Iterator[Caution]:

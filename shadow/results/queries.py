@@ -16,6 +16,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    inspect,
     select,
     update,
 )
@@ -112,6 +113,20 @@ def replace_segments(connection: Connection, run: int, tally: Tally) -> None:
     connection.execute(delete(segments).where(segments.c.run == run))
     if rows:
         connection.execute(insert(segments), rows)
+
+
+def decisions(connection: Connection) -> list[str]:
+    """Return the entries of the ledger, oldest first; a store of an older release has none."""
+    if not inspect(connection).has_table(tables.decisions.name):
+        return []
+    d = tables.decisions.c
+    return list(connection.scalars(select(d.entry).order_by(d.decision)))
+
+
+def add_decision(connection: Connection, entry: str) -> None:
+    """Enter a decision behind the others."""
+    tables.decisions.create(connection, checkfirst=True)
+    connection.execute(insert(tables.decisions), {"entry": entry})
 
 
 def next_records(

@@ -11,6 +11,7 @@ import msgspec
 
 from shadow.compare.accept import Responsibility
 from shadow.masking import Masker, is_secret_name
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.provenance import Build, Commit, Machine, Provenance
 from shadow.results.resources import Resources
 from shadow.results.tally import Tally
@@ -65,6 +66,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     resources: Resources | None = None
     """CPU and memory of both services, where they were read."""
+    gate: GateResult | None = None
+    """What the last gate that was asked said of it."""
 
     @property
     def provenance(self) -> Provenance:

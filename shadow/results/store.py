@@ -22,7 +22,9 @@ from shadow.model import Divergence
 from shadow.results import queries, tables
 from shadow.results.database import open_database, reading, store_path, writing
 from shadow.results.evidence import Evidence
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.judged import Judged
+from shadow.results.phases import Decision
 from shadow.results.record import Record, Revision, Seen
 from shadow.results.resources import Resources
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
@@ -204,6 +206,37 @@ class Store:
             )
             self._enter(connection, run, info)
             return Run(info=info, tally=tally)
+
+    def note_gate(self, run_id: str, gate: GateResult) -> None:
+        """Keep with a run what a gate said of it, in place of the one before."""
+        with writing(self._engine, self.path) as connection:
+            run = self._run(connection, run_id)
+            info = msgspec.structs.replace(self._info(connection, run), gate=gate)
+            self._enter(connection, run, info)
+
+    def ledger(self) -> list[Decision]:
+        """Return the decisions on the phases, oldest first."""
+        with reading(self._engine, self.path) as connection:
+            entries = queries.decisions(connection)
+        try:
+            return [msgspec.json.decode(each, type=Decision) for each in entries]
+        except ValueError as error:
+            raise ShadowError(
+                f"store {self.path}: damaged decision: {error}", "a newer shadow may read it"
+            ) from None
+
+    def decide(self, decision: Decision, *, behind: int) -> None:
+        """Enter a decision in the ledger, which is known to hold `behind` of them.
+
+        Raise ShadowError, and enter nothing, where somebody else has decided meanwhile.
+        """
+        with writing(self._engine, self.path) as connection:
+            if len(queries.decisions(connection)) != behind:
+                raise ShadowError(
+                    f"store {self.path}: somebody else has decided meanwhile",
+                    "see shadow phase status, then decide again",
+                )
+            queries.add_decision(connection, msgspec.json.encode(decision).decode())
 
     def cursors(self, run_id: str) -> dict[int, str]:
         """Return how far each shard of a run has got."""

@@ -18,6 +18,7 @@ from shadow.results.cautions import MAX_HOLLOW, MAX_INCOMPARABLE, Caution, cauti
 from shadow.results.evidence import Evidence
 from shadow.results.failures import Errors
 from shadow.results.finding import Example, Finding, gravity
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.judged import Judged, judge_evidence
 from shadow.results.latency import Latency
 from shadow.results.provenance import Provenance
@@ -178,6 +179,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     provenance: Provenance | None = None
     """Versions, commit, machine and seed."""
+    gate: GateResult | None = None
+    """What the last gate that was asked said of the run."""
 
 
 def exit_code(
@@ -282,6 +285,7 @@ def summarise(
         options=info.options,
         versions=info.versions,
         provenance=info.provenance,
+        gate=info.gate,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
+    DDL,
     Column,
     Connection,
     Index,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     RowMapping,
     Table,
     Text,
+    event,
     insert,
 )
 from sqlalchemy.dialects import sqlite
@@ -128,6 +130,22 @@ noise = Table(
     sqlite_with_rowid=False,
 )
 """What each shard has learned of the baseline's noise."""
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision", Integer, primary_key=True),
+    Column("entry", Text, nullable=False),
+)
+"""The ledger of the rollout's phases. It only grows, and the file itself sees to that."""
+for _verb in ("UPDATE", "DELETE"):
+    event.listen(
+        decisions,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]  # SQLAlchemy leaves this one bare
+            f"CREATE TRIGGER decisions_stay_{_verb.lower()} BEFORE {_verb} ON decisions"
+            " BEGIN SELECT raise(ABORT, 'a decision stays as it was entered'); END"
+        ),
+    )
 
 
 ROWS_AT_ONCE: Final = 25

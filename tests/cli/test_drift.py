@@ -74,7 +74,7 @@ def test_a_drift_for_a_person(shadow: Shadow, tmp_path: Path) -> None:
     assert done.out.startswith("NEW FINDINGS  1 new, 1 gone, 1 persisting finding\n")
     assert "rust       1.0" in done.out
     assert "0 → 1" in done.out
-    assert shadow("drift", "main.run", "--no-values", "--json").out.count("[withheld]") == 5
+    assert shadow("drift", "main.run", "--no-values", "--json").out.count("[withheld]") == 8
 
 
 @pytest.mark.usefixtures("main_run")

@@ -34,15 +34,16 @@ ReadALittle = Callable[..., Done]
 
 @pytest.fixture
 def read_a_little(tmp_path: Path, said: Path, forks: Forks) -> ReadALittle:
-    """What `shadow WORDS | head -c 10` is to the command."""
+    """What `shadow WORDS | head -c SIZE` is to the command."""
     pipe, err = said / "pipe", said / "err"
     os.mkfifo(pipe)
 
-    def run(*words: object) -> Done:
+    def run(*words: object, size: int = 10) -> Done:
         with forks.running(tmp_path, *words, out=pipe, err=err) as running:
             with pipe.open("rb", buffering=0) as reader:
                 fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
-                assert len(reader.read(10)) == 10
+                while size > 0:
+                    size -= len(reader.read(size))
             code = running.code()
         return Done(code, b"", err.read_bytes())
 
@@ -57,7 +58,7 @@ def test_a_reader_that_goes_away_early(shadow: Shadow, read_a_little: ReadALittl
 
 
 def test_a_reader_of_events_that_goes_away(shadow: Shadow, read_a_little: ReadALittle) -> None:
-    done = read_a_little(*WHOLE, "--quiet", "--events", "-")
+    done = read_a_little(*WHOLE, "--quiet", "--events", "-", size=100_000)
     assert done.code == 4
     assert done.err.splitlines() == [
         "shadow: the reader of the events has gone away",

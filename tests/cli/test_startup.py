@@ -21,6 +21,7 @@ HEAVY = {
     "scipy",
     "sqlalchemy",
     "structlog",
+    "uvicorn",
     "uvloop",
     "zstandard",
 }

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from shadow.results.bounds import at_most, clean_exchanges_for, rate_bound, upper_bound
+from shadow.results.bounds import (
+    at_most,
+    clean_exchanges_for,
+    lower_bound,
+    rate_bound,
+    upper_bound,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +89,14 @@ def test_alike_requests_are_one_trial_in_the_second_reading() -> None:
     assert bound.upper < 0.000073
     assert bound.shapes_upper > 0.22
     assert rate_bound(3, 100).shapes_upper is None
+
+
+@given(st.integers(1, 200_000), st.floats(0, 1))
+def test_the_lower_bound_is_the_other_end(trials: int, share: float) -> None:
+    count = round(share * trials)
+    exact = stats.beta.ppf(0.05, count, trials - count + 1) if count else 0.0
+    assert lower_bound(count, trials) == pytest.approx(exact, rel=1e-6, abs=1e-11)
+
+
+def test_there_is_no_lower_bound_without_trials() -> None:
+    assert lower_bound(0, 0) is None

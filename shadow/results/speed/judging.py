@@ -29,12 +29,20 @@ LAG_SHARE: Final = 0.05
 """The generator is saturated where the p99 of its lag is above both: 1 ms, and 5 % of p50."""
 
 
-def judge_speed(paired: Mapping[str, Pairs], *, in_turn: bool, seed: int = 0) -> dict[str, Speed]:
-    """Judge the speed of each endpoint; `in_turn` says that one side was asked at a time."""
+def judge_speed(
+    paired: Mapping[str, Pairs], *, in_turn: bool, seed: int = 0, intervals: int | None = None
+) -> dict[str, Speed]:
+    """Judge the speed of each endpoint; `in_turn` says that one side was asked at a time.
+
+    The percentiles of `intervals` endpoints (`BOOTSTRAPPED` by default) get one, which takes about
+    half a second each.
+    """
     found = {name: _measured(pairs, in_turn=in_turn) for name, pairs in paired.items()}
     tested = {name: each for name, (each, _) in found.items() if each.p is not None}
     q_values = adjusted([each.p for each in tested.values() if each.p is not None])
-    most = sorted(tested, key=lambda name: (-tested[name].pairs, name))[:BOOTSTRAPPED]
+    most = sorted(tested, key=lambda name: (-tested[name].pairs, name))[
+        : BOOTSTRAPPED if intervals is None else intervals
+    ]
     speeds = {name: each for name, (each, _) in found.items()}
     for name, q in zip(tested, q_values, strict=True):
         speeds[name] = _concluded(tested[name], q)

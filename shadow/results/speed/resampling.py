@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shadow.results.latency import minimum_count
 from shadow.results.speed.effect import Floats, Integers, lags
 from shadow.results.speed.pairs import Pairs
-from shadow.results.speed.verdicts import Jitter, Shift, Span
+from shadow.results.speed.verdicts import Jitter, Ratio, Shift, Span
 
 RESAMPLES: Final = 2000
 MAX_GROUPS: Final = 1000
@@ -50,13 +50,19 @@ def percentiles(
             baseline=exact[0][place],
             candidate=exact[1][place],
             difference=_span(exact[1][place] - exact[0][place], made[1, place] - made[0, place]),
+            ratio=_ratio((exact[0][place], exact[1][place]), (made[0, place], made[1, place])),
         )
         for place, each in enumerate(shown)
     )
     if 99 not in shown:
         return shifts, None
-    sides = [_span(exact[n][-1] - exact[n][0], made[n, -1] - made[n, 0]) for n in (2, 3)]
-    return shifts, Jitter(baseline=sides[0], candidate=sides[1])
+    value = [exact[n][-1] - exact[n][0] for n in (2, 3)]
+    again = [made[n, -1] - made[n, 0] for n in (2, 3)]
+    return shifts, Jitter(
+        baseline=_span(value[0], again[0]),
+        candidate=_span(value[1], again[1]),
+        ratio=_ratio((value[0], value[1]), (again[0], again[1])),
+    )
 
 
 def _resampled(
@@ -114,3 +120,13 @@ def _nearest_rank(column: Integers, shown: Sequence[int]) -> list[int]:
 def _span(value: int, made: Floats) -> Span:
     low, high = np.quantile(made, (0.025, 0.975))
     return Span(value=value, low=min(value, round(low)), high=max(value, round(high)))
+
+
+def _ratio(value: tuple[int, int], made: tuple[Floats, Floats]) -> Ratio:
+    """Return candidate over baseline, each given as (baseline, candidate); 1 µs at the least.
+
+    The same resamples give both sides, so what is common to them is in neither end.
+    """
+    ratio = max(value[1], 1) / max(value[0], 1)
+    low, high = np.quantile(np.maximum(made[1], 1) / np.maximum(made[0], 1), (0.025, 0.975))
+    return Ratio(value=ratio, low=min(ratio, float(low)), high=max(ratio, float(high)))

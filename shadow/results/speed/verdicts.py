@@ -25,7 +25,7 @@ SpeedReason = Literal["", "few", "wide", "near", "fine", "saturated"]
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
-    """The candidate's service time as a multiple of the baseline's, with its 95 % interval."""
+    """The candidate's time as a multiple of the baseline's, with its 95 % interval."""
 
     value: float
     low: float
@@ -48,6 +48,8 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
     candidate: int
     difference: Span
     """Candidate less baseline."""
+    ratio: Ratio | None = None
+    """Candidate as a multiple of the baseline; None in what was stored before it was known."""
 
 
 class Jitter(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ class Jitter(msgspec.Struct, frozen=True, kw_only=True):
 
     baseline: Span
     candidate: Span
+    ratio: Ratio | None = None
+    """Candidate as a multiple of the baseline."""
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,3 +93,12 @@ def test_only_the_largest_endpoints_get_intervals_of_percentiles(
 def test_the_same_pairs_give_the_same_verdict(simulate: Simulate) -> None:
     pairs = simulate(np.random.default_rng(7), 150)
     assert judge_speed({"a": pairs}, in_turn=True) == judge_speed({"a": pairs}, in_turn=True)
+
+
+def test_as_many_endpoints_get_intervals_as_are_asked_for(simulate: Simulate) -> None:
+    random = np.random.default_rng(3)
+    paired = {f"GET /{n}": simulate(random, 100) for n in range(3)}
+    for intervals in (0, 2):
+        found = judge_speed(paired, in_turn=True, intervals=intervals)
+        assert sum(bool(each.shifts) for each in found.values()) == intervals
+        assert all(each.ratio for each in found.values())

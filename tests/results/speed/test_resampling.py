@@ -95,3 +95,34 @@ def test_equal_times_have_no_width() -> None:
     ] * 3
     assert jitter is not None
     assert (jitter.baseline.low, jitter.baseline.value, jitter.baseline.high) == (0, 0, 0)
+
+
+def test_ratios_agree_with_the_differences(simulate: Simulate) -> None:
+    """A candidate of 1.5 times the time: the ratio is that at every percentile, and sure."""
+    pairs = simulate(np.random.default_rng(8), 400)
+    slower = Pairs()
+    times = [round(1.5 * each) for each in pairs.baseline_service]
+    sessions = [f"s{key}" for key in pairs.keys]
+    slower.extend(sessions, pairs.baseline_service, pairs.baseline_service, times, times)
+    shifts, jitter = percentiles(slower, clusters(slower), in_turn=True, seed=0)
+    assert jitter is not None
+    for ratio in (*(each.ratio for each in shifts), jitter.ratio):
+        assert ratio is not None
+        assert ratio.low <= ratio.value <= ratio.high
+        assert ratio.value == pytest.approx(1.5, rel=0.01)
+        assert (ratio.low, ratio.high) == pytest.approx((1.5, 1.5), rel=0.05)
+
+
+def test_intervals_of_ratios_cover_no_difference(simulate: Simulate) -> None:
+    random = np.random.default_rng(7)
+    runs, covered, tail = 120, {50: 0, 90: 0, 99: 0}, 0
+    for _ in range(runs):
+        pairs = simulate(random, 120, per_session=8)
+        shifts, jitter = percentiles(pairs, clusters(pairs), in_turn=True, seed=1, resamples=400)
+        for shift in shifts:
+            assert shift.ratio is not None
+            covered[shift.percentile] += shift.ratio.low <= 1 <= shift.ratio.high
+        assert jitter is not None
+        assert jitter.ratio is not None
+        tail += jitter.ratio.low <= 1 <= jitter.ratio.high
+    assert all(count / runs >= 0.9 for count in (*covered.values(), tail)), (covered, tail)

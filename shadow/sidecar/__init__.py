@@ -1,0 +1,1 @@
+"""What runs beside the services: so far the read-only port."""

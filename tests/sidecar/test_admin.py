@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import pytest
+
+from shadow.errors import ShadowError, UnfinishedError
+from shadow.results.gates.verdicts import CriterionResult, GateResult, GateVerdict
+from shadow.sidecar.admin import VALUES, Admin, NotThere
+
+
+async def judge(phase: str, run: str) -> GateResult:
+    """Stands for the gates: what is asked for says what comes of it."""
+    if phase == "unknown":
+        raise NotThere(ShadowError("no gate unknown", "known are pass"))
+    if phase == "busy":
+        raise UnfinishedError("store s: locked", "wait")
+    if phase == "broken":
+        raise ShadowError("store s: damaged run", "move it")
+    verdict: GateVerdict = (
+        "pass" if phase == "pass" else "fail" if phase == "fail" else "inconclusive"
+    )
+    criterion = CriterionResult(name="x", verdict=verdict, measured=1, bound=2, unit="count")
+    return GateResult(phase=phase, run_id=run, verdict=verdict, criteria=(criterion,))
+
+
+class Answer:
+    def __init__(self, sent: list[Mapping[str, Any]]) -> None:
+        start, body = sent
+        self.status = start["status"]
+        self.headers = dict(start["headers"])
+        self.json = json.loads(body["body"])
+        assert self.headers[b"content-type"] == b"application/json"
+        assert self.headers[b"content-length"] == str(len(body["body"])).encode()
+        assert self.headers[b"cache-control"] == b"no-store"
+
+
+def ask(target: str, method: str = "GET") -> Answer:
+    path, _, query = target.partition("?")
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+    sent: list[Mapping[str, Any]] = []
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    def receive() -> Awaitable[Mapping[str, Any]]:
+        raise AssertionError("nothing is read")
+
+    asyncio.run(Admin(judge)(scope, receive, send))
+    return Answer(sent)
+
+
+def test_it_is_up() -> None:
+    answer = ask("/-/healthz")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(("phase", "value"), [("pass", 1), ("fail", 0), ("inconclusive", -1)])
+def test_a_verdict_is_a_number_too(phase: str, value: int) -> None:
+    answer = ask(f"/-/gate?phase={phase}&run=20261122")
+    assert answer.status == 200
+    assert (answer.json["verdict"], answer.json["value"]) == (phase, value)
+    assert VALUES[answer.json["verdict"]] == value
+    assert (answer.json["v"], answer.json["phase"], answer.json["run_id"]) == (1, phase, "20261122")
+    assert answer.json["criteria"][0]["name"] == "x"
+
+
+@pytest.mark.parametrize("query", ["phase=pass", "phase=pass&run=", "phase=pass&run=latest"])
+def test_the_run_is_the_latest_unless_told(query: str) -> None:
+    assert ask(f"/-/gate?{query}").json["run_id"] == "latest"
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "error"),
+    [
+        ("/", 404, "no such path"),
+        ("/-/gate/", 404, "no such path"),
+        ("/metrics", 404, "no such path"),
+        ("/-/gate", 400, "phase is missing"),
+        ("/-/gate?phase=", 400, "phase is missing"),
+        ("/-/gate?phase=pass&phase=fail", 400, "phase is given twice"),
+        ("/-/gate?phase=pass&runs=1", 400, "unknown parameter runs"),
+        ("/-/gate?phase=" + "x" * 1000, 414, "the query is too long"),
+        ("/-/gate?phase=unknown", 404, "no gate unknown"),
+        ("/-/gate?phase=busy", 503, "store s: locked"),
+        ("/-/gate?phase=broken", 500, "store s: damaged run"),
+    ],
+)
+def test_an_error_is_json_with_its_status(target: str, status: int, error: str) -> None:
+    answer = ask(target)
+    assert (answer.status, answer.json["error"]) == (status, error)
+    assert set(answer.json) == {"error", "hint"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "get", "\x00"])
+def test_nothing_but_get_is_served(method: str) -> None:
+    answer = ask("/-/gate?phase=pass", method)
+    assert (answer.status, answer.headers[b"allow"]) == (405, b"GET")
+
+
+def test_only_http_is_served() -> None:
+    with pytest.raises(RuntimeError, match="websocket is not served"):
+        asyncio.run(Admin(judge)({"type": "websocket"}, None, None))  # type: ignore[arg-type]  # not used
