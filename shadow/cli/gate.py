@@ -19,8 +19,9 @@ from shadow.cli import options
 def command(*, run: str, phase: str, as_json: bool, on_inconclusive: str, **given: Any) -> int:
     """Say whether a run meets the exit criteria of a phase: 0 pass, 1 fail, 3 inconclusive.
 
-    RUN is an id, the beginning of one, `latest`, or an exported file. Each criterion is a line with what was
-    measured, the bound, and, where it is not decided yet, how many more exchanges would do.
+    RUN is an id, the beginning of one, `latest`, or an exported file. Each criterion is a line
+    with what was measured, the bound, and, where it is not decided yet, how many more exchanges
+    would do.
 
     \b
     shadow gate --phase replay
