@@ -46,16 +46,12 @@ def _render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(event)
 
 
-@contextlib.contextmanager
-def _alone(stream: BinaryIO | io.FileIO) -> Iterator[None]:
+def _lock(stream: BinaryIO | io.FileIO, kind: int) -> None:
     """Let no other process write to the file meanwhile (fcntl(2), let go of however we end)."""
-    with contextlib.suppress(OSError):  # a pipe of a system that locks none
-        fcntl.lockf(stream, fcntl.LOCK_EX)
     try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            fcntl.lockf(stream, fcntl.LOCK_UN)
+        fcntl.lockf(stream, kind)
+    except OSError:
+        return  # a pipe of a system that locks none
 
 
 class _WholeLines:
@@ -66,8 +62,11 @@ class _WholeLines:
 
     def write(self, line: bytes) -> int:
         """Write one line and let nothing wait. Raises OSError."""
-        with _alone(self._stream):
+        _lock(self._stream, fcntl.LOCK_EX)
+        try:
             return self._write(line)
+        finally:
+            _lock(self._stream, fcntl.LOCK_UN)
 
     def _write(self, line: bytes) -> int:
         done = 0
@@ -208,7 +207,8 @@ def withdraw(path: str, run_id: str, is_kept: Callable[[int], bool]) -> int:
     if path == "-" or not file.is_file():
         return 0
     try:
-        with file.open("rb+") as log, _alone(log):
+        with file.open("rb+") as log:
+            _lock(log, fcntl.LOCK_EX)  # let go of when it is closed
             return _withdraw(log, stays)
     except OSError as error:
         raise ShadowError(f"cannot mend {path}: {error.strerror}", _ELSEWHERE) from None

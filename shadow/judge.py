@@ -161,14 +161,15 @@ def dates_apart(baseline: Observation, candidate: Observation) -> float:
 
     A recorded answer tells the time of its recording, and so does every time in it.
     """
-    moments = [
-        value_of(header(side.response.headers, "date"), is_json=False).number
+    dates = [
+        header(side.response.headers, "date")
         for side in (baseline, candidate)
         if isinstance(side, Answer)
     ]
-    if len(moments) != 2 or moments[0] is None or moments[1] is None:
+    if len(dates) != 2 or dates[0] == dates[1]:  # in the same second, most often
         return 0.0
-    return moments[1] - moments[0]
+    before, after = (value_of(date, is_json=False).number for date in dates)
+    return 0.0 if before is None or after is None else after - before
 
 
 def is_hollow(exchange: Exchange, baseline: Observation) -> bool:

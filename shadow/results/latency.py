@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Final
@@ -29,6 +30,7 @@ _EXACT_BITS: Final = 11  # HdrHistogram: 3 digits make 2,048 sub-buckets; below,
 _EXACT: Final = 1 << _EXACT_BITS
 _ENVELOPE_BYTES: Final = 8
 _PAYLOAD_BYTES: Final = 300_000  # more than the longest honest payload: 23,552 of 9 bytes
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
 _DECODING_ERRORS: Final = (
     HdrCookieException,
     HdrHistogramSettingsException,
@@ -159,12 +161,12 @@ class Latency:
             DIGITS,
         ):
             raise ValueError("an HdrHistogram of another range")
+        cells = memoryview(histogram.counts).cast("B")
+        counts = cells.cast("Q")
+        # Nearly all of 23,552 counts are 0, which a pattern passes over much faster than a loop.
+        used = sorted({found.start() // 8 for found in _NOT_ZERO.finditer(cells)})
         return cls.from_counts(
-            {
-                histogram.get_value_from_index(index): count
-                for index, count in enumerate(memoryview(histogram.counts).cast("B").cast("Q"))
-                if count
-            }
+            {histogram.get_value_from_index(index): counts[index] for index in used}
         )
 
     @classmethod
