@@ -34,6 +34,11 @@ class Pool:
         return len(self._open)
 
     @property
+    def has_room(self) -> bool:
+        """Whether another connection may be opened."""
+        return self._slots > 0
+
+    @property
     def open(self) -> list[Connection]:
         """The open connections, idle or not."""
         return list(self._open)

@@ -38,6 +38,8 @@ class Wire:
         self._sending: set[asyncio.Future[Observation | None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._watched = inf
+        self._short = 0
+        """How often `start` found no idle connection where another could be opened."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,6 +81,7 @@ class Wire:
         now = asyncio.get_running_loop().time()
         connection = self._pool.take(safe=safe, now=now)
         if connection is None:
+            self._short += self._pool.has_room
             return False
         timeout_s = self._timeout_s
         deadline = now + timeout_s
@@ -118,6 +121,11 @@ class Wire:
         timeout_s = self._timeout_s if timeout is None else timeout
         now = asyncio.get_running_loop().time()
         deadline = now + timeout_s
+        if self._short and self._pool.has_room:
+            # `start` found too few connections. Whoever was to wait for one opens one: to take
+            # what falls idle meanwhile would leave the next `start` without, and so for ever.
+            self._short -= 1
+            fresh = True
         connection = None if fresh else self._pool.take(safe=safe, now=now)
         while True:
             if connection is None:
