@@ -90,6 +90,10 @@ class _Version(msgspec.Struct, frozen=True, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Line)
+_HEAD = re.compile(
+    rb'\{"v":1,"id":"([ !#-\[\]-~]+)"(?:,"ts":"[ !#-\[\]-~]*")?(?:,"session":"([ !#-\[\]-~]+)")?'
+    rb',"request":'
+)
 _key_decoder = msgspec.json.Decoder(_Key)
 _encoder = msgspec.json.Encoder()
 
@@ -141,7 +145,15 @@ class NativeFormat:
 
 
 def _key(line: bytes) -> _Key | None:
-    """Return id and session of a line, without a look at the rest; None where it has no id."""
+    """Return id and session of a line, without a look at the rest; None where it has no id.
+
+    A line as it is usually written shows both at its beginning. What a line gives here decides
+    on its share, so it need only be the same in every process.
+    """
+    head = _HEAD.match(line)
+    if head is not None:
+        session = None if head[2] is None else head[2].decode("ascii")
+        return _Key(id=head[1].decode("ascii"), session=session)
     try:
         return _key_decoder.decode(line)
     except (ValueError, RecursionError):
