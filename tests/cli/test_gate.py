@@ -257,3 +257,26 @@ def test_an_interrupted_run_is_no_evidence_and_its_gate_is_asked_when_it_goes_on
     assert done.json["gate"]["phase"] == "replay"
     assert (done.code, done.json["gate"]["verdict"]) == (1, "fail")  # one in seven differs
     assert events(tmp_path)[-2]["event"] == "shadow.gate.evaluated"
+
+
+def test_a_run_of_another_machine_is_judged_from_its_file(
+    shadow: Shadow, captures: Captures, tmp_path: Path
+) -> None:
+    words = captures(300).split()
+    shadow(*words, "--quiet")
+    expected = verdicts(shadow("gate", "--phase", "replay", "--json"))
+    assert shadow("export", "latest", "--out", "main.run").code == 0
+    shadow(*captures(300, 30).split(), "--quiet")
+    assert shadow("export", "latest", "--out", "branch.run").code == 0
+    for left in (tmp_path / ".shadow").iterdir():
+        left.unlink()
+    done = shadow("gate", "main.run", "--phase", "replay", "--json")
+    assert (done.code, verdicts(done)) == (0, expected)
+    assert shadow("gate", "branch.run", "--phase", "replay").code == 1
+    with (tmp_path / "shadow.toml").open("a") as config:
+        config.write('[gates.since]\nno_new_since = "main.run"\n')
+    assert shadow("gate", "main.run", "--phase", "since").code == 0
+    done = shadow("gate", "branch.run", "--phase", "since", "--json")
+    assert (done.code, verdicts(done)["new-findings"]) == (1, "fail")
+    assert not [*(tmp_path / ".shadow").iterdir()]
+    assert "cannot read run nosuch.run" in shadow("gate", "nosuch.run", "--phase", "replay").err
