@@ -123,6 +123,9 @@ def latency(summary: Summary) -> list[Line]:
 def _speed(speed: Speed, names: tuple[str, str]) -> str:
     """What the verdict rests on, without the word that stands before the line already."""
     text = speed_text(speed, *names).removeprefix(f"{speed.verdict}: ")
+    if speed.verdict in ("faster", "slower"):
+        much = text.removeprefix(f"{names[1]} ").replace(f" {speed.verdict}", "", 1)
+        text = f"{names[1]} by {much}"
     return "; ".join(filter(None, (text, tail_text(speed))))
 
 

@@ -159,6 +159,7 @@ def test_worse_endpoints_come_first_and_open_ones_last(summary: Summary) -> None
     lines = verdicts.latency(timed(summary, FEW, FASTER, FEW, SLOWER))
     assert [line.word for line in lines] == ["slower", "faster", "inconclusive", "inconclusive"]
     assert lines[-1].text == "about 85 more exchanges"
+    assert lines[0].text == "rust by 12 % (95 % CI 9\N{EN DASH}15 %)"
 
 
 def test_who_fails_more_is_worse(summary: Summary) -> None:
