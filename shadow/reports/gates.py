@@ -19,6 +19,7 @@ _STYLES: Final[dict[GateVerdict, str]] = {
     "fail": "bold red",
     "inconclusive": "yellow",
 }
+_ORDER: Final[tuple[GateVerdict, ...]] = ("fail", "inconclusive", "pass")
 _AT_LEAST: Final = frozenset({"exchanges", "coverage"})
 """Criteria with a lower bound."""
 
@@ -43,14 +44,18 @@ def heading(gate: GateResult) -> Text:
     )
 
 
+def ordered(gate: GateResult) -> list[CriterionResult]:
+    """The criteria, the missed ones first, then those not decided."""
+    return sorted(gate.criteria, key=lambda each: _ORDER.index(each.verdict))
+
+
 def criteria(gate: GateResult) -> Table:
-    """Lay the criteria out, the missed ones first, then those not decided."""
+    """Lay the criteria out, a row each."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    order = list(_STYLES)[1:] + list(_STYLES)[:1]
-    for each in sorted(gate.criteria, key=lambda each: order.index(each.verdict)):
+    for each in ordered(gate):
         name = plain(each.name.replace("-", " "))
         table.add_row(Text(each.verdict, style=_STYLES[each.verdict]), name, said(each))
     return table

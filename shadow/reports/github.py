@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from shadow.model import Severity
-from shadow.reports import markdown, wording
+from shadow.reports import markdown, verdicts, wording
 from shadow.reports.files import location
 from shadow.reports.highlights import highlights
 from shadow.reports.text import cut_end, pair, plain, plural
@@ -57,7 +57,8 @@ def _lines(summary: Summary) -> Iterator[str]:
 
 
 def _first(kind: Type, summary: Summary) -> Iterator[str]:
-    """What is no finding: a run that says nothing, endpoints that became slow."""
+    """What is no finding: a gate that is not passed, a run that says nothing, slow endpoints."""
+    yield from _gate(kind, summary)
     if kind == "error" and summary.conclusion == "inconclusive":
         text = f"{wording.verdict(summary)}: see the warnings of the report"
         yield _command("error", text, title="shadow: inconclusive")
@@ -66,6 +67,18 @@ def _first(kind: Type, summary: Summary) -> Iterator[str]:
             if each.about == "latency":
                 text = f"{each.endpoint}: {each.said}"
                 yield _command("notice", cut_end(text, 600), title=f"shadow: {each.place}")
+
+
+def _gate(kind: Type, summary: Summary) -> Iterator[str]:
+    """The gate with the criteria that it was not passed for."""
+    wanted = {"error": "fail", "warning": "inconclusive"}.get(kind)
+    lines = verdicts.gates(summary)
+    if not lines or lines[0].state != wanted:
+        return
+    head, *criteria = lines
+    missed = [f"{line.name}: {line.text}" for line in criteria if line.state == wanted]
+    text = "\n".join(cut_end(line, 600) for line in (head.text, *missed))
+    yield _command(kind, text, title=cut_end(f"shadow: {head.name}, {head.word}", 120))
 
 
 def _annotation(group: wording.Group, summary: Summary) -> str:

@@ -68,17 +68,17 @@ def _run(summary: Summary) -> _Suite | None:
 
 
 def _gates(summary: Summary) -> _Suite | None:
+    """The gate and its criteria; one that is not decided is an error, its criteria are skipped."""
     lines = verdicts.gates(summary)
-    results = {"fail": "failure", "inconclusive": "skipped"}
-    cases = [
-        _case(
-            line.name,
-            "gates",
-            _result(results[line.state], line.text, line.text) if line.state in results else "",
-        )
-        for line in lines
-    ]
-    return _Suite("gates", summary, cases) if cases else None
+    if not lines:
+        return None
+    open_ones = ["error", *["skipped"] * (len(lines) - 1)]
+    cases = []
+    for line, if_open in zip(lines, open_ones, strict=True):
+        element = {"fail": "failure", "inconclusive": if_open}.get(line.state)
+        result = _result(element, line.text, line.text) if element else ""
+        cases.append(_case(line.name, "gates", result))
+    return _Suite("gates", summary, cases)
 
 
 def _endpoints(summary: Summary) -> _Suite:

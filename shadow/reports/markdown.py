@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from shadow.reports import times, verdicts, wording
+from shadow.reports import provenance, times, verdicts, wording
 from shadow.reports.gfm import code, fenced, folded, ours, prose, table, tag
 from shadow.reports.highlights import highlights
 from shadow.reports.text import cut_end, pair, plain, plural
@@ -45,9 +45,10 @@ def document(summary: Summary, *, limit: int, marker: str = "") -> str:
     if marker:
         page.add(marker)
     page.add(f"## {_SIGNS[summary.conclusion]} {prose(wording.verdict(summary))}")
+    page.add_all(_lines("gate", verdicts.gates(summary), shown=_TIMED))
     page.add(f"{_sides(summary)} · exit code {summary.exit_code}")
     page.add(code(wording.accounting(summary)))
-    page.add_all(_qualified(summary))
+    page.add_all(_warnings(summary))
     page.add_all(_in_short(summary))
     page.add_all(_overview(summary))
     page.add_all(_measured(summary))
@@ -83,34 +84,41 @@ def _sides(summary: Summary) -> str:
     return f"{code(cut_end(baseline, 60))} vs {code(cut_end(candidate, 60))}"
 
 
-def _qualified(summary: Summary) -> Iterator[str]:
-    """Warnings and gates: what qualifies the verdict stands beside it."""
+def _warnings(summary: Summary) -> Iterator[str]:
+    """What qualifies the verdict stands beside it."""
     for caution in summary.warnings[:_LISTED]:
         advice = prose(caution.advice)
         yield f"> ⚠️ **{prose(cut_end(plain(caution.text), 500))}.** What to do: {advice}."
-    yield from _lines("gates", verdicts.gates(summary))
 
 
 def _measured(summary: Summary) -> Iterator[str]:
-    """What the run says of speed and of resources."""
+    """What the run says of the rate of divergence, of speed and of resources."""
+    rate = verdicts.rate(summary)
+    if rate:
+        yield f"**Divergence rate:** {prose(rate)}."
     yield from _lines("latency", verdicts.latency(summary))
     yield from _lines("resources", verdicts.resources(summary))
 
 
-def _lines(title: str, lines: list[verdicts.Line]) -> Iterator[str]:
+def _lines(title: str, lines: list[verdicts.Line], *, shown: int = verdicts.SHOWN) -> Iterator[str]:
+    """The first lines as a table, and those after them in one that is folded."""
     if not lines:
         return
-    rows = [
-        [
-            f"{_STATES[line.state]} {prose(line.word)}".strip(),
-            code(cut_end(line.name, _NAME)),
-            prose(cut_end(line.text, 500)),
-        ]
-        for line in lines[:_TIMED]
-    ]
-    more = len(lines) - _TIMED
-    after = f"\n\n… and {more:,} more." if more > 0 else ""
-    yield table(["", title, ""], rows) + after
+    yield _table(title, lines[:shown])
+    rest = lines[shown:]
+    if rest:
+        more = len(rest) - _TIMED
+        after = f"\n\n… and {more:,} more." if more > 0 else ""
+        yield folded(f"{len(rest):,} more of {title}", _table(title, rest[:_TIMED]) + after)
+
+
+def _table(title: str, lines: list[verdicts.Line]) -> str:
+    """A row a line; without the column of verdicts where no line has one."""
+    rows = [[code(cut_end(line.name, _NAME)), prose(cut_end(line.text, 500))] for line in lines]
+    if not any(line.word for line in lines):
+        return table([title, ""], rows)
+    signs = [f"{_STATES[line.state]} {prose(line.word)}".strip() for line in lines]
+    return table(["", title, ""], [[sign, *row] for sign, row in zip(signs, rows, strict=True)])
 
 
 def _in_short(summary: Summary) -> Iterator[str]:
@@ -236,6 +244,10 @@ def _rest(summary: Summary) -> Iterator[str]:
     excused = _excused(summary)
     if excused:
         yield folded("Not counted as divergent", excused)
+    made = provenance.rows(summary)
+    if made:
+        rows = [[prose(cut_end(name, 60)), code(cut_end(text, 300))] for name, text in made]
+        yield folded("What was compared, and on what", table(["", ""], rows))
 
 
 def _times(rows: list[times.Row], summary: Summary) -> str:

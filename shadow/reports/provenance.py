@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shadow.reports.text import DASH, plural
+from shadow.reports.text import DASH, plain, plural
 from shadow.results.provenance import Build, Commit, Machine, Provenance
+from shadow.results.summary import Summary
 
 
 def build_text(build: Build) -> str:
@@ -24,6 +25,28 @@ def machine_text(machine: Machine | None) -> str:
     if machine is None:
         return DASH
     return f"{plural(machine.cores, 'core')}, {machine.architecture}, {machine.system}"
+
+
+def rows(summary: Summary) -> list[tuple[str, str]]:
+    """Both builds, the commit and the machine, with their names; what is not known is left out."""
+    found = summary.provenance
+    if found is None:
+        return []
+    sides = ((summary.baseline, found.baseline), (summary.candidate, found.candidate))
+    pairs = [(f"build of {side.name}", _build(build)) for side, build in sides]
+    pairs += [
+        ("commit", commit_text(found.commit)),
+        ("machine", machine_text(found.machine)),
+        ("processor", found.machine.cpu if found.machine else ""),
+        ("Python", found.machine.python if found.machine else ""),
+    ]
+    return [(plain(name), plain(text)) for name, text in pairs if text not in ("", DASH)]
+
+
+def _build(build: Build) -> str:
+    """Say a build, or why nothing is known of it."""
+    text = build_text(build)
+    return build.note if text == DASH else text
 
 
 def builds_text(provenance: Provenance, baseline: str, candidate: str) -> str:

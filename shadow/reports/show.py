@@ -10,14 +10,15 @@ import msgspec
 
 from shadow.errors import ConfigError
 from shadow.model import Outcome
-from shadow.reports import FORMATS, gates, terminal
+from shadow.reports import FORMATS, gates, page, terminal, wording
 from shadow.results.export import write_export
 from shadow.results.gates.verdicts import GateResult
-from shadow.results.resolve import as_it_is, load_judged, load_run
-from shadow.results.runs import RunInfo
+from shadow.results.resolve import as_it_is, is_file, load_judged, load_run
+from shadow.results.runs import Run, RunInfo
 from shadow.results.store import Store
-from shadow.results.summary import summarise, without_values
+from shadow.results.summary import Summary, summarise, without_values
 from shadow.results.tally import Tally
+from shadow.results.trend import Trend, course
 
 
 def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) -> str:
@@ -28,6 +29,8 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     summary = summarise(loaded, judged=judged, store=readable_path(place))
     if no_values:
         summary = without_values(summary)
+    if form == "html":
+        return page.render(summary, course=_course(loaded, summary, run, store))
     if form != "terminal":
         return FORMATS[form](summary)
     limit = None if show_all else terminal.SHOWN
@@ -35,6 +38,21 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     if out is None:
         return terminal.render(summary, limit=limit)
     return terminal.render(summary, width=width(out), color=colored(out), limit=limit)
+
+
+def _course(run: Run, summary: Summary, where: str, store: str) -> Trend | None:
+    """The course over the runs of the same capture up to this one; None where it is the first."""
+    if is_file(where) or not run.info.digest:
+        return None
+    with Store.open(store, create=False) as opened:
+        infos = opened.runs(digest=run.info.digest)
+        places = [number for number, info in enumerate(infos) if info.id == run.info.id]
+        before = [info for info in infos[places[0] + 1 :] if info.state == "finished"]
+        earlier = [opened.load(info.id) for info in before[: page.COURSE_RUNS - 1]]
+    if not earlier:
+        return None
+    signatures = dict.fromkeys(each.signature for each in wording.divergent(summary))
+    return course([*reversed(earlier), run], list(signatures)[: page.COURSE_FINDINGS])
 
 
 def export(run: str, out: str, *, store: str, no_values: bool) -> str:

@@ -1,4 +1,4 @@
-"""The verdicts that a run may bring beside its findings: gates, latency, resources.
+"""The verdicts that a run may bring beside its findings: gate, rate, latency, resources.
 
 A summary has them or it has not. Each is a sequence of lines with a `name` (the criterion or
 the endpoint), a `state` and a `text` that says it in a sentence; a report shows a section
@@ -7,7 +7,6 @@ where there are lines, and no empty heading where there are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -20,23 +19,23 @@ from shadow.reports.evidence import (
     speed_text,
     tail_text,
 )
+from shadow.reports.gates import ordered, said
 from shadow.reports.text import plain
+from shadow.results.gates.verdicts import GateResult
+from shadow.results.speed.verdicts import Speed
 from shadow.results.summary import Summary
 
-_ORDER: Final = ("fail", "inconclusive", "note", "pass")
+SHOWN: Final = 8
+"""Lines that stand open; those after them are folded."""
+_ORDER: Final = ("fail", "pass", "note", "inconclusive")
 State = Literal["pass", "fail", "inconclusive", "note"]
 
 _STATES: Final[dict[str, State]] = {
-    "pass": "pass",
-    "passed": "pass",
-    "met": "pass",
     "faster": "pass",
     "equivalent": "pass",
-    "fail": "fail",
-    "failed": "fail",
-    "missed": "fail",
     "slower": "fail",
     "inconclusive": "inconclusive",
+    "withheld": "inconclusive",
 }
 
 
@@ -46,24 +45,59 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: State
     word: str
-    """The state as the run called it, such as `slower`."""
+    """The state as the run called it, such as `slower`; empty where there is nothing to say."""
     text: str
 
 
 def gates(summary: Summary) -> list[Line]:
-    """The criteria of the gate that the run was held to, in its order."""
-    return _lines(getattr(summary, "gates", None))
+    """What the last gate that was asked said of the run: its verdict, then its criteria."""
+    gate = summary.gate
+    if gate is None:
+        return []
+    criteria = [
+        Line(
+            name=plain(each.name.replace("-", " ")),
+            state=each.verdict,
+            word=each.verdict,
+            text=said(each).plain,
+        )
+        for each in ordered(gate)
+    ]
+    head = Line(
+        name=f"gate {plain(gate.phase)}",
+        state=gate.verdict,
+        word=gate.verdict,
+        text=_counted(gate),
+    )
+    return [head, *criteria]
+
+
+def _counted(gate: GateResult) -> str:
+    """How many criteria came out how: `7 of 9 criteria met, 1 missed, 1 not decided`."""
+    found = [each.verdict for each in gate.criteria]
+    parts = [f"{found.count('pass')} of {len(found)} criteria met"]
+    for verdict, said_so in (("fail", "missed"), ("inconclusive", "not decided")):
+        if verdict in found:
+            parts.append(f"{found.count(verdict)} {said_so}")
+    return ", ".join(parts)
+
+
+def rate(summary: Summary) -> str:
+    """How often exchanges diverged and how high the true rate may be; empty if not known."""
+    if summary.rate is None or not summary.rate.exchanges:
+        return ""
+    return rate_text(summary.rate)
 
 
 def latency(summary: Summary) -> list[Line]:
-    """The verdict on each endpoint's latency and failures, what is worse first, and the rate."""
+    """The verdict on each endpoint's latency and failures: the worse, the decided, the open."""
     names = wording.names(summary)
     lines = [
         Line(
             name=plain(each.endpoint),
             state=_STATES.get(each.speed.verdict, "note"),
             word=each.speed.verdict,
-            text="; ".join(filter(None, (speed_text(each.speed, *names), tail_text(each.speed)))),
+            text=_speed(each.speed, names),
         )
         for each in summary.endpoints
         if each.speed is not None
@@ -79,14 +113,20 @@ def latency(summary: Summary) -> list[Line]:
         if each.errors is not None and each.errors.verdict != "no-difference"
     ]
     lines.sort(key=lambda line: _ORDER.index(line.state))
-    everywhere = "all endpoints"
     if summary.speed_withheld is not None:
         text = plain(f"{summary.speed_withheld.text}; {summary.speed_withheld.advice}")
-        lines.insert(0, Line(name=everywhere, state="inconclusive", word="withheld", text=text))
-    if summary.rate is not None and summary.rate.exchanges:
-        text = rate_text(summary.rate)
-        lines.insert(0, Line(name=everywhere, state="note", word="rate", text=text))
+        line = Line(name="all endpoints", state="inconclusive", word="withheld", text=text)
+        lines.insert(0, line)
     return lines
+
+
+def _speed(speed: Speed, names: tuple[str, str]) -> str:
+    """What the verdict rests on, without the word that stands before the line already."""
+    text = speed_text(speed, *names).removeprefix(f"{speed.verdict}: ")
+    if speed.verdict in ("faster", "slower"):
+        much = text.removeprefix(f"{names[1]} ").replace(f" {speed.verdict}", "", 1)
+        text = f"{names[1]} by {much}"
+    return "; ".join(filter(None, (text, tail_text(speed))))
 
 
 def resources(summary: Summary) -> list[Line]:
@@ -97,16 +137,4 @@ def resources(summary: Summary) -> list[Line]:
     parts = [text.partition(": ") for text in texts]
     return [
         Line(name=plain(name), state="note", word="", text=plain(text)) for name, _, text in parts
-    ]
-
-
-def _lines(found: Iterable[object] | None) -> list[Line]:
-    return [
-        Line(
-            name=plain(str(getattr(each, "name", ""))),
-            state=_STATES.get(str(getattr(each, "state", "")), "note"),
-            word=plain(str(getattr(each, "state", ""))),
-            text=plain(str(getattr(each, "text", ""))),
-        )
-        for each in found or ()
     ]

@@ -65,6 +65,19 @@ def trend(runs: Sequence[Run], what: str | None = None) -> Trend:
     return Trend(subject=subject, runs=tuple(map(_run, runs)), series=tuple(series))
 
 
+def course(runs: Sequence[Run], signatures: Iterable[str]) -> Trend:
+    """Return the share that diverged, and that of each finding, over runs given oldest first.
+
+    The series of a finding has its signature for a name. Each signature must be of a finding
+    of these runs.
+    """
+    whole = next(_of_everything(runs))
+    shares = [
+        msgspec.structs.replace(next(_of_finding(runs, each)), name=each) for each in signatures
+    ]
+    return Trend(subject="all endpoints", runs=tuple(map(_run, runs)), series=(whole, *shares))
+
+
 def _run(run: Run) -> TrendRun:
     return TrendRun(
         run_id=run.info.id,

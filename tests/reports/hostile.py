@@ -6,6 +6,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from shadow.results.finding import Example
+from shadow.results.gates.verdicts import CriterionResult, GateResult
+from shadow.results.provenance import Build, Commit, Machine, Provenance
 from shadow.results.runs import Side
 from shadow.results.summary import EndpointSummary, FindingSummary, Summary
 
@@ -67,4 +69,19 @@ def full_of(summary: Summary, text: str) -> Summary:
         reasons={outcome: {text: count} for outcome in summary.reasons for count in (1,)},
         warnings=tuple(replace(each, text=text) for each in summary.warnings),
         files={text: text, "*": text},
+        gate=GateResult(
+            phase=text,
+            run_id=text,
+            verdict="fail",
+            criteria=(CriterionResult(name=text, verdict="fail", endpoint=text, note=text),),
+        ),
+        provenance=Provenance(
+            shadow=text,
+            digest=text,
+            baseline=Build(version=text, toolchain=text),
+            candidate=Build(note=text),
+            commit=Commit(sha=text),
+            machine=Machine(cores=1, architecture=text, system=text, cpu=text, python=text),
+            seed=None,
+        ),
     )

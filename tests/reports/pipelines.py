@@ -47,6 +47,7 @@ class Machine:
         environment = {
             "PATH": f"{self._programs}:{os.environ['PATH']}",
             "RUNNER_TEMP": str(self.folder),
+            "GITHUB_ENV": str(self.folder / "environment"),
             "GITHUB_OUTPUT": str(self.folder / "output"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "step-summary"),
             "GITHUB_PATH": str(self.folder / "path"),

@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from shadow.reports.page import render
+from shadow.results.runs import Side
 from shadow.results.summary import Summary, without_values
+from shadow.results.trend import Series, Trend, TrendRun
 from tests.reports import hostile, many
+from tests.reports.test_verdicts import FASTER, FEW, MET, MISSED, OPEN, SLOWER, held, timed
 
 pytestmark = pytest.mark.packages
 Open = Callable[..., Page]
@@ -38,9 +41,9 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     asked: list[str] = []
     contexts = []
 
-    def opened(summary: Summary, **options: object) -> Page:
+    def opened(summary: Summary, *, course: Trend | None = None, **options: object) -> Page:
         file = tmp_path / "report.html"
-        file.write_text(render(summary), "utf-8")
+        file.write_text(render(summary, course=course), "utf-8")
         context = browser.new_context(**options)  # type: ignore[arg-type]  # as Playwright has them
         contexts.append(context)
         page = context.new_page()
@@ -140,6 +143,15 @@ def test_a_request_is_repeated_where_all_of_it_is_known(
     assert [each.split("\n")[0] for each in lines] == ([] if line is None else [line])
 
 
+def test_a_variable_stands_for_a_service_that_was_a_capture(show: Open, summary: Summary) -> None:
+    page = show(msgspec.structs.replace(summary, baseline=Side(name="go 2")))
+    page.locator("#search").fill("nil-slice-null")
+    page.locator(".row").click()
+    line, other = page.locator(".example .command pre").first.inner_text().split("\n")
+    assert line == """curl -gi --path-as-is "$GO_2_URL"'/v1/items/{id}'"""
+    assert other == "curl -gi --path-as-is 'http://127.0.0.1:8081/v1/items/{id}'"
+
+
 def test_a_value_that_is_absent_says_so(show: Open, summary: Summary) -> None:
     page = show(summary)
     page.locator("#search").fill("cache-control")
@@ -218,6 +230,42 @@ def test_it_fits_a_phone_and_a_desk_in_both_themes(
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert contrast(page, "body") > 7
     for each in (".severity.breaking", ".note", ".origin", "mark", ".row .seen"):
+        assert contrast(page, each) > 4.5, each
+
+
+def a_course(summary: Summary) -> Trend:
+    """Twenty runs in which the whole and two findings got better."""
+    origin = TrendRun(run_id="r1", started=None, baseline="", candidate="", commit="")
+    signatures = [each.signature for each in summary.findings if each.verdict == "divergent"]
+    values = tuple(None if number == 7 else 0.3 - number / 100 for number in range(20))
+    return Trend(
+        subject="all endpoints",
+        runs=(origin,) * 20,
+        series=tuple(
+            Series(name=name, unit="share", values=values) for name in ("divergent", *signatures)
+        ),
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_what_was_judged_fits_too(show: Open, summary: Summary, theme: str, width: int) -> None:
+    judged = held(timed(summary, *[FEW] * 9, FASTER, SLOWER), MISSED, OPEN, MET)
+    page = show(
+        judged,
+        course=a_course(summary),
+        color_scheme=theme,
+        viewport={"width": width, "height": 800},
+    )
+    expect(page.locator("#latency ~ ul li").first).to_contain_text("slower")
+    folded = page.locator("details", has_text="3 more").last
+    expect(folded.locator("li").first).to_be_hidden()
+    folded.locator("summary").click()
+    expect(folded.locator("li").first).to_be_visible()
+    assert page.locator("main section").first.get_attribute("aria-labelledby") == "gates"
+    assert page.locator(".sparkline").count() == 7
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for each in (".state.fail", ".state.pass", ".state.inconclusive", ".course code + code"):
         assert contrast(page, each) > 4.5, each
 
 

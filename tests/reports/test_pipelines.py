@@ -87,10 +87,10 @@ def test_other_actions_are_pinned_by_commit() -> None:
 
 
 def test_replay_gives_shadow_words_it_knows(machine: Machine) -> None:
-    machine.program("shadow", 'echo "::error::not a command"; exit 1')
+    machine.program("shadow", '[ "$1" = export ] || { echo "::error::not a command"; exit 1; }')
     code, said = machine.step("Replay", **{**REPLAY, "ARGS": "--rate\n50\n--endpoint\nGET /v1/*"})
     assert code == 0
-    (words,) = machine.calls("shadow")
+    words, _ = machine.calls("shadow")
     given = accepted(words)
     assert given["captures"] == ("one.jsonl", "two words.jsonl")
     assert given["endpoint"] == ("GET /v1/*",)
@@ -118,23 +118,29 @@ def test_values_are_withheld_where_anybody_may_look(
 ) -> None:
     machine.program("shadow")
     machine.step("Replay", **{**REPLAY, "NO_VALUES": chosen, "OPEN": is_open})
-    (words,) = machine.calls("shadow")
-    assert ("--no-values" in words) == withheld
+    for words in machine.calls("shadow"):
+        assert ("--no-values" in words) == withheld
 
 
 @pytest.mark.parametrize(
     ("withheld", "fail_on", "kept"),
     [
-        ("false", "never", {"events.jsonl", "shadow.sqlite"}),
-        ("true", "new", {"shadow.sqlite"}),
-        ("true", "divergence", set()),
+        ("false", "never", {"events.jsonl", "shadow.sqlite", "shadow.run"}),
+        ("true", "new", {"shadow.run"}),
+        ("true", "divergence", {"shadow.run"}),
     ],
 )
 def test_what_names_requests_is_kept_back_with_the_values(
     machine: Machine, withheld: str, fail_on: str, kept: set[str]
 ) -> None:
-    machine.program("shadow", 'touch "$RUNNER_TEMP"/shadow/{events.jsonl,shadow.sqlite}')
+    machine.program(
+        "shadow",
+        '[ "$1" = replay ] || { touch "$4"; exit; }\n'
+        'touch "$RUNNER_TEMP"/shadow/{events.jsonl,shadow.sqlite}',
+    )
     machine.step("Replay", **{**REPLAY, "NO_VALUES": withheld, "FAIL_ON": fail_on})
+    exported = accepted(machine.calls("shadow")[1])
+    assert (exported["run"], exported["no_values"]) == ("latest", withheld == "true")
     assert {path.name for path in (machine.folder / "shadow").iterdir()} == kept
 
 
@@ -176,15 +182,21 @@ def test_a_token_that_may_not_comment_does_not_fail_the_job(machine: Machine) ->
     assert said.startswith("::notice title=shadow::no comment")
 
 
-def test_the_store_of_the_default_branch_is_taken_over(machine: Machine) -> None:
+def test_the_run_of_the_default_branch_is_what_it_looks_back_at(machine: Machine) -> None:
     machine.program(
         "gh",
         'if [ "$2" = list ]; then echo 99; else mkdir -p "${@: -1}"; '
-        'echo kept > "${@: -1}/shadow.sqlite"; fi',
+        'echo kept > "${@: -1}/shadow.run"; fi',
     )
     name = "Baseline run from the default branch"
     assert machine.step(name, BRANCH="main", ARTIFACT="shadow") == (0, "")
-    assert (machine.folder / "shadow/shadow.sqlite").read_text() == "kept\n"
+    variable, kept = (machine.folder / "environment").read_text().rstrip().split("=")
+    assert Path(kept).read_text() == "kept\n"
+    machine.program("shadow", "exit 4")
+    machine.step("Replay", **REPLAY, **{variable: kept})
+    (words,) = machine.calls("shadow")
+    assert accepted(words)["since"] == kept
+    assert (machine.folder / "shadow/shadow.run").read_text() == "kept\n"  # for the next one
     assert machine.calls("gh")[1][:3] == ["run", "download", "99"]
 
 
@@ -199,15 +211,31 @@ def test_without_a_run_of_the_default_branch_it_goes_on(machine: Machine, script
 
 def test_the_gitlab_job_gives_shadow_words_it_knows(machine: Machine) -> None:
     job = yaml.safe_load(GITLAB.read_text("utf-8"))[".shadow"]
-    machine.program("shadow", "exit 3")
+    machine.program("shadow", '[ "$1" = export ] || exit 3')
     variables = {name: str(value) for name, value in job["variables"].items()}
     for visibility in ("public", "private"):
         variables["CI_PROJECT_VISIBILITY"] = visibility
         code, said = machine.run(["sh", "-e"], "\n".join(job["script"]), variables)
         assert (code, said) == (3, "")
-    public, private = (accepted(words) for words in machine.calls("shadow"))
+    public, exported, private, _ = (accepted(words) for words in machine.calls("shadow"))
+    assert (exported["run"], exported["no_values"]) == ("latest", True)
+    assert public["since"] is None
     assert (public["no_values"], private["no_values"]) == (True, False)
     written = {path for _, path in private["reports"]}
     kept = {*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()}
     assert written == kept
     assert private["fail_on"] == "new"
+    (cached,) = job["cache"]["paths"]
+    assert exported["out"].startswith(cached)
+
+
+def test_the_gitlab_job_looks_back_at_the_run_in_the_cache(machine: Machine) -> None:
+    job = yaml.safe_load(GITLAB.read_text("utf-8"))[".shadow"]
+    machine.program("shadow", "exit 4")
+    (machine.folder / "shadow-baseline").mkdir()
+    (machine.folder / "shadow-baseline/shadow.run").write_text("kept")
+    variables = {name: str(value) for name, value in job["variables"].items()}
+    variables["CI_PROJECT_VISIBILITY"] = "private"
+    assert machine.run(["sh", "-e"], "\n".join(job["script"]), variables) == (4, "")
+    (words,) = machine.calls("shadow")  # what did not come to its end is not exported
+    assert accepted(words)["since"] == "shadow-baseline/shadow.run"

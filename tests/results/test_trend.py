@@ -12,7 +12,7 @@ from shadow.results.provenance import Build, Commit
 from shadow.results.record import Record, Seen
 from shadow.results.runs import Run, RunInfo
 from shadow.results.tally import Tally
-from shadow.results.trend import Series, trend
+from shadow.results.trend import Series, course, trend
 
 MakeRecord = Callable[..., Record]
 MakeDivergence = Callable[..., Divergence]
@@ -69,6 +69,13 @@ def test_the_course_of_a_finding(runs: list[Run], what: str) -> None:
     found = trend(runs, what)
     assert found.subject == SIGNATURE
     assert [each.values for each in found.series] == [(0, 0.25, 0.5), (0, 10, 20)]
+
+
+def test_a_course_is_a_share_a_line(runs: list[Run]) -> None:
+    found = course(runs, [SIGNATURE])
+    assert [each.name for each in found.series] == ["divergent", SIGNATURE]
+    assert [each.values for each in found.series] == [(0, 0.25, 0.5)] * 2
+    assert {each.unit for each in found.series} == {"share"}
 
 
 def test_a_run_that_has_not_seen_the_endpoint_knows_nothing_of_it(

@@ -13,12 +13,15 @@ from importlib import resources
 from typing import Any, Final
 
 from shadow import __version__
-from shadow.reports import times, verdicts, wording
+from shadow.reports import provenance, times, verdicts, wording
+from shadow.reports.evidence import share
 from shadow.reports.highlights import highlights
 from shadow.reports.page.findings import embedded
 from shadow.reports.page.plots import plot, stacked
-from shadow.reports.text import ABSENT, cut_end, milliseconds, pair, percent, plain, plural
-from shadow.results.summary import EndpointSummary, Summary
+from shadow.reports.sparklines import sparkline_svg
+from shadow.reports.text import ABSENT, DASH, cut_end, milliseconds, pair, percent, plain, plural
+from shadow.results.summary import EndpointSummary, FindingSummary, Summary
+from shadow.results.trend import Series, Trend
 
 FILE_BYTES: Final = 2_000_000
 _FINDINGS_BYTES: Final = 1_500_000
@@ -29,10 +32,17 @@ _STATIC: Final = 25  # findings for a reader without scripts
 _NAME: Final = 160
 _TEXT: Final = 400
 _ROWS: Final = 100
+COURSE_RUNS: Final = 20
+"""Runs of which a course is shown at most, this one among them."""
+COURSE_FINDINGS: Final = 5
+_COURSE_FEWEST: Final = 2
 
 
-def render(summary: Summary) -> str:
-    """Render the summary as one HTML document of less than `FILE_BYTES` bytes."""
+def render(summary: Summary, *, course: Trend | None = None) -> str:
+    """Render the summary as one HTML document of less than `FILE_BYTES` bytes.
+
+    `course` is what `shadow.results.trend.course` makes of earlier runs and this one.
+    """
     import jinja2  # noqa: PLC0415 - only this format needs it
 
     files = resources.files("shadow.reports.page")
@@ -51,6 +61,7 @@ def render(summary: Summary) -> str:
         style_hash=_digest(style),
         script_hash=_digest(script),
         **_context(summary),
+        course=_course(course, summary),
     )
 
 
@@ -81,6 +92,8 @@ def _context(summary: Summary) -> dict[str, Any]:
             for each in summary.warnings[:_ROWS]
         ],
         "gates": verdicts.gates(summary)[:_ROWS],
+        "rate": verdicts.rate(summary),
+        "shown": verdicts.SHOWN,
         "latency": verdicts.latency(summary)[:_ROWS],
         "resources": verdicts.resources(summary)[:_ROWS],
         "highlights": highlights(summary),
@@ -94,6 +107,31 @@ def _context(summary: Summary) -> dict[str, Any]:
         "rules": [_rule(rule) for rule in summary.rules[:_ROWS]],
         "excused": _excused(summary),
         "environment": _environment(summary),
+    }
+
+
+def _course(course: Trend | None, summary: Summary) -> dict[str, Any] | None:
+    """A line a number: what it is of, its first and its last value, and the line between."""
+    if course is None or len(course.runs) < _COURSE_FEWEST:
+        return None
+    named = {each.signature: each for each in reversed(wording.divergent(summary))}
+    return {
+        "runs": len(course.runs),
+        "since": plain(course.runs[0].run_id),
+        "rows": [_line(series, named.get(series.name)) for series in course.series],
+    }
+
+
+def _line(series: Series, finding: FindingSummary | None) -> dict[str, str]:
+    known = [value for value in series.values if value is not None]
+    ends = [share(value) for value in known[:1] + known[-1:]] or [DASH, DASH]
+    endpoint = plain(finding.endpoint) if finding else "all endpoints"
+    return {
+        "endpoint": cut_end(endpoint, _NAME),
+        "place": cut_end(wording.place(finding), _NAME) if finding else "",
+        "first": ends[0],
+        "last": ends[-1],
+        "svg": sparkline_svg(series.values, title=f"from {ends[0]} to {ends[-1]}"),
     }
 
 
@@ -209,6 +247,7 @@ def _excused(summary: Summary) -> list[tuple[str, str, int]]:
 def _environment(summary: Summary) -> list[tuple[str, str]]:
     sides = (summary.baseline, summary.candidate)
     found = [(plain(side.name) or "-", plain(side.url) or "a capture") for side in sides]
+    found += provenance.rows(summary)
     found += [("capture", cut_end(plain(path), _TEXT)) for path in summary.captures[:20]]
     found.append(("digest of the captures", plain(summary.digest)))
     if summary.started is not None:

@@ -172,9 +172,12 @@
   const quoted = (value) => `'${value.replaceAll("'", "'\\''")}'`;
   const curl = (example) => {
     const whole = example[TARGET] && !/[…\\]|\[masked:/.test(example[TARGET]); // neither cut, escaped nor masked
-    if (!whole || !data.urls[0] || !data.urls[1] || !["GET", "HEAD", "OPTIONS", "DELETE"].includes(example[METHOD])) return null;
+    if (!whole || !["GET", "HEAD", "OPTIONS", "DELETE"].includes(example[METHOD])) return null;
     const how = example[METHOD] === "GET" ? "" : example[METHOD] === "HEAD" ? " --head" : ` -X ${example[METHOD]}`;
-    const asks = data.urls.map((url) => `curl -gi --path-as-is${how} ${quoted(url + example[TARGET])}`);
+    // As in shadow repro, a variable stands for where a side listens that the run does not know.
+    const variable = (index) => `"$${data.names[index].toUpperCase().replace(/[^A-Z0-9]/g, "_").slice(0, 40)}_URL"`;
+    const address = (url, index) => (url ? quoted(url + example[TARGET]) : variable(index) + quoted(example[TARGET]));
+    const asks = data.urls.map((url, index) => `curl -gi --path-as-is${how} ${address(url, index)}`);
     return command(asks.join("\n"));
   };
   const command = (line) => {
