@@ -14,10 +14,8 @@ from typing import Final
 import msgspec
 
 from shadow.captures import WHOLE, Share
-from shadow.compare.noise import NoiseProfile
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events, withdraw
-from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.replay.delivery import Output, check_outputs, deliver
 from shadow.replay.ledger import BrokenLines, Ledger, cursor_of, is_kept
@@ -51,18 +49,10 @@ SIGNATURES_AT_ONCE: Final = 200
 RECORDS_AT_ONCE: Final = 20_000
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """What exchanges are judged by, for the settling at the end."""
-
-    policy: Policy
-    noise: NoiseProfile | None = None
-
-
 def conduct(
     info: RunInfo,
     output: Output,
     job: Job,
-    judged: Judged,
     *,
     workers: int = 1,
     total: int | None = None,
@@ -76,10 +66,10 @@ def conduct(
     with Store.open(output.store) as store, contextlib.ExitStack() as stack:
         known = known_signatures(store, info, output)
         before = known_findings(store, info, output.gate.criteria) if output.gate else Known()
-        info, files = _entered(store, stack, info, output, workers)
+        info, files = _start_or_resume(store, stack, info, output, workers)
         ending = _Ending(store, info, usage)
         with (
-            ending.entered(),
+            ending.finished_on_error(),
             usage,
             Events.open(files.events, info.id) as events,
             Progress(total, shown=not output.quiet) as bar,
@@ -91,7 +81,7 @@ def conduct(
                 _do(job, files, workers, _Place(store, events, memory, ending, bar))
             usage.end()
             with ending.noted():
-                _settle(store, info.id, memory, judged, events)
+                _settle(store, info.id, memory, job, events)
             with ending.noted():
                 ending.gate = _gate(ending, store.load(info.id), output.gate, before)
             summary = _conclude(ending, store.load(info.id), events, output, known)
@@ -106,7 +96,7 @@ def conduct(
     return INTERRUPTED if ending.state == "interrupted" else summary.exit_code
 
 
-def _entered(
+def _start_or_resume(
     store: Store, stack: contextlib.ExitStack, info: RunInfo, output: Output, workers: int
 ) -> tuple[RunInfo, RunFiles]:
     """Enter a new run in the store, or that an old one goes on, and hold its lock."""
@@ -233,7 +223,7 @@ class _Ending:
                 self.state = "failed"
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def finished_on_error(self) -> Iterator[None]:
         """Enter in the store that the run has ended where something unforeseen ends it."""
         try:
             yield
@@ -242,10 +232,10 @@ class _Ending:
             self.state = "interrupted" if interrupted else "failed"
             code = INTERRUPTED if interrupted else getattr(error, "exit_code", UNFINISHED)
             with contextlib.suppress(ShadowError):
-                self.enter(code)
+                self.finish(code)
             raise
 
-    def enter(self, code: int) -> Run:
+    def finish(self, code: int) -> Run:
         """Enter the end in the store. Raises UnfinishedError."""
         return self.store.finish_run(
             self._run_id,
@@ -270,7 +260,7 @@ def _conclude(
         with ending.noted():
             if ending.gate is not None:
                 ending.store.note_gate(info.id, ending.gate)
-            run = ending.enter(code)
+            run = ending.finish(code)
         judged = None
         with ending.noted():
             judged = judged_in(ending.store, run)
@@ -303,16 +293,16 @@ def _gate(ending: _Ending, run: Run, plan: GatePlan | None, known: Known) -> Gat
     return judge_run(ending.store, ended, plan, known)
 
 
-def _settle(store: Store, run_id: str, memory: Memory, judged: Judged, events: Events) -> None:
+def _settle(store: Store, run_id: str, memory: Memory, job: Job, events: Events) -> None:
     """Revise what is known only now: in the store, and an event for each revision."""
     classes = memory.corpus.classes()
     findings = store.load(run_id).tally.findings
-    signatures = sorted(places_to_settle(findings, classes, judged.noise))
+    signatures = sorted(places_to_settle(findings, classes, job.noise))
     for start in range(0, len(signatures), SIGNATURES_AT_ONCE):
         batch = signatures[start : start + SIGNATURES_AT_ONCE]
         kept = store.records(run_id, signatures=batch)
         while records := list(itertools.islice(kept, RECORDS_AT_ONCE)):
-            revisions = list(settle(records, memory.raw, classes, judged.noise, judged.policy))
+            revisions = list(settle(records, memory.raw, classes, job.noise, job.policy))
             if revisions:
                 store.revise(run_id, revisions)
             by_seq = {record.seq: record for record in records}

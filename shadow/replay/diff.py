@@ -8,9 +8,9 @@ import msgspec
 
 from shadow.captures import WHOLE, Broken, Record, Share, Unsupported
 from shadow.compare.noise import NoiseProfile
-from shadow.judge import judge, note
+from shadow.judge import Policy, judge, note
 from shadow.model import Judgement, Outcome
-from shadow.replay.conduct import Judged, conduct
+from shadow.replay.conduct import conduct
 from shadow.replay.delivery import Output
 from shadow.replay.engine import Keeper
 from shadow.replay.ledger import Ledger
@@ -32,6 +32,11 @@ class DiffJob(msgspec.Struct, frozen=True, kw_only=True):
     def noise(self) -> NoiseProfile | None:
         """The profile that was learned before."""
         return self.plan.profile
+
+    @property
+    def policy(self) -> Policy:
+        """What is judged by."""
+        return self.plan.policy
 
     def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
         """Judge a share of the pairs."""
@@ -62,9 +67,8 @@ def diff(plan: DiffPlan, output: Output) -> int:
         check_files((plan.baseline, plan.candidate))
     else:
         opened = _sides(plan, WHOLE)
-    judged = Judged(policy=plan.policy, noise=plan.profile)
     job = DiffJob(plan=plan, opened=opened)
-    return conduct(plan.info, output, job, judged, workers=workers, total=limit)
+    return conduct(plan.info, output, job, workers=workers, total=limit)
 
 
 def _within(

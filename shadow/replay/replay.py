@@ -13,9 +13,10 @@ import msgspec
 from shadow.captures import WHOLE, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
+from shadow.judge import Policy
 from shadow.judging import Judging
 from shadow.model import SideName
-from shadow.replay.conduct import Judged, conduct
+from shadow.replay.conduct import conduct
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import Output, print_data
@@ -41,6 +42,11 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
     noise: NoiseProfile
     opened: Iterator[Readable] | None = None
     """The records, where one process does all of it: a pipe is opened once."""
+
+    @property
+    def policy(self) -> Policy:
+        """What is judged by."""
+        return self.plan.policy
 
     def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
         """Send a share of the capture to both sides."""
@@ -93,7 +99,6 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         _with_versions(plan),
         output,
         ReplayJob(plan=plan, noise=noise, opened=opened),
-        Judged(policy=plan.policy, noise=noise),
         workers=plan.workers,
         total=plan.selection.limit,
         usage=ServiceUsage(plan.resources, _urls(plan)),

@@ -23,6 +23,7 @@ from shadow.captures import Broken, Share
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events, withdraw
+from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.replay.ledger import Ledger, cursor_of, is_kept
 from shadow.replay.stopping import SIGNALS, Stop, heeding
@@ -38,6 +39,10 @@ _DEATHS: Final = 3
 
 class Job(Protocol):
     """What a run does, in one process or in each of several. Can be pickled."""
+
+    @property
+    def policy(self) -> Policy:
+        """What is judged by."""
 
     @property
     def noise(self) -> NoiseProfile | None:
