@@ -56,7 +56,7 @@ FULL = Sizes(
     wrk_s=5,
     longest_for_deepdiff=1_000,
     memory=(10_000, 100_000, 1_000_000),
-    diffed=100_000,
+    diffed=200_000,
     reported=1_000_000,
     not_pinned=True,
 )
