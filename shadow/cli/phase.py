@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -26,8 +27,16 @@ def _versions(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     return {name: version for name, _equals, version in pairs}
 
 
+def _user() -> str:
+    """The user name, or the number where the system knows none, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 _ACCOUNT = (
-    click.option("--by", default=getpass.getuser, help="Who decides; default: your user name."),
+    click.option("--by", default=_user, help="Who decides; default: your user name."),
     click.option("--reason", default="", help="Why."),
     click.option("--risk", default="", help="What may go wrong."),
     click.option("--incident", default="", help="The incident it belongs to."),

@@ -87,7 +87,7 @@ def conduct(
             summary = _conclude(ending, store.load(info.id), events, output, known)
     with ending.noted():
         deliver(summary, output)
-    if ending.gate is not None and output.gate is not None:
+    if ending.gate is not None and output.gate is not None and ending.state == "finished":
         announce(ending.gate, output.gate.webhook, tell)
     if ending.error is not None:
         if ending.state != "interrupted":
@@ -252,14 +252,15 @@ def _conclude(
     """Enter how the run ended, in the store and as the last event."""
     for _ in range(2):  # the entry itself may fail, which is then to be entered
         before = ending.failures
+        if ending.state != "finished":  # since the gate was asked: what it said does not hold
+            ending.gate = None
         code = _code(ending, run, output, known)
         info = msgspec.structs.replace(
             run.info, state=ending.state, exit_code=code, duration_s=ending.duration_s
         )
         run = Run(info=info, tally=run.tally)
         with ending.noted():
-            if ending.gate is not None:
-                ending.store.note_gate(info.id, ending.gate)
+            ending.store.note_gate(info.id, ending.gate)
             run = ending.finish(code)
         judged = None
         with ending.noted():

@@ -65,6 +65,9 @@ def curl(asked: Asked, place: Place) -> str:
     Raises ShadowError for a request that cannot be sent again.
     """
     line = " ".join(map(quoted, ["curl", *_options(asked)]))
+    if _target(asked.request) == "*":  # of OPTIONS: it is no path behind a port
+        line += " --request-target '*'"
+        return f"{line} {quoted(place.url)}" if place.url else f'{line} "${place.variable}"'
     url = quoted(_target(asked.request))
     if place.url:
         return f"{line} {quoted(place.url.rstrip('/') + _target(asked.request))}"

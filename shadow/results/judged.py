@@ -142,7 +142,10 @@ def _in_each_other_s_way(info: RunInfo) -> bool:
 
 def _host(url: str) -> str:
     """Return the host of a URL; every name of the own machine is one."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # of an exported file, which anybody may have written
+        return url
     try:
         own = ip_address(host).is_loopback
     except ValueError:

@@ -207,8 +207,8 @@ class Store:
             self._enter(connection, run, info)
             return Run(info=info, tally=tally)
 
-    def note_gate(self, run_id: str, gate: GateResult) -> None:
-        """Keep with a run what a gate said of it, in place of the one before."""
+    def note_gate(self, run_id: str, gate: GateResult | None) -> None:
+        """Keep with a run what a gate said of it, in place of the one before; None forgets that."""
         with writing(self._engine, self.path) as connection:
             run = self._run(connection, run_id)
             info = msgspec.structs.replace(self._info(connection, run), gate=gate)

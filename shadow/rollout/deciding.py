@@ -94,9 +94,14 @@ def account(given: Mapping[str, Any]) -> Account:
     texts = [(name, given[name]) for name in Account.__struct_fields__ if name != "versions"]
     texts += [("version", f"{name}={text}") for name, text in given["versions"].items()]
     for name, text in texts:
+        option = name.replace("_", "-")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"--{option} is not UTF-8", "write it anew") from None
         if len(text) > MAX_TEXT:
             raise ConfigError(
-                f"--{name.replace('_', '-')} is longer than {MAX_TEXT:,} characters",
+                f"--{option} is longer than {MAX_TEXT:,} characters",
                 "sum it up, and link to the rest",
             )
     return msgspec.convert({name: given[name] for name in Account.__struct_fields__}, Account)

@@ -78,7 +78,12 @@ def previous_run(store: Store, info: RunInfo) -> Run | None:
         return None
     runs = store.runs(digest=info.digest)  # newest first
     places = [place for place, each in enumerate(runs) if each.id == info.id]
-    older = runs[places[0] + 1 :] if places else runs
+    if places:
+        older = runs[places[0] + 1 :]
+    elif info.started is not None:  # a run of another machine
+        older = [each for each in runs if each.started and each.started < info.started]
+    else:
+        older = runs
     finished = next((each for each in older if each.state == "finished"), None)
     return None if finished is None else store.load(finished.id)
 
@@ -88,8 +93,11 @@ def judge_run(store: Store, run: Run, plan: GatePlan, known: Known) -> GateResul
     return _held_against(run, _judged(store, run, plan.criteria), plan, known)
 
 
-def _held_against(run: Run, judged: Judged, plan: GatePlan, known: Known) -> GateResult:
+def _held_against(
+    run: Run, judged: Judged, plan: GatePlan, known: Known, *, evidence: bool = True
+) -> GateResult:
     grounds = Grounds(
+        evidence=evidence,
         summary=summarise(run, judged=judged),
         templates=plan.templates,
         owners=plan.owners,
@@ -152,7 +160,9 @@ def judge_file(where: str, wanted: str, plan: GatePlan) -> GateResult:
             with Store.open(where, create=False) as store:
                 known = known_findings(store, loaded.run.info, plan.criteria)
     judged = judge_evidence(loaded.run, loaded.evidence, MOST_INTERVALS)
-    return _held_against(loaded.run, judged, plan, known)
+    compared = {name for name, each in loaded.run.tally.endpoints.items() if each.compared}
+    whole = compared <= loaded.evidence.endpoints.keys()
+    return _held_against(loaded.run, judged, plan, known, evidence=whole)
 
 
 def announce(result: GateResult, webhook: Webhook | None, tell: Tell) -> None:

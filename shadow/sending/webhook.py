@@ -45,6 +45,10 @@ class Webhook:
 def parse_webhook(url: str, secret: str, timeout_s: float) -> Webhook:
     """Check a URL and a secret. Raises ConfigError, which quotes neither."""
     try:
+        (url + secret).encode()
+    except UnicodeEncodeError:
+        raise ConfigError("webhook: the URL or the secret is not UTF-8", "export it anew") from None
+    try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
@@ -93,7 +97,7 @@ def post(
             try:
                 with client.stream("POST", webhook.url, content=body, headers=headers) as response:
                     status = response.status_code
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 failure = type(error).__name__  # its text may hold the URL
                 continue
             if 200 <= status < 300:

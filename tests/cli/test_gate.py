@@ -280,3 +280,27 @@ def test_a_run_of_another_machine_is_judged_from_its_file(
     assert (done.code, verdicts(done)["new-findings"]) == (1, "fail")
     assert not [*(tmp_path / ".shadow").iterdir()]
     assert "cannot read run nosuch.run" in shadow("gate", "nosuch.run", "--phase", "replay").err
+
+
+def test_a_later_run_is_not_the_one_before_a_file(
+    shadow: Shadow, captures: Captures, tmp_path: Path
+) -> None:
+    shadow(*captures(300, 30).split(), "--quiet")
+    assert shadow("export", "latest", "--out", "branch.run").code == 0
+    for left in (tmp_path / ".shadow").iterdir():
+        left.unlink()
+    shadow(*captures(300, 30).split(), "--quiet")
+    done = shadow("gate", "branch.run", "--phase", "known", "--json")
+    assert verdicts(done)["new-findings"] == "fail"  # no run before it knows them
+
+
+def test_an_odd_text_of_the_environment_is_refused_before_the_run(
+    shadow: Shadow, captures: Captures, tmp_path: Path
+) -> None:
+    words = captures(300).split()
+    with (tmp_path / "shadow.toml").open("a") as config:
+        config.write('[webhook]\nurl = "http://127.0.0.1:9/"\nsecret = "${ODD}"\n')
+    done = shadow(*words, "--phase", "replay", ODD="\udcff")
+    assert done.code == 2
+    assert "is not UTF-8" in done.err
+    assert "a bug in shadow" not in done.err

@@ -169,3 +169,12 @@ def test_an_http_file_has_as_many_requests_as_were_asked_for(
     text = http_file([(title, asked), (title, asked)], [GO])
     assert len(re.findall(r"^###", text, re.MULTILINE)) == 2
     assert len(re.findall(r"^PUT http://127\.0\.0\.1:8080/\S* HTTP/1\.1$", text, re.MULTILINE)) >= 2
+
+
+def test_the_whole_server_is_asked_by_its_own_option(folder: Path) -> None:
+    request = Request(method="OPTIONS", target="*")
+    asked = Asked(request=request, whole=False, body_file="")
+    for place in (GO, Place(name="go", url="")):
+        arguments = given_to_curl(curl(asked, place), folder, GO_URL=GO.url)
+        assert values(arguments, b"--request-target") == [b"*"]
+        assert arguments[-1] == GO.url.encode()

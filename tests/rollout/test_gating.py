@@ -10,10 +10,13 @@ from shadow.errors import ShadowError
 from shadow.model import Divergence, Kind, Outcome, Where
 from shadow.results.drift import divergent_signatures
 from shadow.results.gates.criteria import Criteria
+from shadow.results.gates.grounds import Grounds
+from shadow.results.gates.shares import errors
 from shadow.results.record import Record, Seen
 from shadow.results.runs import RunInfo, RunState, Side
 from shadow.results.store import Store
-from shadow.results.tally import Tally
+from shadow.results.summary import summarise
+from shadow.results.tally import OTHER, Tally
 from shadow.rollout.gating import (
     GatePlan,
     gate,
@@ -83,7 +86,8 @@ def test_the_run_before_is_finished_and_of_the_same_capture(store: Store, add_ru
     add_run(state="interrupted")
     second = add_run("b")
     third = add_run()
-    new = msgspec.structs.replace(third, id="")
+    new = msgspec.structs.replace(third, id="", started=None)
+    of_another_machine = msgspec.structs.replace(third, id="elsewhere")
 
     def before(info: RunInfo) -> str | None:
         found = previous_run(store, info)
@@ -93,6 +97,7 @@ def test_the_run_before_is_finished_and_of_the_same_capture(store: Store, add_ru
     assert before(second) == first.id
     assert before(third) == second.id
     assert before(new) == third.id
+    assert before(of_another_machine) == second.id
     assert before(msgspec.structs.replace(new, digest="")) is None
 
 
@@ -128,3 +133,10 @@ def test_a_run_of_the_store_is_judged_and_only_a_gate_is_kept(
     assert gate(str(store.path), "latest", plan, tell=told.append) == result
     assert store.load(run.id).info.gate == result
     assert told == []
+
+
+def test_who_failed_is_unknown_where_endpoints_were_folded(store: Store, add_run: AddRun) -> None:
+    run = store.load(add_run("a").id)
+    run.tally.count_skipped(OTHER, "filtered")
+    (criterion,) = errors(Grounds(summary=summarise(run)), Criteria(max_error_rate=0.5))
+    assert (criterion.name, criterion.verdict) == ("error-rate", "inconclusive")

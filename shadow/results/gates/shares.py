@@ -17,6 +17,7 @@ from shadow.results.failures import mcnemar
 from shadow.results.gates.criteria import Criteria
 from shadow.results.gates.grounds import Grounds
 from shadow.results.gates.verdicts import CriterionResult, GateVerdict
+from shadow.results.tally import OTHER
 
 MOST: Final = 1_000_000_000
 """More exchanges than that are no plan."""
@@ -39,8 +40,8 @@ def errors(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
     bound, summary = criteria.max_error_rate, grounds.summary
     if bound is None:
         return
-    if not grounds.evidence:
-        note = "who failed is not known of this run"
+    if not grounds.evidence or any(each.endpoint == OTHER for each in summary.endpoints):
+        note = "who failed is not known of every endpoint"
         yield CriterionResult(
             name="error-rate", verdict="inconclusive", unit="share", bound=bound, note=note
         )
