@@ -29,7 +29,7 @@ def command(*, run: str, phase: str, as_json: bool, on_inconclusive: str, **give
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
-    from shadow.replay.progress import tell  # noqa: PLC0415 - as above
+    from shadow.replay.telling import tell  # noqa: PLC0415 - as above
     from shadow.reports import show  # noqa: PLC0415 - as above
     from shadow.results.gates.verdicts import exit_code  # noqa: PLC0415 - as above
     from shadow.rollout.gating import gate  # noqa: PLC0415 - as above

@@ -102,7 +102,7 @@ def promote(**given: Any) -> int:
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
-    from shadow.replay.progress import tell  # noqa: PLC0415 - as above
+    from shadow.replay.telling import tell  # noqa: PLC0415 - as above
     from shadow.rollout import deciding, shown  # noqa: PLC0415 - as above
 
     plan = gating.phases_plan(file.load(given["config"]))
@@ -129,7 +129,7 @@ def demote(**given: Any) -> int:
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
-    from shadow.replay.progress import tell  # noqa: PLC0415 - as above
+    from shadow.replay.telling import tell  # noqa: PLC0415 - as above
     from shadow.rollout import deciding, shown  # noqa: PLC0415 - as above
 
     plan = gating.phases_plan(file.load(given["config"]))

@@ -28,7 +28,7 @@ def command(*, listen: str, config: str | None, store: str) -> int:
     shadow serve --listen 127.0.0.1:9464
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
-    from shadow.replay.progress import tell  # noqa: PLC0415 - as above
+    from shadow.replay.telling import tell  # noqa: PLC0415 - as above
     from shadow.sidecar.serving import serve  # noqa: PLC0415 - as above
 
     serve(gating.serve_plan(file.load(config), store, listen), tell)

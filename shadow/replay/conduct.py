@@ -19,8 +19,9 @@ from shadow.events import Events, withdraw
 from shadow.masking import Masker
 from shadow.replay.delivery import Output, check_outputs, deliver
 from shadow.replay.ledger import BrokenLines, Ledger, cursor_of, is_kept
-from shadow.replay.progress import Progress, tell
+from shadow.replay.progress import Progress
 from shadow.replay.stopping import Stop
+from shadow.replay.telling import tell
 from shadow.replay.usage import NO_USAGE, ServiceUsage
 from shadow.replay.workers import Job, RunFiles, work
 from shadow.reports.show import readable_path

@@ -14,10 +14,11 @@ from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import check_writable, write_whole
 from shadow.replay.ledger import BrokenLines
 from shadow.replay.options import NoisePlan, ReplayPlan
-from shadow.replay.progress import tell
 from shadow.replay.reading import records
-from shadow.replay.replay import check_reachable, drive, event_loop
+from shadow.replay.replay import check_reachable
+from shadow.replay.replay_job import drive, event_loop
 from shadow.replay.stopping import Stop, heeding
+from shadow.replay.telling import tell
 from shadow.reports.noise import show_profile
 
 

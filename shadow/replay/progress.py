@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from types import TracebackType
 from typing import Self
 
@@ -17,15 +15,6 @@ from rich.progress import (
 from rich.progress import (
     Progress as Bar,
 )
-
-
-def tell(line: str) -> None:
-    """Print one line on stderr, whatever `quiet` says, above the bar where there is one."""
-    text = "".join(c if c.isprintable() else " " for c in line)
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nowhere is left to say so
-            sys.stderr.write(f"shadow: {text}\n")
-            sys.stderr.flush()
 
 
 class Progress:

@@ -3,80 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 
-import msgspec
-
-from shadow.captures import WHOLE, Share
+from shadow.captures import WHOLE
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
-from shadow.judge import Policy
-from shadow.judging import Judging
 from shadow.model import SideName
 from shadow.replay.conduct import conduct
-from shadow.replay.control import Control
-from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import Output, print_data
 from shadow.replay.dry_run import DryRun
-from shadow.replay.engine import Engine, Keeper
-from shadow.replay.ledger import Ledger
-from shadow.replay.options import ReplayOptions, ReplayPlan
+from shadow.replay.options import ReplayPlan
 from shadow.replay.provenance import with_versions
-from shadow.replay.reading import Readable, beginning, check_files, records
-from shadow.replay.stopping import Stop, heeding
+from shadow.replay.reading import check_files, records
+from shadow.replay.replay_job import ReplayJob
 from shadow.replay.usage import ServiceUsage
 from shadow.results.runs import RunInfo
-from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
 from shadow.sending.target import Target
-
-
-class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A replay as one process does it."""
-
-    plan: ReplayPlan
-    noise: NoiseProfile
-    opened: Iterator[Readable] | None = None
-    """The records, where one process does all of it: a pipe is opened once."""
-
-    @property
-    def policy(self) -> Policy:
-        """What is judged by."""
-        return self.plan.policy
-
-    def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
-        """Send a share of the capture to both sides."""
-        plan = msgspec.structs.replace(
-            self.plan, options=_of_share(self.plan, share, ledger.cursor)
-        )
-        found = self.opened or records(plan.captures, share, plan.selection.limit)
-        with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
-            runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop))
-
-
-def _of_share(plan: ReplayPlan, share: Share, done: Cursor) -> ReplayOptions:
-    """The options of one process: its part of what the processes do together.
-
-    A process that goes on after another one begins the timeline where the other one ended.
-    """
-    options = plan.options
-    if share.of == 1:
-        return options
-    fresh = done.at_start
-    paced = options.speed is not None
-    return msgspec.structs.replace(
-        options,
-        concurrency=math.ceil(options.concurrency / share.of),
-        rate=None if options.rate is None else options.rate / share.of,
-        ceiling=None if options.ceiling is None else options.ceiling / share.of,
-        delay_s=0.0 if options.rate is None else share.index / options.rate,
-        origin=beginning(plan.captures) if paced and fresh else None,
-        seed=options.seed + share.index,
-    )
 
 
 def replay(plan: ReplayPlan, output: Output) -> int:
@@ -116,61 +60,6 @@ def _with_versions(plan: ReplayPlan) -> RunInfo:
         return plan.info
     of_baseline, of_candidate = plan.versions
     return with_versions(plan.info, (plan.baseline, of_baseline), (plan.candidate, of_candidate))
-
-
-async def drive(
-    plan: ReplayPlan,
-    found: Iterator[Readable],
-    keeper: Keeper,
-    *,
-    noise: NoiseProfile,
-    stop: Stop,
-) -> None:
-    """Send all records to both sides; returns early once `stop` is requested.
-
-    What is learned of the baseline's noise goes into `noise`.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        enter = stack.enter_async_context
-        candidate = await enter(open_service(plan.candidate, plan.limits))
-        baseline = None
-        if plan.baseline is not None:
-            baseline = await enter(open_service(plan.baseline, plan.limits))
-        again = baseline if plan.noise.twice else None
-        if plan.secondary is not None:
-            again = await enter(open_service(plan.secondary, plan.limits))
-        control = None
-        if again is not None:
-            own = plan.secondary is not None
-            control = Control(again, plan.noise, plan.options.seed, own=own)
-        engine = Engine(
-            baseline=baseline,
-            candidate=candidate,
-            control=control,
-            endpoints=plan.endpoints,
-            safety=plan.safety,
-            judging=await enter(Judging(plan.policy, noise)),
-            selection=plan.selection,
-            options=plan.options,
-            keeper=keeper,
-        )
-        loop = asyncio.get_running_loop()
-        stop.then(partial(_stop, loop, engine))
-        await engine.run(found)
-
-
-def _stop(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop has ended before
-        loop.call_soon_threadsafe(engine.stop)
-
-
-def event_loop() -> asyncio.AbstractEventLoop:
-    """A new loop: uvloop's where there is one."""
-    try:
-        import uvloop  # noqa: PLC0415 - not there on Windows
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 def check_reachable(targets: Mapping[str, Target | None], limits: Limits) -> None:

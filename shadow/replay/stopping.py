@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
-from shadow.replay.progress import tell
+from shadow.replay.telling import tell
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 ENDING: Final = "ending when what is in flight has ended; interrupt again to end at once"
