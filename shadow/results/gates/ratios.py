@@ -13,6 +13,7 @@ from shadow.results.gates.criteria import TAIL, Criteria, exchanges_needed_of_ea
 from shadow.results.gates.grounds import Grounds, compared
 from shadow.results.gates.verdicts import CriterionResult, GateVerdict
 from shadow.results.latency import minimum_count
+from shadow.results.resources import READ_SHARE, Extent
 from shadow.results.speed.pairs import FEWEST_CLUSTERS
 from shadow.results.speed.verdicts import MANY, RESOLUTION_US, Ratio, Speed
 from shadow.results.summary import EndpointSummary
@@ -161,9 +162,14 @@ def cpu(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
     if bound is None:
         return
     spread = resources and resources.cpu_ratio
-    if not spread:
+    if not resources or not spread:
         note = "the CPU time of both services is not known"
         yield _undecided("cpu", bound, note)
+        return
+    uses = (("baseline", resources.baseline), ("candidate", resources.candidate))
+    unread = [text for name, use in uses if (text := _unread(name, use and use.cpu_read))]
+    if unread:
+        yield _undecided("cpu", bound, "; ".join(unread))
         return
     verdict: GateVerdict = "inconclusive"
     note = f"{spread.windows} windows, of {SPREAD_WINDOWS} that an interval takes"
@@ -194,6 +200,12 @@ def memory(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
         note = "the memory of both services is not known"
         yield _undecided("memory", bound, note)
         return
+    names = ("baseline", "candidate")
+    extents = [use and use.memory_read for use in sides]
+    unread = [text for each in zip(names, extents, strict=True) if (text := _unread(*each))]
+    if unread:
+        yield _undecided("memory", bound, "; ".join(unread))
+        return
     measured = candidate / baseline
     yield CriterionResult(
         name="memory",
@@ -202,3 +214,14 @@ def memory(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
         measured=measured,
         bound=bound,
     )
+
+
+def _unread(name: str, extent: Extent | None) -> str:
+    """Say why a side was not read through the run; nothing where it was."""
+    if extent is None:
+        return f"how much of the run the {name} was read in is not known"
+    if extent.whole:
+        return ""
+    if extent.share < READ_SHARE:
+        return f"{100 * extent.share:.3g} % of the readings of the {name} could be taken"
+    return f"the {name} was last read when {100 * extent.until:.3g} % of the run had passed"
