@@ -169,9 +169,8 @@ def resource_use(
         requests_per_s=(run[-1].requests - run[0].requests) / span if span > 0 else None,
         gc_longest_s=max(pauses, default=None),
         notes=tuple(told),
-        cpu_read=course and _extent([each for each in run if each.cpu_s is not None], course),
-        memory_read=course
-        and _extent([each for each in run if each.memory_bytes is not None], course),
+        cpu_read=_extent([each for each in run if each.cpu_s is not None], course),
+        memory_read=_extent([each for each in run if each.memory_bytes is not None], course),
     )
 
 
@@ -246,7 +245,9 @@ def spread(values: Sequence[float]) -> Spread | None:
     )
 
 
-def _extent(read: Sequence[Reading], course: Course) -> Extent:
+def _extent(read: Sequence[Reading], course: Course | None) -> Extent | None:
+    if course is None:
+        return None
     length = course.ended_s - course.begun_s
     passed = read[-1].at_s - course.begun_s if read else 0.0
     return Extent(

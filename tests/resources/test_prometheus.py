@@ -108,9 +108,11 @@ def test_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_compressed_page_is_not_unpacked() -> None:
     asked: list[str] = []
     page = gzip.compress(GO.encode())
-    with serving(page, encoding="gzip", asked=asked) as url:
-        with pytest.raises(Unreadable, match="compressed"):
-            Prometheus(url).sample()
+    with (
+        serving(page, encoding="gzip", asked=asked) as url,
+        pytest.raises(Unreadable, match="compressed"),
+    ):
+        Prometheus(url).sample()
     assert asked == ["identity"]
     with serving(GO.encode(), encoding="Identity") as url:
         assert Prometheus(url).sample().cpu_s == pytest.approx(12.34)

@@ -144,7 +144,7 @@ def test_a_reading_without_cpu_is_a_missed_one() -> None:
     ]
     ratio = cpu_ratio(growing(1.0), silent)
     assert ratio is not None
-    assert ratio.windows == 14
+    assert ratio.windows == 13
     assert (ratio.median, ratio.low, ratio.high) == pytest.approx((2.0, 2.0, 2.0))
 
 

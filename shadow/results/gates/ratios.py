@@ -166,10 +166,10 @@ def cpu(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
         note = "the CPU time of both services is not known"
         yield _undecided("cpu", bound, note)
         return
-    uses = (("baseline", resources.baseline), ("candidate", resources.candidate))
-    unread = [text for name, use in uses if (text := _unread(name, use and use.cpu_read))]
+    uses = (resources.baseline, resources.candidate)
+    unread = _unread([use.cpu_read if use else None for use in uses])
     if unread:
-        yield _undecided("cpu", bound, "; ".join(unread))
+        yield _undecided("cpu", bound, unread)
         return
     verdict: GateVerdict = "inconclusive"
     note = f"{spread.windows} windows, of {SPREAD_WINDOWS} that an interval takes"
@@ -200,11 +200,9 @@ def memory(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
         note = "the memory of both services is not known"
         yield _undecided("memory", bound, note)
         return
-    names = ("baseline", "candidate")
-    extents = [use and use.memory_read for use in sides]
-    unread = [text for each in zip(names, extents, strict=True) if (text := _unread(*each))]
+    unread = _unread([use.memory_read if use else None for use in sides])
     if unread:
-        yield _undecided("memory", bound, "; ".join(unread))
+        yield _undecided("memory", bound, unread)
         return
     measured = candidate / baseline
     yield CriterionResult(
@@ -216,12 +214,15 @@ def memory(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
     )
 
 
-def _unread(name: str, extent: Extent | None) -> str:
-    """Say why a side was not read through the run; nothing where it was."""
-    if extent is None:
-        return f"how much of the run the {name} was read in is not known"
-    if extent.whole:
-        return ""
-    if extent.share < READ_SHARE:
-        return f"{100 * extent.share:.3g} % of the readings of the {name} could be taken"
-    return f"the {name} was last read when {100 * extent.until:.3g} % of the run had passed"
+def _unread(extents: Sequence[Extent | None]) -> str:
+    """Say which side was not read through the run, and why; nothing where both were."""
+    told: list[str] = []
+    for name, extent in zip(("baseline", "candidate"), extents, strict=True):
+        if extent is None:
+            told.append(f"how much of the run the {name} was read in is not known")
+        elif extent.share < READ_SHARE:
+            told.append(f"{100 * extent.share:.3g} % of the readings of the {name} could be taken")
+        elif not extent.whole:
+            passed = f"{100 * extent.until:.3g} % of the run had passed"
+            told.append(f"the {name} was last read when {passed}")
+    return "; ".join(told)
