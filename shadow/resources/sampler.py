@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,6 +18,7 @@ import psutil
 from shadow.model import SideName
 from shadow.resources.source import Sample, Source, Unreadable
 from shadow.results.resources import (
+    Course,
     Reading,
     Resources,
     ResourceUse,
@@ -28,10 +29,34 @@ from shadow.results.resources import (
 
 EVERY_S: Final = 1.0
 MAX_READINGS: Final = 2_000
-"""Of each source; beyond, every second one is dropped and readings are taken half as often."""
+"""Ticks kept; beyond, every second one is dropped and readings are taken half as often."""
 
 _SIDES: Final[tuple[SideName, SideName]] = ("baseline", "candidate")
 _JOIN_S: Final = 5.0
+
+
+class _Stretch:
+    """The ticks of the idle time or of the run, and what was read at them.
+
+    All sides are thinned at the same ticks: else one that missed a reading would keep those
+    that the other drops, and nothing would be left to compare.
+    """
+
+    def __init__(self, sides: Iterable[SideName]) -> None:
+        self.ticks: list[int] = []
+        self.readings: dict[SideName, list[Reading]] = {side: [] for side in sides}
+
+    def add(self, tick: int, taken: Mapping[SideName, Reading]) -> bool:
+        """Keep what was read at a tick; return whether there were too many."""
+        self.ticks.append(tick)
+        for side, reading in taken.items():
+            self.readings[side].append(reading)
+        if not _thin(self.ticks):
+            return False
+        kept = set(self.ticks)
+        for readings in self.readings.values():
+            readings[:] = [each for each in readings if each.tick in kept]
+        return True
 
 
 class Sampler:
@@ -51,12 +76,13 @@ class Sampler:
         self._sources = sources
         self._requests = requests
         self._every_s = every_s
-        self._idle: dict[SideName, list[Reading]] = {side: [] for side in sources}
-        self._run: dict[SideName, list[Reading]] = {side: [] for side in sources}
+        self._tick = 0
+        self._idle, self._run = _Stretch(sources), _Stretch(sources)
         self._notes: dict[SideName, str] = {}
         self._machine: list[tuple[float, float]] = []
         self._lock = threading.Lock()  # guards all of the above
-        self._begun = self._ended = False
+        self._begun_s: float | None = None
+        self._ended_s: float | None = None
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="resources", daemon=True)
 
@@ -71,19 +97,19 @@ class Sampler:
         trace: TracebackType | None,
     ) -> None:
         """Take a last reading and end. A source that hangs is left to itself."""
-        self._ended = True
+        self._ended_s = time.monotonic()
         self._wake.set()
         self._thread.join(_JOIN_S)
 
     def begin(self) -> None:
         """Say that the first request is about to be sent; a reading is taken at once."""
-        self._begun = True
+        self._begun_s = time.monotonic()
         self._wake.set()
 
     def readings(self, side: SideName) -> tuple[list[Reading], list[Reading]]:
         """Return the readings of a side: idle, and of the run."""
         with self._lock:
-            return list(self._idle[side]), list(self._run[side])
+            return list(self._idle.readings[side]), list(self._run.readings[side])
 
     def uses(self) -> dict[SideName, ResourceUse]:
         """Return what each side used, as far as it was read."""
@@ -92,7 +118,8 @@ class Sampler:
             idle, run = self.readings(side)
             with self._lock:
                 notes = [self._notes[side]] if side in self._notes else []
-            found[side] = resource_use(source.name, idle, run, notes)
+                course = self._course()
+            found[side] = resource_use(source.name, idle, run, notes, course)
         return found
 
     def resources(self) -> Resources:
@@ -111,38 +138,45 @@ class Sampler:
             machine_busy=busy,
         )
 
+    def _course(self) -> Course | None:
+        if self._begun_s is None:
+            return None
+        ended_s = time.monotonic() if self._ended_s is None else self._ended_s
+        return Course(ticks=len(self._run.ticks), begun_s=self._begun_s, ended_s=ended_s)
+
     def _work(self) -> None:
-        while not self._ended:
+        while self._ended_s is None:
             self._take()
             self._wake.wait(self._every_s)
             self._wake.clear()
         self._take()
 
     def _take(self) -> None:
-        """Read everything once."""
+        """Read everything once, as one tick."""
+        self._tick += 1
+        taken: dict[SideName, Reading] = {}
         for side, source in self._sources.items():
             try:
-                self._keep(side, source.sample())
+                taken[side] = self._reading(source.sample())
             except Unreadable as error:
                 self._note(side, str(error))
             except Exception as error:  # noqa: BLE001 - nothing a source does may end a run
                 self._note(side, f"{source.name}: {type(error).__name__}")
-        if self._begun:
-            with self._lock:
+        begun = self._begun_s is not None  # now: a request may have been sent meanwhile
+        with self._lock:
+            if (self._run if begun else self._idle).add(self._tick, taken):
+                self._every_s *= 2
+            if begun:
                 self._machine.append(_machine())
                 _thin(self._machine)
 
-    def _keep(self, side: SideName, sample: Sample) -> None:
-        reading = Reading(
+    def _reading(self, sample: Sample) -> Reading:
+        return Reading(
+            tick=self._tick,
             at_s=time.monotonic(),
             requests=self._requests(),
             **msgspec.structs.asdict(sample),
         )
-        with self._lock:
-            readings = (self._run if self._begun else self._idle)[side]
-            readings.append(reading)
-            if _thin(readings):
-                self._every_s *= 2
 
     def _note(self, side: SideName, text: str) -> None:
         with self._lock:

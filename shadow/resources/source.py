@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ AUTO: Final = "auto"
 
 _HINT: Final = "give auto, pid:123, cgroup:/sys/fs/cgroup/…, or prom:http://127.0.0.1:9100/metrics"
 _MAX_PID: Final = 2**31 - 1
+_PID: Final = re.compile(r"[1-9][0-9]{0,9}")
+_KIND: Final = re.compile(r"[a-z]{1,12}")
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -42,18 +45,40 @@ class Source(Protocol):
 
 
 def parse_source(text: str, target_url: str) -> Source:
-    """Return the source that an option names. Raises ConfigError for what is none."""
+    """Return the source that an option names. Raises ConfigError for what is none.
+
+    The error does not quote the text: what an environment variable put there may be a secret.
+    """
     from shadow.resources.cgroup import Cgroup  # noqa: PLC0415 - these import this module
     from shadow.resources.process import Listener, Process  # noqa: PLC0415
     from shadow.resources.prometheus import Prometheus  # noqa: PLC0415
 
-    kind, _, rest = text.partition(":")
+    kind, colon, rest = text.partition(":")
     if text == AUTO:
         return Listener(target_url)
-    if kind == "pid" and rest.isascii() and rest.isdigit() and 0 < int(rest[:11]) <= _MAX_PID:
+    if kind == "pid" and _PID.fullmatch(rest) and int(rest) <= _MAX_PID:
         return Process(int(rest))
     if kind == "cgroup" and rest:
         return Cgroup(Path(rest))
-    if kind == "prom" and urlsplit(rest).scheme in ("http", "https") and urlsplit(rest).hostname:
+    if kind == "prom" and shown_url(rest) is not None:
         return Prometheus(rest)
-    raise ConfigError(f"{text[:200]}: no place to read CPU and memory from", _HINT)
+    name = f"{kind}: " if colon and _KIND.fullmatch(kind) else ""
+    raise ConfigError(f"{name}no place to read CPU and memory from", _HINT)
+
+
+def shown_url(url: str) -> str | None:
+    """Return a URL as far as it may be shown: scheme, host, port and path.
+
+    None where it is no URL of HTTP, or has an `@` after the host: there a `/`, `?` or `#` of a
+    password ends the host too early, and the rest of the password looks like a path.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # "http://[", or a port that is no number
+        return None
+    after = f"{parts.path}{parts.query}{parts.fragment}"
+    if parts.scheme not in ("http", "https") or not host or "@" in after:
+        return None
+    place = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{place}{'' if port is None else f':{port}'}{parts.path}"

@@ -10,22 +10,31 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
+
+Border = TypeVar("Border")
 
 WINDOWS: Final = 20
 """Windows that a run is cut into, where there are readings enough."""
 BUSY: Final = 0.85
 """The share of a machine's CPU time above which what runs on it waits for it."""
+READ_SHARE: Final = 0.9
+"""The share of its readings without which a run was not read through."""
+READ_UNTIL: Final = 0.95
+"""How far into a run the last reading must be for it to have been read through."""
 
 _GIB: Final = 2**30
 _TAIL: Final = 0.025
+_MOST: Final = 1e300  # the middle of two larger ones may overflow
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a source said at one moment; what it does not tell is None."""
 
+    tick: int
+    """The number of the moment: readings of both sides that are taken together share it."""
     at_s: float
     """On a clock that never goes back."""
     requests: int
@@ -48,6 +57,29 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     windows: int
 
 
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """The run as a sampler saw it, whatever could be read: its ticks, and when it was."""
+
+    ticks: int
+    begun_s: float
+    ended_s: float
+    """On the clock of the readings."""
+
+
+class Extent(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a run something was read in."""
+
+    share: float
+    """Readings, of those that were tried."""
+    until: float
+    """The share of the run's time that had passed at the last reading."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was read through the run."""
+        return self.share >= READ_SHARE and self.until >= READ_UNTIL
+
+
 class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
     """What one service used. None where it could not be read."""
 
@@ -65,6 +97,9 @@ class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
     """Shown and never compared: a Rust service has no such thing."""
     notes: tuple[str, ...] = ()
     """Why something is missing."""
+    cpu_read: Extent | None = None
+    """None where it is not known, as in runs stored before it was kept."""
+    memory_read: Extent | None = None
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,9 +141,16 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resource_use(
-    source: str, idle: Sequence[Reading], run: Sequence[Reading], notes: Iterable[str] = ()
+    source: str,
+    idle: Sequence[Reading],
+    run: Sequence[Reading],
+    notes: Iterable[str] = (),
+    course: Course | None = None,
 ) -> ResourceUse:
-    """Sum readings up: those `idle`, before the first request, and those of the `run`."""
+    """Sum readings up: those `idle`, before the first request, and those of the `run`.
+
+    Without its `course` it is not known how much of the run was read.
+    """
     told = list(notes)
     idle_cores = _cores(idle)
     windows = list(pairwise(_thinned(run)))
@@ -127,6 +169,8 @@ def resource_use(
         requests_per_s=(run[-1].requests - run[0].requests) / span if span > 0 else None,
         gc_longest_s=max(pauses, default=None),
         notes=tuple(told),
+        cpu_read=_extent([each for each in run if each.cpu_s is not None], course),
+        memory_read=_extent([each for each in run if each.memory_bytes is not None], course),
     )
 
 
@@ -137,14 +181,17 @@ def cpu_ratio(
 ) -> Spread | None:
     """Return the candidate's CPU time per request as a multiple of the baseline's.
 
-    Window against window of the same time, so that what slows the machine is in both. The
-    readings of both sides are taken together.
+    Window against window of the same time, so that what slows the machine is in both. A window
+    begins and ends where both sides were read, so that one that was not read for a while is
+    not compared with another time of the other.
     """
+    known = [{e.tick: e for e in run if e.cpu_s is not None} for run in (baseline, candidate)]
+    common = _thinned(sorted(known[0].keys() & known[1].keys()))
     sides = [
-        _per_1000(list(pairwise(_thinned(run))), _cores(before) or 0.0, gaps=True)
-        for run, before in zip((baseline, candidate), idle, strict=True)
+        _per_1000(list(pairwise(run[tick] for tick in common)), _cores(before) or 0.0, gaps=True)
+        for run, before in zip(known, idle, strict=True)
     ]
-    return spread([two / one for one, two in zip(*sides, strict=False) if one > 0 and two > 0])
+    return spread([two / one for one, two in zip(*sides, strict=True) if one > 0 and two > 0])
 
 
 def cost_per_million(use: ResourceUse, prices: Prices) -> Cost | None:
@@ -177,12 +224,15 @@ def busy_share(times: Sequence[tuple[float, float]]) -> float | None:
 def spread(values: Sequence[float]) -> Spread | None:
     """Return the median with its distribution-free interval; None without values.
 
+    A value that is not finite is none: JSON has no word for it.
+
     The interval is between two order statistics that are each missed with at most 2.5 %.
     Source: Hahn and Meeker, Statistical Intervals, section 5.2.
     """
-    if not values:
+    ordered = sorted(each for each in values if abs(each) < _MOST)
+    number = len(ordered)
+    if not ordered:
         return None
-    ordered, number = sorted(values), len(values)
     outside, below = 0, 0.5**number
     while below <= _TAIL:
         outside += 1
@@ -195,8 +245,19 @@ def spread(values: Sequence[float]) -> Spread | None:
     )
 
 
-def _thinned(run: Sequence[Reading]) -> list[Reading]:
-    """Keep the readings at the borders of at most `WINDOWS` windows."""
+def _extent(read: Sequence[Reading], course: Course | None) -> Extent | None:
+    if course is None:
+        return None
+    length = course.ended_s - course.begun_s
+    passed = read[-1].at_s - course.begun_s if read else 0.0
+    return Extent(
+        share=min(1.0, len(read) / course.ticks) if course.ticks else 0.0,
+        until=min(1.0, max(0.0, passed / length)) if length > 0 else 0.0,
+    )
+
+
+def _thinned(run: Sequence[Border]) -> list[Border]:
+    """Keep what is at the borders of at most `WINDOWS` windows."""
     if len(run) <= WINDOWS + 1:
         return list(run)
     last = len(run) - 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.resources import prometheus
 from shadow.resources.prometheus import Prometheus, read_metrics
 from shadow.resources.source import Sample, Unreadable
 from shadow.sending import scrape as module
@@ -27,11 +29,21 @@ process_virtual_memory_bytes 1.2e+09
 """
 
 
+def refused(_url: str, *, timeout_s: float) -> str:
+    raise OSError(f"refused within {timeout_s} s")
+
+
 @contextmanager
-def serving(body: bytes, status: int = 200) -> Iterator[str]:
+def serving(
+    body: bytes, status: int = 200, encoding: str | None = None, asked: list[str] | None = None
+) -> Iterator[str]:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(self.headers["Accept-Encoding"])
             self.send_response(status)
+            if encoding is not None:
+                self.send_header("Content-Encoding", encoding)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -64,6 +76,12 @@ def test_the_metrics_of_a_go_service() -> None:
         ("process_cpu_seconds_total NaN\nprocess_cpu_seconds_total -1", Sample()),
         ("process_cpu_seconds_total_x 4\nprocess_cpu_seconds_total", Sample()),
         ("process_resident_memory_bytes +Inf", Sample()),
+        ("process_cpu_seconds_total 1e308", Sample()),
+        ("process_cpu_seconds_total 6e11\n" * 2, Sample()),
+        ("process_resident_memory_bytes 1e308\n" * 2, Sample()),
+        ("process_resident_memory_bytes 1152921504606846976", Sample(memory_bytes=2**60)),
+        ("process_resident_memory_bytes 8e17\n" * 2, Sample()),
+        ('go_gc_duration_seconds{quantile="1"} 1e308', Sample()),
     ],
 )
 def test_lines(text: str, sample: Sample) -> None:
@@ -87,9 +105,35 @@ def test_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         Prometheus(url).sample()
 
 
-def test_a_password_is_not_shown() -> None:
-    source = Prometheus("http://me:secret@127.0.0.1:1/metrics?token=secret")
-    assert source.name == "prom:http://127.0.0.1:1/metrics"
+def test_a_compressed_page_is_not_unpacked() -> None:
+    asked: list[str] = []
+    page = gzip.compress(GO.encode())
+    with (
+        serving(page, encoding="gzip", asked=asked) as url,
+        pytest.raises(Unreadable, match="compressed"),
+    ):
+        Prometheus(url).sample()
+    assert asked == ["identity"]
+    with serving(GO.encode(), encoding="Identity") as url:
+        assert Prometheus(url).sample().cpu_s == pytest.approx(12.34)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://me:secret@127.0.0.1:1/metrics?token=secret", "prom:http://127.0.0.1:1/metrics"),
+        ("http://127.0.0.1:1/metrics#secret", "prom:http://127.0.0.1:1/metrics"),
+        ("http://me:secret@[::1]:1/metrics", "prom:http://[::1]:1/metrics"),
+        ("http://me:se/secret@127.0.0.1:1/metrics", "prom:a URL that is none"),
+        ("http://me:12/secret@127.0.0.1:1/metrics", "prom:a URL that is none"),
+        ("http://me:1?secret@127.0.0.1:1/metrics", "prom:a URL that is none"),
+        ("http://secret:x/metrics", "prom:a URL that is none"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus, "scrape", refused)  # some of these are another machine's
+    source = Prometheus(url)
+    assert source.name == name
     with pytest.raises(Unreadable) as raised:
         source.sample()
     assert "secret" not in str(raised.value)

@@ -10,6 +10,7 @@ from shadow.resources import sampler as module
 from shadow.resources.process import Process
 from shadow.resources.sampler import Sampler
 from shadow.resources.source import Sample, Source, Unreadable
+from shadow.results.resources import Extent
 
 WAIT_S = 30
 
@@ -110,6 +111,45 @@ def test_a_long_run_keeps_a_bounded_number_of_readings(monkeypatch: pytest.Monke
     seen = [each.cpu_s or 0 for each in run]
     assert seen == sorted(seen)
     assert seen[-1] == source.count
+
+
+class Failing(Counting):
+    """A source that cannot be read the second, the fourth time and so on."""
+
+    def sample(self) -> Sample:
+        sample = super().sample()
+        if self.count % 2 == 0:
+            raise Unreadable("answered 503")
+        return sample
+
+
+def test_readings_taken_together_share_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_READINGS", 20)
+    failing, fine = Failing(), Counting()
+    with Sampler(
+        {"baseline": failing, "candidate": fine}, requests=lambda: 10 * fine.count, every_s=0.0001
+    ) as taking:
+        taking.begin()
+        fine.wait_for(60)
+    runs = [taking.readings(side)[1] for side in ("baseline", "candidate")]
+    for run in runs:
+        assert all(each.tick == each.cpu_s for each in run), "both are read once a tick"
+    ticks = [{each.tick for each in run} for run in runs]
+    assert ticks[0] == {tick for tick in ticks[1] if tick % 2}, "what one keeps the other keeps"
+
+
+def test_how_much_of_the_run_was_read_is_known() -> None:
+    failing, fine = Counting(Unreadable("answered 503")), Counting()
+    with Sampler(
+        {"baseline": failing, "candidate": fine}, requests=lambda: 10 * fine.count, every_s=0.001
+    ) as taking:
+        fine.wait_for(3)
+        assert taking.uses()["candidate"].memory_read is None, "the run has not begun"
+        taking.begin()
+        fine.wait_for(fine.count + 20)
+    uses = taking.uses()
+    assert uses["candidate"].memory_read == Extent(share=1.0, until=1.0)
+    assert uses["baseline"].memory_read == Extent(share=0.0, until=0.0)
 
 
 def test_a_real_process_is_measured(busy: Any) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +10,12 @@ from scipy import stats
 
 from shadow.results.resources import (
     BUSY,
+    Course,
+    Extent,
     Prices,
     Reading,
+    ResourceUse,
+    Spread,
     busy_share,
     cost_per_million,
     cpu_ratio,
@@ -23,6 +30,7 @@ def steady(
     """A reading a second: so many CPU seconds and requests in each."""
     return [
         Reading(
+            tick=int(start) + second,
             at_s=start + second,
             requests=int(rate * second),
             cpu_s=used + cores * second,
@@ -48,7 +56,7 @@ def test_cpu_per_request_is_less_what_idling_takes() -> None:
 def test_a_window_that_was_slow_does_not_move_the_median() -> None:
     run = steady(21, cores=0.5)
     hiccup = [
-        Reading(at_s=each.at_s, requests=each.requests, cpu_s=(each.cpu_s or 0) + 9 * (n > 10))
+        msgspec.structs.replace(each, cpu_s=(each.cpu_s or 0) + 9 * (n > 10))
         for n, each in enumerate(run)
     ]
     use = resource_use("pid:1", steady(3, cores=0, rate=0), hiccup)
@@ -59,7 +67,7 @@ def test_a_window_that_was_slow_does_not_move_the_median() -> None:
 
 def test_a_service_that_began_anew_is_told_and_left_out() -> None:
     run = steady(11, cores=0.5) + [
-        Reading(at_s=each.at_s, requests=each.requests + 1000, cpu_s=(each.cpu_s or 0) - 7)
+        msgspec.structs.replace(each, requests=each.requests + 1000, cpu_s=(each.cpu_s or 0) - 7)
         for each in steady(10, cores=0.5, start=11)
     ]
     use = resource_use("pid:1", steady(3, cores=0, rate=0), run)
@@ -82,7 +90,7 @@ def test_what_is_missing_is_none_and_told() -> None:
 def test_the_peak_is_that_of_the_run() -> None:
     def run(first: int, last: int) -> list[Reading]:
         return [
-            Reading(at_s=n, requests=n, memory_bytes=500 + n, peak_bytes=peak)
+            Reading(tick=n, at_s=n, requests=n, memory_bytes=500 + n, peak_bytes=peak)
             for n, peak in enumerate((first, last))
         ]
 
@@ -91,7 +99,7 @@ def test_the_peak_is_that_of_the_run() -> None:
 
 
 def test_pauses_are_shown() -> None:
-    run = [Reading(at_s=n, requests=n, gc_longest_s=0.001 * n) for n in range(4)]
+    run = [Reading(tick=n, at_s=n, requests=n, gc_longest_s=0.001 * n) for n in range(4)]
     assert resource_use("x", [], run).gc_longest_s == pytest.approx(0.003)
 
 
@@ -103,11 +111,69 @@ def test_windows_of_one_time_are_compared() -> None:
     for second, load in enumerate([0.0, *noisy]):
         used = [used[0] + load, used[1] + load / 2]
         for readings, cpu in zip((baseline, candidate), used, strict=True):
-            readings.append(Reading(at_s=second, requests=second * 10, cpu_s=cpu))
+            readings.append(Reading(tick=second, at_s=second, requests=second * 10, cpu_s=cpu))
     ratio = cpu_ratio(baseline, candidate)
     assert ratio is not None
     assert (ratio.median, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))
     assert cpu_ratio(baseline, []) is None
+
+
+def growing(factor: float) -> list[Reading]:
+    """100 requests a second of 1 ms each in the first half and 10 ms in the second."""
+    used, readings = 0.0, []
+    for second in range(21):
+        readings.append(Reading(tick=second, at_s=second, requests=100 * second, cpu_s=used))
+        used += factor * 100 * (0.001 if second < 10 else 0.01)
+    return readings
+
+
+@pytest.mark.parametrize("missed", [slice(0, 10), slice(10, 21), slice(3, 17), slice(1, 20, 2)])
+def test_readings_that_one_side_missed_shift_no_window(missed: slice) -> None:
+    fewer = growing(1.0), growing(2.0)
+    for readings in fewer:
+        del readings[missed]
+    for ratio in (cpu_ratio(fewer[0], growing(2.0)), cpu_ratio(growing(1.0), fewer[1])):
+        assert ratio is not None
+        assert ratio.median == pytest.approx(2.0)
+
+
+def test_a_reading_without_cpu_is_a_missed_one() -> None:
+    silent = [
+        msgspec.structs.replace(each, cpu_s=None) if each.tick % 3 == 1 else each
+        for each in growing(2.0)
+    ]
+    ratio = cpu_ratio(growing(1.0), silent)
+    assert ratio is not None
+    assert ratio.windows == 13
+    assert (ratio.median, ratio.low, ratio.high) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_how_much_of_the_run_was_read_is_kept() -> None:
+    course = Course(ticks=21, begun_s=0, ended_s=20)
+    whole = resource_use("x", [], steady(21, cores=0.5), course=course)
+    assert whole.cpu_read == whole.memory_read == Extent(share=1.0, until=1.0)
+    twice = resource_use("x", [], steady(2, cores=0.5), course=course)
+    assert twice.memory_read == Extent(share=2 / 21, until=0.05)
+    half = [
+        msgspec.structs.replace(each, memory_bytes=None) if each.tick > 10 else each
+        for each in steady(21, cores=0.5)
+    ]
+    use = resource_use("x", [], half, course=course)
+    assert (use.cpu_read, use.memory_read) == (whole.cpu_read, Extent(share=11 / 21, until=0.5))
+    none = resource_use("x", [], [], course=course)
+    assert none.cpu_read == none.memory_read == Extent(share=0.0, until=0.0)
+    assert resource_use("x", [], steady(21, cores=0.5)).cpu_read is None
+
+
+def test_only_a_run_that_was_read_to_its_end_was_read_through() -> None:
+    assert Extent(share=0.9, until=0.95).whole
+    assert not Extent(share=0.89, until=1.0).whole
+    assert not Extent(share=1.0, until=0.94).whole
+
+
+def test_what_was_stored_before_is_read() -> None:
+    use = msgspec.json.decode('{"source":"pid:1","peak_bytes":7}', type=ResourceUse)
+    assert (use.cpu_read, use.memory_read) == (None, None)
 
 
 def test_a_million_requests_cost() -> None:
@@ -133,6 +199,14 @@ def test_an_interval_misses_its_median_at_most_one_time_in_twenty(values: list[f
         if stats.binom.cdf(rank, number, 0.5) > 0.025:
             rank -= 1
         assert (found.low, found.high) == (ordered[rank], ordered[number - 1 - rank])
+
+
+@given(st.lists(st.floats(), max_size=30))
+def test_what_is_not_finite_is_no_value(values: list[float]) -> None:
+    found = spread(values)
+    assert found is None or found.windows <= len(values)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Spread | None) == found
+    assert spread([math.inf, math.nan, -math.inf]) is None
 
 
 def test_nothing_has_no_interval() -> None:

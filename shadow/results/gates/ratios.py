@@ -13,6 +13,7 @@ from shadow.results.gates.criteria import TAIL, Criteria, exchanges_needed_of_ea
 from shadow.results.gates.grounds import Grounds, compared
 from shadow.results.gates.verdicts import CriterionResult, GateVerdict
 from shadow.results.latency import minimum_count
+from shadow.results.resources import READ_SHARE, Extent
 from shadow.results.speed.pairs import FEWEST_CLUSTERS
 from shadow.results.speed.verdicts import MANY, RESOLUTION_US, Ratio, Speed
 from shadow.results.summary import EndpointSummary
@@ -161,9 +162,14 @@ def cpu(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
     if bound is None:
         return
     spread = resources and resources.cpu_ratio
-    if not spread:
+    if not resources or not spread:
         note = "the CPU time of both services is not known"
         yield _undecided("cpu", bound, note)
+        return
+    uses = (resources.baseline, resources.candidate)
+    unread = _unread([use.cpu_read if use else None for use in uses])
+    if unread:
+        yield _undecided("cpu", bound, unread)
         return
     verdict: GateVerdict = "inconclusive"
     note = f"{spread.windows} windows, of {SPREAD_WINDOWS} that an interval takes"
@@ -194,6 +200,10 @@ def memory(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
         note = "the memory of both services is not known"
         yield _undecided("memory", bound, note)
         return
+    unread = _unread([use.memory_read if use else None for use in sides])
+    if unread:
+        yield _undecided("memory", bound, unread)
+        return
     measured = candidate / baseline
     yield CriterionResult(
         name="memory",
@@ -202,3 +212,17 @@ def memory(grounds: Grounds, criteria: Criteria) -> Iterator[CriterionResult]:
         measured=measured,
         bound=bound,
     )
+
+
+def _unread(extents: Sequence[Extent | None]) -> str:
+    """Say which side was not read through the run, and why; nothing where both were."""
+    told: list[str] = []
+    for name, extent in zip(("baseline", "candidate"), extents, strict=True):
+        if extent is None:
+            told.append(f"how much of the run the {name} was read in is not known")
+        elif extent.share < READ_SHARE:
+            told.append(f"{100 * extent.share:.3g} % of the readings of the {name} could be taken")
+        elif not extent.whole:
+            passed = f"{100 * extent.until:.3g} % of the run had passed"
+            told.append(f"the {name} was last read when {passed}")
+    return "; ".join(told)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from shadow.results.cautions import Caution
 from shadow.results.gates.criteria import Criteria
 from shadow.results.gates.ratios import cpu, jitter, judge_ratio, latency, memory
-from shadow.results.resources import Resources, ResourceUse, Spread
+from shadow.results.resources import Extent, Resources, ResourceUse, Spread
 from shadow.results.speed.verdicts import Ratio, Speed
 
 Make = Callable[..., Any]
 P50 = Criteria(max_latency_ratio=((50, 1.1),))
+WHOLE = Extent(share=1.0, until=1.0)
 RANK = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -210,7 +212,9 @@ def test_the_jitter_of_the_tail(make_grounds: Make, make_endpoint: Make, make_sp
 
 
 def spread(low: float | None, median: float, high: float | None, windows: int = 20) -> Resources:
-    return Resources(cpu_ratio=Spread(median=median, low=low, high=high, windows=windows))
+    use = ResourceUse(source="pid:1", cpu_read=WHOLE)
+    ratio = Spread(median=median, low=low, high=high, windows=windows)
+    return Resources(baseline=use, candidate=use, cpu_ratio=ratio)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +237,9 @@ def test_the_cpu_ratio_and_its_interval(
 
 
 def peaks(*both: int | None) -> Resources:
-    baseline, candidate = (ResourceUse(source="pid:1", peak_bytes=each) for each in both)
+    baseline, candidate = (
+        ResourceUse(source="pid:1", peak_bytes=each, memory_read=WHOLE) for each in both
+    )
     return Resources(baseline=baseline, candidate=candidate)
 
 
@@ -253,6 +259,34 @@ def test_the_peaks_of_memory(make_grounds: Make, resources: Resources | None, ve
     (found,) = memory(make_grounds(resources=resources), Criteria(max_memory_ratio=0.5))
     assert found.verdict == verdict
     assert found.note or verdict != "inconclusive"
+
+
+@pytest.mark.parametrize("side", ["baseline", "candidate"])
+@pytest.mark.parametrize(
+    ("extent", "note"),
+    [
+        (None, "not known"),
+        (Extent(share=0.02, until=1.0), "2 % of the readings of the {} could be taken"),
+        (Extent(share=0.89, until=1.0), "89 % of the readings of the {} could be taken"),
+        (Extent(share=0.95, until=0.9), "the {} was last read when 90 % of the run had passed"),
+        (Extent(share=0.9, until=0.95), ""),
+    ],
+)
+def test_what_was_not_read_through_the_run_decides_nothing(
+    make_grounds: Make, side: str, extent: Extent | None, note: str
+) -> None:
+    criteria = Criteria(max_cpu_ratio=1, max_memory_ratio=1)
+    use = ResourceUse(source="x", peak_bytes=5, cpu_read=WHOLE, memory_read=WHOLE)
+    less = msgspec.structs.replace(use, cpu_read=extent, memory_read=extent)
+    resources = Resources(
+        baseline=less if side == "baseline" else use,
+        candidate=less if side == "candidate" else use,
+        cpu_ratio=Spread(median=0.5, low=0.4, high=0.6, windows=20),
+    )
+    grounds = make_grounds(resources=resources)
+    for found in (*cpu(grounds, criteria), *memory(grounds, criteria)):
+        assert found.verdict == ("inconclusive" if note else "pass")
+        assert note.format(side) in found.note
 
 
 def test_nothing_is_said_of_what_is_not_asked_for(make_grounds: Make) -> None:
