@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from shadow.compare import encodings
-from shadow.compare.codecs import codec_of, html, json, ndjson, text, whole
+from shadow.compare.codecs import BINARY, codec_of, html, json, ndjson, text, whole
 from shadow.compare.codecs.content import Content, MessageType, content_of
 from shadow.compare.codecs.recognise import Body, recognise
 from shadow.compare.codecs.values import Meter, Tree
@@ -97,7 +97,8 @@ def _outside(left: Content, right: Content) -> Difference | None:
     if left.data.startswith(whole.BOM) != right.data.startswith(whole.BOM):
         return whole.one_has_a_bom(left.data, right.data)
     alike = left.data.rstrip(_SPACE) == right.data.rstrip(_SPACE)
-    if alike and (codec_of(left) is None or codec_of(right) is None):
+    codecs = (codec_of(left), codec_of(right))
+    if alike and None in codecs and not any(codec in BINARY for codec in codecs):
         return whole.trailing(left, right)
     return None
 

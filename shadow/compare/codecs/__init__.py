@@ -39,13 +39,15 @@ CODECS: Final[tuple[Codec, ...]] = (
     cbor,
     protobuf,
 )
+BINARY: Final[tuple[Codec, ...]] = (messagepack, cbor, protobuf)
+"""The formats in which a byte of white space is a value: the tab is MessagePack's and CBOR's 9."""
 
 
 def codec_of(content: Content) -> Codec | None:
-    """The codec that claims a body; None where there is none, or nothing but white space."""
-    if not content.data or content.data.isspace():
-        return None
-    return next((codec for codec in CODECS if codec.claims(content)), None)
+    """The codec that claims a body; None where there is none, or no body but white space."""
+    codec = next((codec for codec in CODECS if codec.claims(content)), None)
+    blank = content.data.isspace() and codec not in BINARY
+    return None if blank or not content.data else codec
 
 
 def spelling(codec: str, left: Content, right: Content) -> str:

@@ -139,3 +139,10 @@ def test_depth_and_size_are_bounded() -> None:
 def test_a_long_bignum_is_not_printed() -> None:
     number = read("c25904 00".replace(" ", "") + "ff" * 1024)
     assert number.startswith('{"tag":[2,{"bytes":"ffff')
+
+
+@pytest.mark.parametrize("white", [b"\t", b"\n", b"\r"])
+def test_a_byte_of_white_space_is_an_integer(white: bytes) -> None:
+    assert verdicts(white, b"\x18" + white, LABEL) == SPELLING
+    assert diverges(white, b"\x0b", LABEL)
+    assert diverges(white, b"", LABEL)

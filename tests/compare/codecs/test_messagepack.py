@@ -44,6 +44,14 @@ def test_widths_and_key_order_are_spelling(
     assert bool(verdicts(ours, theirs, LABEL)) == (ours != theirs)
 
 
+@pytest.mark.parametrize("white", [b"\t", b"\n", b"\r", b" "])
+def test_a_byte_of_white_space_is_an_integer(white: bytes) -> None:
+    assert verdicts(white, b"\xcc" + white, LABEL) == SPELLING
+    assert verdicts(b"\xcd\0" + white, white, LABEL) == SPELLING
+    assert diverges(white, b"\x0b", LABEL)
+    assert verdicts(white, b"", LABEL) == {("missing", "divergent")}
+
+
 @given(encoders.VALUES, encoders.VALUES, encoders.RANDOM)
 def test_another_value_diverges(left: Any, right: Any, choose: random.Random) -> None:
     ours, theirs = (encoders.messagepack(value, choose) for value in (left, right))
