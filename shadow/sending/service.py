@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from shadow.model import Observation, Request
@@ -55,10 +54,5 @@ class Service(Protocol):
     async def __aenter__(self) -> Self:
         """Get ready."""
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close every connection; what is in flight is cancelled."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from math import inf
-from types import TracebackType
 from typing import Self
 
 from shadow.model import NoAnswer, Observation, Request
@@ -44,12 +43,7 @@ class Wire:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -35,6 +35,12 @@ from tests.sending.test_wire import _no_descriptor_left as no_descriptor_left
 Certificate = Callable[[str], Path]
 
 
+async def answer_all(streams: Streams) -> None:
+    """Answers every request."""
+    while asked := await streams.request():
+        await streams.answer(asked)
+
+
 async def ask(
     service: HttpxService | Wire, request: Request, *, safe: bool = True, due: float | None = None
 ) -> Observation:
@@ -378,12 +384,8 @@ def test_what_cannot_be_carried_is_refused(request_: Request, detail: str) -> No
 
 
 def test_timing_is_on_the_performance_counter(run: Run) -> None:
-    async def script(streams: Streams) -> None:
-        while asked := await streams.request():
-            await streams.answer(asked)
-
     async def main() -> None:
-        async with serve(speaking(script)) as service:
+        async with serve(speaking(answer_all)) as service:
             assert await probe(over_http2(service.target())) is None
             async with HttpxService(over_http2(service.target())) as http:
                 before = time.perf_counter()
@@ -601,12 +603,8 @@ def test_a_stream_that_the_service_ended_is_not_sent_again(run: Run) -> None:
 
 
 def test_a_new_connection_where_that_is_asked_for(run: Run) -> None:
-    async def script(streams: Streams) -> None:
-        while asked := await streams.request():
-            await streams.answer(asked)
-
     async def main() -> None:
-        async with serve(speaking(script)) as service:
+        async with serve(speaking(answer_all)) as service:
             async with HttpxService(over_http2(service.target())) as http:
                 message = http.render(Request(method="GET", target="/"))
                 for fresh in (False, False, True):
@@ -622,13 +620,9 @@ def test_an_unsafe_request_takes_no_connection_that_was_idle_for_long(
 ) -> None:
     monkeypatch.setattr(through_httpx, "UNSAFE_IDLE_S", 0)
 
-    async def script(streams: Streams) -> None:
-        while asked := await streams.request():
-            await streams.answer(asked)
-
     async def main() -> None:
         async with (
-            serve(speaking(script)) as service,
+            serve(speaking(answer_all)) as service,
             HttpxService(over_http2(service.target())) as http,
         ):
             for safe, accepted in ((True, 1), (True, 1), (False, 2)):
@@ -642,12 +636,8 @@ def test_an_unsafe_request_takes_no_connection_that_was_idle_for_long(
 
 
 def test_the_cap_on_connections_and_waiting_for_one(run: Run) -> None:
-    async def script(streams: Streams) -> None:
-        while asked := await streams.request():
-            await streams.answer(asked)
-
     async def main() -> None:
-        async with serve(speaking(script)) as service:
+        async with serve(speaking(answer_all)) as service:
             limits = Limits(connections=3, timeout_s=2)
             async with HttpxService(over_http2(service.target()), limits=limits) as http:
                 seen = await asyncio.gather(*(get(http) for _ in range(20)))
@@ -826,13 +816,9 @@ def test_a_handshake_that_never_ends_is_a_connect_timeout(run: Run) -> None:
 
 
 def test_out_of_file_descriptors_is_the_operators_matter(run: Run) -> None:
-    async def script(streams: Streams) -> None:
-        while asked := await streams.request():
-            await streams.answer(asked)
-
     async def main() -> None:
         async with (
-            serve(speaking(script)) as service,
+            serve(speaking(answer_all)) as service,
             HttpxService(over_http2(service.target())) as http,
         ):
             with no_descriptor_left(), pytest.raises(UnfinishedError):
