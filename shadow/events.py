@@ -20,6 +20,7 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.model import Divergence, Verdict
 from shadow.results.gates.verdicts import GateResult
 from shadow.results.record import Record, Revision
+from shadow.results.routes import RouteChange, RouteState
 
 _ELSEWHERE = "choose another --events PATH"
 _LEVELS: dict[Verdict, str] = {
@@ -154,6 +155,14 @@ class Events:
         level = "info" if result.verdict == "pass" else "warning"
         self._emit(level, "shadow.gate.evaluated", gate_fields(result))
 
+    def route_changed(self, state: RouteState) -> None:
+        """A route is served otherwise than before: by an operator's word, or a guard's."""
+        self._emit("info", "shadow.route.changed", route_fields(state))
+
+    def rollback(self, fields: Mapping[str, Any]) -> None:
+        """A guard has set a route to Go; `fields` are those of `rollback_fields`."""
+        self._emit("error", "shadow.rollback", fields)
+
     def revised(self, record: Record, revision: Revision) -> None:
         """What the end of the run makes of an exchange: an event a changed divergence."""
         for change in revision.changes:
@@ -173,13 +182,16 @@ class Events:
                 },
             )
 
-    def exchange(self, record: Record) -> None:
-        """What is to be said of one judged exchange: nothing for a match."""
+    def exchange(self, record: Record, trace_id: str | None = None) -> None:
+        """What is to be said of one judged exchange: nothing for a match.
+
+        `trace_id` is the trace it was seen in, 32 hex digits.
+        """
         for divergence in record.divergences:
             self._emit(
                 _LEVELS[divergence.verdict],
                 "shadow.divergence",
-                divergence_fields(record, divergence),
+                divergence_fields(record, divergence, trace_id),
             )
         if record.outcome == "incomparable":
             self._emit("warning", "shadow.exchange.incomparable", exchange_fields(record))
@@ -244,6 +256,29 @@ def gate_fields(result: GateResult) -> dict[str, Any]:
 _COUNTED_ONLY = frozenset({"sampled-out", "filtered", "shed"})
 
 
+def route_fields(state: RouteState) -> dict[str, Any]:
+    """The fields of one `shadow.route.changed`."""
+    return {
+        "route": state.route,
+        "latched": state.latched,
+        "percent": state.percent,
+        "reason": state.reason,
+        "by": state.by,
+        "revision": state.revision,
+    }
+
+
+def rollback_fields(change: RouteChange) -> dict[str, Any]:
+    """The fields of one `shadow.rollback`, for the log and for the webhook."""
+    return {
+        "route": change.route,
+        "guard": change.by.partition(":")[2],
+        "reason": change.reason,
+        "version": change.version,
+        "evidence": change.evidence,
+    }
+
+
 def exchange_fields(record: Record) -> dict[str, Any]:
     """The fields that name an exchange, and why it ended where it did."""
     return {
@@ -257,7 +292,9 @@ def exchange_fields(record: Record) -> dict[str, Any]:
     }
 
 
-def divergence_fields(record: Record, divergence: Divergence) -> dict[str, Any]:
+def divergence_fields(
+    record: Record, divergence: Divergence, trace_id: str | None
+) -> dict[str, Any]:
     """The fields of one `shadow.divergence`."""
     return {
         "seq": record.seq,
@@ -279,5 +316,5 @@ def divergence_fields(record: Record, divergence: Divergence) -> dict[str, Any]:
         "baseline": divergence.baseline,
         "candidate": divergence.candidate,
         "signature": divergence.signature,
-        "trace_id": None,
+        "trace_id": trace_id,
     }

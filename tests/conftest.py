@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from tests.postgres import Postgres, running
+
 # Two shared cores make single examples slow at random; a hung test is stopped by its timeout.
 settings.register_profile("shadow", deadline=None)
 settings.load_profile("shadow")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, for tests that are marked `needs_postgres`."""
+    with running() as server:
+        yield server
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -6,15 +6,21 @@ import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
+import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
+import pytest
 import yaml
 
 from shadow.cli import group
+from shadow.config.live import sidecar_plan
+from shadow.metrics import Counters, Metrics
 from shadow.results.gates.verdicts import GateResult, GateVerdict
-from shadow.sidecar.admin import VALUES, Admin
+from shadow.sidecar.flagd import Flags
+from shadow.sidecar.gate import VALUES, gate_page
+from shadow.sidecar.status import Readiness, status_app
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "kubernetes"
 JOB = FOLDER / "replay-job.yaml"
@@ -67,6 +73,13 @@ def test_the_port_is_served_by_a_command_that_exists_and_without_privileges() ->
 
 def answer(url: str, verdict: GateVerdict) -> str:
     """What the port answers to a URL, whatever the host."""
+    status, body = asked(url, verdict)
+    assert status == 200
+    return body
+
+
+def asked(url: str, verdict: GateVerdict = "pass") -> tuple[int, str]:
+    """Status and body of the read-only port, once traffic is wanted."""
     parts, sent = urlsplit(url), list[Mapping[str, Any]]()
 
     async def judge(phase: str, run: str) -> GateResult:
@@ -79,11 +92,19 @@ def answer(url: str, verdict: GateVerdict) -> str:
     async def receive() -> Mapping[str, Any]:
         return {}
 
+    readiness = Readiness()
+    readiness.start()
+    app = status_app(readiness, metrics=Metrics(Counters()), gate=gate_page(judge))
     query = parts.query.encode()
-    scope = {"type": "http", "method": "GET", "path": parts.path, "query_string": query}
-    asyncio.run(Admin(judge)(scope, receive, send))
-    assert sent[0]["status"] == 200
-    return str(sent[1]["body"].decode())
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": parts.path,
+        "query_string": query,
+        "headers": [],
+    }
+    asyncio.run(app(scope, receive, send))
+    return sent[0]["status"], sent[1]["body"].decode()
 
 
 def test_argo_rollouts_asks_what_the_port_answers() -> None:
@@ -107,3 +128,156 @@ def test_the_command_of_flagger_lets_a_pass_alone_through() -> None:
     assert found is not None
     for verdict in VALUES:
         assert (found[2] in answer(found[1], verdict)) == (verdict == "pass")
+
+
+# The sidecar and the sink
+
+MANIFESTS = sorted(FOLDER.glob("*.yaml"))
+KUBERNETES = "1.33"
+SIDECARS = ["proxy.yaml", "sink.yaml"]
+each_sidecar = pytest.mark.parametrize("name", SIDECARS)
+
+
+class Sidecar(NamedTuple):
+    """A manifest of the sidecar, taken apart."""
+
+    pod: dict[str, Any]
+    container: dict[str, Any]
+    kinds: dict[str, dict[str, Any]]
+
+    def given(self) -> dict[str, Any]:
+        name, *arguments = self.container["args"]
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        return command.make_context(name, arguments).params
+
+    def ports(self) -> dict[str, int]:
+        return {port["name"]: port["containerPort"] for port in self.container["ports"]}
+
+
+def sidecar(name: str) -> Sidecar:
+    kinds = {each["kind"]: each for each in read(name)}
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    containers = [*pod.get("initContainers", ()), *pod["containers"]]
+    (container,) = [each for each in containers if each["name"] == "shadow"]
+    return Sidecar(pod, container, kinds)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_kubernetes_takes_the_manifests(path: Path) -> None:
+    for document in read(path.name):
+        if document["apiVersion"].partition("/")[0] in {"argoproj.io", "flagger.app"}:
+            continue  # kinds that are not Kubernetes' own
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+@each_sidecar
+def test_ports_are_where_the_command_listens(name: str) -> None:
+    found = sidecar(name)
+    options = found.given()
+    listening = {key: int(options[key].rpartition(":")[2]) for key in ("listen", "status")}
+    assert found.ports() == {"live": listening["listen"], "status": listening["status"]}
+    assert (options["admin"] or "127.0.0.1:0").startswith("127.0.0.1:")
+    assert found.kinds["Service"]["spec"]["ports"][0]["targetPort"] == "live"
+
+
+@each_sidecar
+def test_probes_ask_what_the_read_only_port_answers(name: str) -> None:
+    container = sidecar(name).container
+    probes = {key: value for key, value in container.items() if key.endswith("Probe")}
+    assert {"readinessProbe", "livenessProbe"} <= set(probes)
+    for probe in probes.values():
+        assert probe["httpGet"]["port"] == "status"
+        assert asked(f"http://pod{probe['httpGet']['path']}")[0] == 200
+    assert probes["readinessProbe"]["httpGet"]["path"] == "/-/readyz"
+    # Not ready is no reason to be killed, and Go, which is started after it, is none to wait for.
+    for key in {"livenessProbe", "startupProbe"} & set(probes):
+        assert probes[key]["httpGet"]["path"] == "/-/healthz"
+
+
+@each_sidecar
+def test_every_container_is_restricted(name: str) -> None:
+    """As https://kubernetes.io/docs/concepts/security/pod-security-standards/ has it."""
+    pod = sidecar(name).pod
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in [*pod.get("initContainers", ()), *pod["containers"]]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        user = context.get("runAsUser", pod["securityContext"].get("runAsUser"))
+        assert user > 0
+        assert {"cpu", "memory"} == set(container["resources"]["requests"])
+        assert {"memory"} == set(container["resources"]["limits"])
+
+
+@each_sidecar
+def test_there_is_time_to_drain(name: str) -> None:
+    found = sidecar(name)
+    waited_s = sum(
+        each["lifecycle"]["preStop"]["sleep"]["seconds"]
+        for each in found.pod["containers"]
+        if "lifecycle" in each
+    )
+    drain_s = float(found.given()["drain"].removesuffix("s"))
+    go_s = 3.0  # services/README.md
+    assert waited_s + go_s + drain_s < found.pod["terminationGracePeriodSeconds"]
+
+
+@each_sidecar
+def test_the_sidecar_can_begin(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it but the network: options, config and flags of the ConfigMap fit together."""
+    found = sidecar(name)
+    for file, text in found.kinds["ConfigMap"]["data"].items():
+        (tmp_path / file).write_text(text, "utf-8")
+    monkeypatch.setenv("SHADOW_ADMIN_TOKEN", "0123456789abcdef")
+    options = found.given() | {"config": str(tmp_path / Path(found.given()["config"]).name)}
+    plan = sidecar_plan(found.container["args"][0], options)
+    assert plan.events == "-"
+    mounted = {mount["mountPath"]: mount for mount in found.container["volumeMounts"]}
+    for file in filter(None, (found.given()["config"], plan.flags)):
+        assert (tmp_path / Path(file).name).exists()
+        assert str(Path(file).parent) in mounted
+        assert "subPath" not in mounted[str(Path(file).parent)]
+    assert {mount["name"] for mount in mounted.values()} == {
+        volume["name"] for volume in found.pod["volumes"]
+    }
+
+
+def test_the_flags_of_the_config_map_are_those_to_begin_with() -> None:
+    shipped = (FOLDER.parent / "flags" / "flags.json").read_bytes()
+    inline = sidecar("proxy.yaml").kinds["ConfigMap"]["data"]["flags.json"].encode()
+    for route in ("*", "GET /v1/items/{id}", "POST /v1/items", "GET /healthz"):
+        assert Flags(inline).of(route) == Flags(shipped).of(route)
+        assert Flags(inline).of(route)[0].rust_percent == 0
+
+
+def test_the_proxy_is_a_sidecar_that_starts_before_go_and_ends_after_it() -> None:
+    found = sidecar("proxy.yaml")
+    assert found.pod["initContainers"] == [found.container]
+    assert found.container["restartPolicy"] == "Always"
+    (go,) = found.pod["containers"]
+    port = go["readinessProbe"]["httpGet"]["port"]
+    assert found.given()["baseline"] == f"http://127.0.0.1:{port}"
+
+
+def test_secrets_are_neither_in_the_manifest_nor_on_the_command_line() -> None:
+    found = sidecar("proxy.yaml")
+    environment = {each["name"]: each for each in found.container["env"]}
+    assert {"SHADOW_ADMIN_TOKEN", "PGPASSWORD"} == set(environment)
+    assert all(set(each) == {"name", "valueFrom"} for each in environment.values())
+    assert "Secret" not in found.kinds
+    assert re.fullmatch(r"postgresql://\w+@\w+/\w+", found.given()["store"])
+
+
+def test_clients_reach_the_sidecar_and_nothing_else() -> None:
+    kinds = sidecar("proxy.yaml").kinds
+    labels = kinds["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert kinds["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+    assert kinds["Service"]["spec"]["selector"] == labels
+    everybody, monitoring = kinds["NetworkPolicy"]["spec"]["ingress"]
+    assert everybody == {"ports": [{"port": "live"}]}
+    assert monitoring["ports"] == [{"port": "status"}]
+    assert "from" in monitoring

@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.errors import ShadowError
-from shadow.events import withdraw
+from shadow.events import Events, withdraw
+from shadow.masking import Masker
+from shadow.model import Divergence, Exchange, Judgement, Outcome, Request
+from shadow.results.record import Record
 
 KINDS = ("shadow.divergence", "shadow.exchange.skipped", "shadow.exchange.incomparable")
 
@@ -75,3 +78,27 @@ def test_processes_write_whole_lines_in_turns(tmp_path: Path) -> None:
     logged = [json.loads(line) for line in path.read_bytes().splitlines()]
     for name in ("a", "b", "c"):
         assert [each["number"] for each in logged if each["run_id"] == name] == list(range(200))
+
+
+@pytest.mark.parametrize("trace_id", [None, "4bf92f3577b34da6a3ce929d0e0e4736"])
+def test_a_divergence_names_the_trace_it_was_seen_in(tmp_path: Path, trace_id: str | None) -> None:
+    divergence = Divergence(
+        where="status",
+        kind="value_changed",
+        path="",
+        path_pattern="",
+        signature="0" * 16,
+        baseline="200",
+        candidate="500",
+    )
+    record = Record.of(
+        Exchange(id="x", request=Request(method="GET", target="/")),
+        Judgement(outcome=Outcome.DIVERGENT, divergences=(divergence,)),
+        seq=0,
+        endpoint="GET /",
+        masker=Masker(),
+    )
+    path = tmp_path / "events.jsonl"
+    with Events.open(str(path), "r") as events:
+        events.exchange(record, trace_id)
+    assert json.loads(path.read_bytes())["trace_id"] == trace_id

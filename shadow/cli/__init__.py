@@ -18,9 +18,11 @@ from shadow.errors import ShadowError
 COMMANDS: Final = {
     "replay": "Send a capture to both services and compare their answers.",
     "diff": "Compare the recorded answers of two captures.",
+    "proxy": "Stand before the Go service, and mirror to Rust.",
     "report": "Show what a run found.",
     "gate": "Say whether a run meets the exit criteria of a phase.",
     "phase": "Show, promote and demote the phases of the rollout.",
+    "route": "Show and change what the sidecars serve from Rust.",
     "serve": "Answer what the gates say, for rollout controllers.",
     "explain": "Explain a class of divergence, or a finding.",
     "repro": "Print the requests of a finding as curl commands.",

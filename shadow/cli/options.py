@@ -173,3 +173,133 @@ _SELECTION_OPTIONS = (
         "--exclude", multiple=True, metavar="PATTERN", help="Leave such endpoints out. Repeatable."
     ),
 )
+
+
+def listen(default: str) -> Callable[[Function], Function]:
+    """`--listen`: where clients come in."""
+    return click.option(
+        "--listen",
+        default=default,
+        show_default=True,
+        metavar="HOST:PORT",
+        help="Where clients come in. Port 0 takes a free one.",
+    )
+
+
+_STATUS = click.option(
+    "--status",
+    default="0.0.0.0:9464",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Read-only port: /-/healthz, /-/readyz, /metrics, /-/gate; `off` for none.",
+)
+_DRAIN = click.option(
+    "--drain",
+    default="25s",
+    show_default=True,
+    metavar="TIME",
+    help="What requests in flight may take after SIGTERM.",
+)
+_TIMEOUT = click.option(
+    "--timeout",
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="What a service may take to begin an answer, and between two parts of it.",
+)
+_SESSION = click.option(
+    "--session",
+    metavar="WHERE:NAME",
+    help="What tells clients apart: cookie:NAME or header:NAME. A session stays on one side.",
+)
+_SIDECAR_OPTIONS = (
+    click.option(
+        "--go", "--baseline", "baseline", metavar="URL", help="The service trusted today."
+    ),
+    click.option(
+        "--rust", "--candidate", "candidate", metavar="URL", help="The service under test."
+    ),
+    click.option("--secondary", metavar="URL", help="A second Go instance: learn noise from it."),
+    _STATUS,
+    click.option(
+        "--admin",
+        metavar="HOST:PORT",
+        help="Admin port with the live page, as 127.0.0.1:9465; its token is in"
+        " SHADOW_ADMIN_TOKEN. Default: none.",
+    ),
+    click.option(
+        "--admin-token-file", metavar="FILE", help="Read the token of the admin port from here."
+    ),
+    click.option(
+        "--admin-host",
+        multiple=True,
+        metavar="NAME",
+        help="A name that leads to the admin port, besides localhost. Repeatable.",
+    ),
+    click.option(
+        "--allow-writes",
+        is_flag=True,
+        help="Also send writes to the candidate, which must be marked `isolated`.",
+    ),
+    _SESSION,
+    click.option(
+        "--sample",
+        default=1.0,
+        show_default=True,
+        type=click.FloatRange(0, 1),
+        help="Share of exchanges that are compared; the flag `shadow-sample` may lower it.",
+    ),
+    click.option(
+        "--queue",
+        default=1024,
+        show_default=True,
+        type=click.IntRange(1, 1_000_000),
+        help="Copies that may wait; beyond, they are shed and counted.",
+    ),
+    click.option(
+        "--queue-bytes",
+        default="64MiB",
+        show_default=True,
+        metavar="SIZE",
+        help="What they may hold.",
+    ),
+    click.option(
+        "--concurrency",
+        default=64,
+        show_default=True,
+        type=click.IntRange(1, 10_000),
+        help="Copies in flight at once.",
+    ),
+    _TIMEOUT,
+    click.option(
+        "--window",
+        default="1h",
+        show_default=True,
+        metavar="TIME",
+        help="How long a run of the store is; then the next one begins.",
+    ),
+    click.option(
+        "--keep-windows",
+        default=48,
+        show_default=True,
+        type=click.IntRange(1, 10_000),
+        help="Runs of this command that stay in the store; older ones are forgotten.",
+    ),
+    click.option("--noise-profile", metavar="FILE", help="Noise that was learned before."),
+    click.option("--no-values", is_flag=True, help="Withhold compared values everywhere."),
+    click.option("--traces", is_flag=True, help="OpenTelemetry spans of both sides."),
+    _DRAIN,
+    click.option(
+        "--events",
+        metavar="PATH",
+        help="One event log for all windows. Default: one a window, beside the store.",
+    ),
+)
+
+
+def sidecar(function: Function) -> Function:
+    """The options that `proxy` and `sink` share."""
+    wrapped: Any = function
+    for option in reversed(_SIDECAR_OPTIONS):
+        wrapped = option(wrapped)
+    return config(store(versions(wrapped)))  # type: ignore[no-any-return]  # as above

@@ -27,7 +27,7 @@ def _versions(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     return {name: version for name, _equals, version in pairs}
 
 
-def _user() -> str:
+def user_name() -> str:
     """The user name, or the number where the system knows none, as in many containers."""
     try:
         return getpass.getuser()
@@ -36,7 +36,7 @@ def _user() -> str:
 
 
 _ACCOUNT = (
-    click.option("--by", default=_user, help="Who decides; default: your user name."),
+    click.option("--by", default=user_name, help="Who decides; default: your user name."),
     click.option("--reason", default="", help="Why."),
     click.option("--risk", default="", help="What may go wrong."),
     click.option("--incident", default="", help="The incident it belongs to."),

@@ -53,6 +53,9 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     """What it was built with, `go1.23`; kept with each run."""
     lockfile: str | None = None
     """File that pins its dependencies, `Cargo.lock`, from the folder of this file."""
+    isolated: bool = False
+    """Nothing that is written to this service matters to anybody. `proxy` and `sink` send writes
+    (`--allow-writes`) to a candidate only where it is."""
 
 
 class TargetsTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +203,7 @@ Rate = Annotated[float, msgspec.Meta(gt=0, lt=1)]  # no number of exchanges prov
 Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=3_600_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
 
 
@@ -255,7 +259,7 @@ class PhasesTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookTable(msgspec.Struct, frozen=True, kw_only=True):
-    """`[webhook]`: who is told of the verdict of a gate and of a decision on a phase."""
+    """`[webhook]`: who is told of a gate's verdict, a decision on a phase, a rollback."""
 
     url: str | None = None
     """Where the message goes, as a POST."""
@@ -263,6 +267,43 @@ class WebhookTable(msgspec.Struct, frozen=True, kw_only=True):
     """What it is signed with, from the environment: `${SHADOW_WEBHOOK_SECRET}`."""
     timeout_s: Seconds = 10.0
     """Seconds that one attempt may take."""
+
+
+class GuardsTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[guards]`: what sends a route back to Go while traffic is live."""
+
+    max_divergence_rate: Rate = 0.001
+    """The share of compared exchanges that may diverge; evidence of a higher one trips."""
+    alpha: Rate = 0.05
+    """The probability that a candidate which keeps to it is sent back all the same, within
+    `horizon` exchanges, all guards and endpoints together."""
+    horizon: Count = 1_000_000
+    """Exchanges that `alpha` is for."""
+    errors: bool = True
+    """Watch which side fails (5xx or no answer) where the other does not."""
+    latency_objective_ms: Milliseconds | None = None
+    """Watch which side is slower than this where the other is not; in milliseconds."""
+    latency_ms: dict[str, Milliseconds] = {}
+    """The same for single endpoints: `{ "GET /v1/items" = 50 }`."""
+
+
+class RedactTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[redact]`: what `shadow record` puts a keyed hash in place of, besides credentials.
+
+    Authorization, Proxy-Authorization, Cookie, Set-Cookie and everything whose name looks like a
+    secret always go.
+    """
+
+    headers: list[str] = []
+    """Header fields, whole."""
+    query: list[str] = []
+    """Query parameters."""
+    form: list[str] = []
+    """Fields of urlencoded bodies."""
+    json: list[str] = []
+    """Members of JSON bodies: `pin` anywhere, or `$.user.pin`, `$.cards[*].pan`."""
+    keep_cookies: list[str] = []
+    """Cookies whose values stay: `theme`."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,6 +319,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     gates: dict[str, PhaseTable] = {}
     phases: PhasesTable = PhasesTable()
     webhook: WebhookTable = WebhookTable()
+    guards: GuardsTable = GuardsTable()
+    redact: RedactTable = RedactTable()
     source: str = ""
     """The file it was read from, empty for none (not a key of the file)."""
 

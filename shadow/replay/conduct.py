@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from shadow.results.lock import held
 from shadow.results.resolve import judged_in, load_run
 from shadow.results.runs import Run, RunInfo, RunState, new_run_id
 from shadow.results.store import Store
-from shadow.results.summary import Summary, exit_code, summarise
+from shadow.results.summary import COUNTS, Summary, exit_code, summarise
 from shadow.rollout.gating import (
     GatePlan,
     Known,
@@ -41,13 +40,12 @@ from shadow.rollout.gating import (
     known_findings,
     previous_run,
 )
-from shadow.settle import Memory, places_to_settle, settle
+from shadow.settle import Memory
+from shadow.settling import settle_run
 
 INTERRUPTED: Final = 130
 INCONCLUSIVE: Final = 3
 UNFINISHED: Final = UnfinishedError.exit_code
-SIGNATURES_AT_ONCE: Final = 200
-RECORDS_AT_ONCE: Final = 20_000
 
 
 def conduct(
@@ -82,7 +80,7 @@ def conduct(
                 _do(job, files, workers, _Place(store, events, memory, ending, bar))
             usage.end()
             with ending.noted():
-                _settle(store, info.id, memory, job, events)
+                settle_run(store, events, info.id, memory, noise=job.noise, policy=job.policy)
             with ending.noted():
                 ending.gate = _gate(ending, store.load(info.id), output.gate, before)
             summary = _conclude(ending, store.load(info.id), events, output, known)
@@ -102,19 +100,19 @@ def _start_or_resume(
 ) -> tuple[RunInfo, RunFiles]:
     """Enter a new run in the store, or that an old one goes on, and hold its lock."""
     if info.id:
-        stack.enter_context(held(store.path, info.id, alone=True))
+        stack.enter_context(held(store.place, info.id, alone=True))
         path = output.events or info.events
         info = store.resume_run(info.id)
         _take_back(store, info.id, path, workers)
     else:
         run_id = new_run_id()
-        path = output.events or str(store.path.parent / f"{run_id}.events.jsonl")
+        path = output.events or str(store.events_path(run_id))
         shown = readable_path(path)
         info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
         info = msgspec.structs.replace(info, id=store.start_run(info))
-        stack.enter_context(held(store.path, info.id))
+        stack.enter_context(held(store.place, info.id))
     files = RunFiles(
-        store=str(store.path),
+        store=store.place,
         run_id=info.id,
         events=path,
         key=os.urandom(32),
@@ -267,13 +265,13 @@ def _conclude(
         with ending.noted():
             judged = judged_in(ending.store, run)
             ending.store.keep_judged(run.info.id, judged)
-        path = readable_path(ending.store.path)
+        path = readable_path(str(ending.store.place))
         summary = summarise(run, judged=judged, code=code, store=path)
         if ending.failures == before:
             with ending.noted():
                 if ending.gate is not None:
                     events.gate_evaluated(ending.gate)
-                events.run_finished({name: getattr(summary, name) for name in _COUNTS})
+                events.run_finished({name: getattr(summary, name) for name in COUNTS})
         if ending.failures == before:
             break
         ending.store.close()  # its log is emptied, which makes room on a full disk
@@ -295,29 +293,12 @@ def _gate(ending: _Ending, run: Run, plan: GatePlan | None, known: Known) -> Gat
     return judge_run(ending.store, ended, plan, known)
 
 
-def _settle(store: Store, run_id: str, memory: Memory, job: Job, events: Events) -> None:
-    """Revise what is known only now: in the store, and an event for each revision."""
-    classes = memory.corpus.classes()
-    findings = store.load(run_id).tally.findings
-    signatures = sorted(places_to_settle(findings, classes, job.noise))
-    for start in range(0, len(signatures), SIGNATURES_AT_ONCE):
-        batch = signatures[start : start + SIGNATURES_AT_ONCE]
-        kept = store.records(run_id, signatures=batch)
-        while records := list(itertools.islice(kept, RECORDS_AT_ONCE)):
-            revisions = list(settle(records, memory.raw, classes, job.noise, job.policy))
-            if revisions:
-                store.revise(run_id, revisions)
-            by_seq = {record.seq: record for record in records}
-            for revision in revisions:
-                events.revised(by_seq[revision.seq], revision)
-
-
 def known_signatures(store: Store, info: RunInfo, output: Output) -> frozenset[str]:
     """The signatures that are not new: those of `--since`, else of the last run of the capture."""
     if output.fail_on != "new":
         return frozenset()
     if output.since is not None:
-        before: Run | None = load_run(output.since, store.path, evidence=False).run
+        before: Run | None = load_run(output.since, store.place, evidence=False).run
     else:
         before = previous_run(store, info)
     return frozenset() if before is None else divergent_signatures(before.tally)
@@ -354,19 +335,3 @@ def _started_fields(info: RunInfo) -> dict[str, object]:
         "options": info.options,
         "versions": {**info.versions, **builds},
     }
-
-
-_COUNTS: Final = (
-    "read",
-    "match",
-    "equivalent",
-    "divergent",
-    "incomparable",
-    "skipped",
-    "hollow",
-    "broken",
-    "divergences",
-    "signatures",
-    "duration_s",
-    "exit_code",
-)

@@ -15,7 +15,7 @@ import msgspec
 from shadow.errors import ConfigError, ShadowError, UnfinishedError
 from shadow.reports import FORMATS, terminal
 from shadow.reports.show import colored, width
-from shadow.results.database import store_path
+from shadow.results.database import place_of
 from shadow.results.summary import FailOn, Summary, without_values
 from shadow.rollout.gating import GatePlan
 
@@ -45,7 +45,9 @@ def check_outputs(output: Output, captures: Sequence[str]) -> None:
     Raises ConfigError.
     """
     used = {_file(path): f"the capture {path}" for path in captures}
-    used.setdefault(_file(str(store_path(output.store))), "the store")
+    place = place_of(output.store)
+    if isinstance(place, Path):
+        used.setdefault(_file(str(place)), "the store")
     named = [("--report " + form + "=", path) for form, path in output.reports]
     if output.events not in (None, "-"):
         named.append(("--events ", str(output.events)))

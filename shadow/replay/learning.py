@@ -16,10 +16,11 @@ from shadow.replay.ledger import BrokenLines
 from shadow.replay.options import NoisePlan, ReplayPlan
 from shadow.replay.reading import records
 from shadow.replay.replay import check_reachable
-from shadow.replay.replay_job import drive, event_loop
+from shadow.replay.replay_job import drive
 from shadow.replay.stopping import Stop, heeding
 from shadow.replay.telling import tell
 from shadow.reports.noise import show_profile
+from shadow.sending.loop import event_loop
 
 
 class _Learner:

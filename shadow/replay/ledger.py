@@ -17,6 +17,7 @@ from shadow.results.record import Record
 from shadow.results.store import Progress, Store
 from shadow.results.tally import Tally
 from shadow.settle import Memory
+from shadow.tracing import trace_id_of
 
 BATCH: Final = 500
 """Records a transaction."""
@@ -130,7 +131,8 @@ class Ledger:
             masked=masked,
         )
         # First: what has no event must not be committed, since it would never get one.
-        self._events.exchange(record)
+        trace_id = trace_id_of(exchange.request.headers) if record.divergences else None
+        self._events.exchange(record, trace_id)
         if judgement.divergences:
             self.memory.remember(record, judgement)
         self.cursor.kept += 1

@@ -22,6 +22,7 @@ from shadow.replay.options import ReplayOptions, ReplayPlan
 from shadow.replay.reading import Readable, beginning, records
 from shadow.replay.stopping import Stop, heeding
 from shadow.sending.choice import open_service
+from shadow.sending.loop import event_loop
 
 
 class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,12 +113,3 @@ async def drive(
 def _stop(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended before
         loop.call_soon_threadsafe(engine.stop)
-
-
-def event_loop() -> asyncio.AbstractEventLoop:
-    """A new loop: uvloop's where there is one."""
-    try:
-        import uvloop  # noqa: PLC0415 - not there on Windows
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

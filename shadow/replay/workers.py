@@ -27,6 +27,7 @@ from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.replay.ledger import Ledger, cursor_of, is_kept
 from shadow.replay.stopping import SIGNALS, Stop, heeding
+from shadow.results.database import Place
 from shadow.results.lock import held
 from shadow.results.store import Store
 from shadow.settle import Memory
@@ -55,7 +56,7 @@ class Job(Protocol):
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run is kept: what each process of it needs to keep its part."""
 
-    store: str
+    store: Place
     run_id: str
     events: str
     key: bytes
@@ -79,7 +80,7 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
         """Open the ledger of a share, in a process of its own."""
         with (
             Store.open(self.store, create=False) as store,
-            held(store.path, self.run_id),
+            held(store.place, self.run_id),
             Events.open(self.events, self.run_id) as events,
         ):
             yield Ledger(

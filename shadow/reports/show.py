@@ -26,7 +26,7 @@ def show(*, run: str, form: str, show_all: bool, no_values: bool, store: str) ->
     if form not in FORMATS:
         raise ConfigError(f"unknown format {form}", f"known are {', '.join(FORMATS)}")
     loaded, judged, place = load_judged(run, store)
-    summary = summarise(loaded, judged=judged, store=readable_path(place))
+    summary = summarise(loaded, judged=judged, store=readable_path(str(place)))
     if no_values:
         summary = without_values(summary)
     if form == "html":
@@ -78,7 +78,7 @@ def gate_as_json(gate: GateResult) -> str:
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:
     """The runs of a store, newest first, a line each."""
     with Store.open(store, create=False) as opened:
-        infos = [as_it_is(opened.path, info) for info in opened.runs(limit=limit)]
+        infos = [as_it_is(opened.place, info) for info in opened.runs(limit=limit)]
         tallies = [opened.load(info.id).tally for info in infos]
     if as_json:
         return "".join(map(_as_json, infos, tallies))

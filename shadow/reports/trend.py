@@ -21,7 +21,7 @@ from shadow.reports.show import colored
 from shadow.reports.show import width as width_of
 from shadow.reports.sparklines import sparkline
 from shadow.reports.text import DASH, cut_end, milliseconds, plain, plural
-from shadow.results.database import store_path
+from shadow.results.database import place_of
 from shadow.results.resolve import load_run
 from shadow.results.runs import Run
 from shadow.results.store import Store
@@ -58,8 +58,9 @@ def _runs(
 ) -> tuple[list[Run], int]:
     """The finished runs, oldest first, and how many were left out for their capture."""
     found = {run.info.id: run for run in (load_run(path, store).run for path in also)}
-    if Path(store_path(store)).exists() or not also:
-        with Store.open(store, create=False) as opened:
+    place = place_of(store)
+    if not isinstance(place, Path) or place.exists() or not also:
+        with Store.open(place, create=False) as opened:
             infos = [info for info in opened.runs() if info.state == "finished"]
             wanted = infos[0].digest if infos else ""
             same = [info for info in infos if all_captures or info.digest == wanted]
@@ -67,7 +68,7 @@ def _runs(
                 found.setdefault(info.id, opened.load(info.id))
     runs = sorted(found.values(), key=_when)
     if not runs:
-        raise ShadowError(f"store {store}: no finished runs yet", "shadow runs lists all of them")
+        raise ShadowError(f"store {place}: no finished runs yet", "shadow runs lists all of them")
     digest = runs[-1].info.digest
     same_capture = [run for run in runs if all_captures or run.info.digest == digest]
     return same_capture, len(runs) - len(same_capture)

@@ -1,5 +1,6 @@
-"""Opening a SQLite file as a store: private, crash-safe, and with errors a person can act on.
+"""Opening a store: a SQLite file, or a database of a PostgreSQL server (`postgres`).
 
+A file is private and crash-safe, and its errors are such that a person can act on them.
 Write-ahead logging lets a report read while a run writes, and a killed process leaves the
 last committed transaction (https://www.sqlite.org/wal.html). With `synchronous=NORMAL` only
 a power cut can lose the newest transactions, never the file's consistency.
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,39 +20,61 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from shadow.errors import ShadowError, UnfinishedError
+from shadow.masking import Masker
+from shadow.results import postgres
+from shadow.results.postgres import Server
 from shadow.results.tables import APPLICATION_ID, SCHEMA_VERSION, metadata
 
 BUSY_MS: Final = 30_000
 """How long a writer waits for another one."""
 
 
-def store_path(where: str | Path) -> Path:
-    """Return the file that a path or a `sqlite:///` URL names.
+Place = Path | Server
+"""Where a store is: a SQLite file, or a database of a server. As text it has no password."""
+
+_STORE_HINT: Final = (
+    "give a file: --store .shadow/shadow.sqlite or --store sqlite:///PATH,"
+    " or a database: --store postgresql://USER@HOST/NAME"
+)
+
+
+def place_of(where: str | Place) -> Place:
+    """Return where the store is that a path, a `sqlite:///` or a `postgresql://` URL names.
 
     Raise ShadowError for another kind of database.
     """
-    text = str(where)
-    if "://" not in text:
-        return Path(text)
+    if isinstance(where, Path | Server):
+        return where
+    scheme, mark, _ = where.partition("://")
+    if not mark:
+        return Path(where)
+    if scheme.partition("+")[0] in {"postgresql", "postgres"}:
+        return Server.of(where)
     try:
-        url = make_url(text)
-    except ArgumentError:
-        raise ShadowError(f"--store {text}: not a URL", _STORE_HINT) from None
+        url = make_url(where)
+    except (ArgumentError, ValueError):  # a port that is no number
+        shown = Masker().mask_target(where)
+        raise ShadowError(f"--store {shown}: not a URL", _STORE_HINT) from None
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        shown = url.render_as_string(hide_password=True)
-        raise ShadowError(f"--store {shown}: only SQLite files are supported", _STORE_HINT)
+        shown = url.set(query={}).render_as_string(hide_password=True)
+        raise ShadowError(
+            f"--store {shown}: only SQLite files and PostgreSQL are supported", _STORE_HINT
+        )
     return Path(url.database)
 
 
-_STORE_HINT: Final = "give a file: --store .shadow/shadow.sqlite or --store sqlite:///PATH"
-
-
-def open_database(path: Path, *, create: bool) -> Engine:
-    """Open the store file, made (and its folder) for its owner only where it is new.
+def open_database(place: Place, *, create: bool) -> Engine:
+    """Open the store at a place, made where it is new: a file (and its folder) for its owner only.
 
     Raise ShadowError where it is missing (unless `create`), unreadable, no store, or of a
-    newer version.
+    newer version, UnfinishedError where a server cannot be reached.
     """
+    if isinstance(place, Server):
+        return postgres.open_server(place, create=create)
+    return _open_file(place, create=create)
+
+
+def _open_file(path: Path, *, create: bool) -> Engine:
     if path.is_dir():
         raise ShadowError(f"store {path}: is a directory", _STORE_HINT)
     if create:
@@ -68,15 +91,20 @@ def open_database(path: Path, *, create: bool) -> Engine:
     return engine
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, with mode 0700 whatever the umask. Raise OSError."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+        each.chmod(0o700)
+        if each.name == ".shadow":  # recorded traffic does not belong in a commit
+            (each / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
 def _make_private(path: Path) -> None:
-    """Create the file with mode 0600, in a folder of mode 0700, whatever the umask."""
+    """Create the file with mode 0600, in a private folder."""
     try:
-        missing = [folder for folder in path.parents if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            folder.chmod(0o700)
-            if folder.name == ".shadow":  # recorded traffic does not belong in a commit
-                (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except FileExistsError:
         return
@@ -112,21 +140,34 @@ def _engine(path: Path) -> Engine:
 
 
 @contextmanager
-def writing(engine: Engine, path: Path) -> Iterator[Connection]:
-    """Run one write transaction: all of it is kept, or nothing."""
+def writing(
+    engine: Engine, place: Place, about: str, *, shared: bool = False
+) -> Iterator[Connection]:
+    """Run one write transaction: all of it is kept, or nothing.
+
+    Others that write `about` the same thing wait for it, but for those that are `shared` as it
+    is. A file lets one writer in at a time in any case.
+    """
     with (
-        translated(path),
+        translated(place),
         engine.connect().execution_options(writes=True) as connection,
         connection.begin(),
     ):
+        if isinstance(place, Server):
+            postgres.take_turn(connection, about, shared=shared)
         yield connection
 
 
 @contextmanager
-def reading(engine: Engine, path: Path) -> Iterator[Connection]:
+def reading(engine: Engine, place: Place) -> Iterator[Connection]:
     """Run one read transaction: what it sees does not change meanwhile."""
-    with translated(path), engine.connect() as connection, connection.begin():
-        yield connection
+    with translated(place), engine.connect() as connection:
+        if isinstance(place, Server):
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
 
 
 def _check_schema(connection: Connection, path: Path, *, create: bool) -> None:
@@ -151,9 +192,15 @@ def _check_schema(connection: Connection, path: Path, *, create: bool) -> None:
         )
 
 
+def translated(place: Place) -> AbstractContextManager[None]:
+    """Turn the database's errors into ShadowError, or UnfinishedError where a run cannot go on."""
+    if isinstance(place, Server):
+        return postgres.translated(place)
+    return _translated(place)
+
+
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ShadowError, or UnfinishedError where a run cannot go on."""
+def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:

@@ -30,10 +30,12 @@ from shadow.results.tally import Tally
 
 CHUNK: Final = 2_000
 """Exchanges read or changed at a time."""
+DROPPED: Final = 10_000
+"""Exchanges deleted in a transaction."""
 ROWS: Final = 4_000
 """Rows of plain columns read at a time."""
 MAX_SIGNATURES: Final = 10_000
-"""SQLite takes at most 32,766 parameters in a statement."""
+"""SQLite takes at most 32,766 parameters in a statement, PostgreSQL 65,535."""
 
 _E, _D = exchanges.c, divergences.c
 _MOVE: Final = (
@@ -129,6 +131,43 @@ def add_decision(connection: Connection, entry: str) -> None:
     connection.execute(insert(tables.decisions), {"entry": entry})
 
 
+def run_infos(connection: Connection) -> list[tuple[int, str]]:
+    """Return number and info of every run, newest first."""
+    r = tables.runs.c
+    rows = connection.execute(select(r.run, r.info).order_by(r.run.desc()))
+    return [(row.run, row.info) for row in rows]
+
+
+def drop_runs(connection: Connection, runs: Sequence[int]) -> int:
+    """Take runs out of the list and remember that their rows are to go; return how many."""
+    tables.forgotten.create(connection, checkfirst=True)
+    count = 0
+    for run in runs:
+        gone = connection.execute(delete(tables.runs).where(tables.runs.c.run == run))
+        if gone.rowcount:
+            count += 1
+            connection.execute(insert(tables.forgotten), {"run": run})
+    return count
+
+
+def forgotten(connection: Connection) -> list[int]:
+    """Return the runs that were dropped and of which rows may be left."""
+    return list(connection.scalars(select(tables.forgotten.c.run)))
+
+
+def drop_rows(connection: Connection, run: int) -> bool:
+    """Delete some rows of a dropped run; return whether there are more."""
+    first = connection.scalars(select(func.min(_E.seq)).where(_E.run == run)).one()
+    if first is not None:
+        below = first + DROPPED
+        connection.execute(delete(divergences).where(_D.run == run, _D.seq < below))
+        connection.execute(delete(exchanges).where(_E.run == run, _E.seq < below))
+        return True
+    for table in (segments, tables.sent, tables.noise, tables.judged, tables.forgotten):
+        connection.execute(delete(table).where(table.c.run == run))
+    return False
+
+
 def next_records(
     connection: Connection,
     run: int,
@@ -196,17 +235,27 @@ def gather(connection: Connection, run: int, evidence: Evidence, *, pairs: bool)
         (_REQUESTS, evidence.add_requests),
     ):
         # Straight from the driver: a million rows as SQLAlchemy's take twice as long.
-        with closing(connection.connection.cursor()) as cursor:
-            cursor.execute(sql, (run,))
+        with closing(_asked(connection, sql, run)) as cursor:
             while rows := cursor.fetchmany(ROWS):
                 take(rows)
+
+
+def _asked(connection: Connection, sql: str, run: int) -> Any:
+    """Return a cursor of the driver that reads as it goes."""
+    if connection.dialect.name == "postgresql":
+        cursor = connection.connection.cursor("rows")  # named: the rows stay with the server
+        cursor.execute(sql.replace("?", "%s"), (run,))
+    else:
+        cursor = connection.connection.cursor()
+        cursor.execute(sql, (run,))
+    return cursor
 
 
 _PAIRS: Final = """
 SELECT endpoint, session, baseline_service_us, baseline_response_us,
        candidate_service_us, candidate_response_us
 FROM exchanges
-WHERE run = ? AND NOT hollow AND outcome <> 'skipped'
+WHERE run = ? AND hollow = 0 AND outcome <> 'skipped'
   AND baseline_status < 500 AND baseline_status / 100 = candidate_status / 100
   AND baseline_service_us >= 0 AND baseline_response_us >= 0
   AND candidate_service_us >= 0 AND candidate_response_us >= 0
@@ -214,21 +263,22 @@ ORDER BY seq
 """
 _PAIRED: Final = f"SELECT EXISTS ({_PAIRS})"
 _FAILURES: Final = """
-SELECT endpoint, sum(baseline AND candidate), sum(baseline AND NOT candidate),
-       sum(candidate AND NOT baseline)
+SELECT endpoint, count(*) FILTER (WHERE baseline AND candidate),
+       count(*) FILTER (WHERE baseline AND NOT candidate),
+       count(*) FILTER (WHERE candidate AND NOT baseline)
 FROM (
   SELECT endpoint, baseline_no_answer IS NOT NULL OR baseline_status >= 500 AS baseline,
          candidate_no_answer IS NOT NULL OR candidate_status >= 500 AS candidate
   FROM exchanges
-  WHERE run = ? AND coalesce(baseline_no_answer, baseline_status) IS NOT NULL
-    AND coalesce(candidate_no_answer, candidate_status) IS NOT NULL
-)
+  WHERE run = ? AND (baseline_no_answer IS NOT NULL OR baseline_status IS NOT NULL)
+    AND (candidate_no_answer IS NOT NULL OR candidate_status IS NOT NULL)
+) AS failed
 WHERE baseline OR candidate
 GROUP BY endpoint
 """
 _REQUESTS: Final = """
 SELECT endpoint, target, outcome = 'divergent' FROM exchanges
-WHERE run = ? AND NOT hollow AND outcome IN ('match', 'equivalent', 'divergent')
+WHERE run = ? AND hollow = 0 AND outcome IN ('match', 'equivalent', 'divergent')
 """
 
 

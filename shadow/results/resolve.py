@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from shadow.results.database import Place
 from shadow.results.evidence import Evidence
 from shadow.results.export import read_export
 from shadow.results.judged import Judged, judge_evidence, why_withheld
@@ -26,7 +27,7 @@ class LoadedRun:
     run: Run
     evidence: Evidence
     """Empty where it was not asked for."""
-    place: Path
+    place: Place
     """The store or the file it is from."""
 
 
@@ -41,7 +42,7 @@ def is_file(where: str) -> bool:
     return _ID.fullmatch(where) is None and Path(where).is_file()
 
 
-def load_run(where: str, store: str | Path, *, evidence: bool = True) -> LoadedRun:
+def load_run(where: str, store: str | Place, *, evidence: bool = True) -> LoadedRun:
     """Return the run that `where` names, from a file or from the store.
 
     `evidence` false leaves the rows of the store unread. Raises ShadowError where there is no
@@ -52,20 +53,20 @@ def load_run(where: str, store: str | Path, *, evidence: bool = True) -> LoadedR
         return LoadedRun(run=run, evidence=found, place=Path(where))
     with Store.open(store, create=False) as opened:
         run = opened.load(where)
-        run = Run(info=as_it_is(opened.path, run.info), tally=run.tally)
+        run = Run(info=as_it_is(opened.place, run.info), tally=run.tally)
         found = opened.evidence(run) if evidence else Evidence(())
-        return LoadedRun(run=run, evidence=found, place=opened.path)
+        return LoadedRun(run=run, evidence=found, place=opened.place)
 
 
-def load_judged(where: str, store: str | Path) -> tuple[Run, Judged, Path]:
+def load_judged(where: str, store: str | Place) -> tuple[Run, Judged, Place]:
     """Return a run, what its evidence comes to, and the place it is from. Raises as `load_run`."""
     if is_file(where):
         loaded = load_run(where, store)
         return loaded.run, judge_evidence(loaded.run, loaded.evidence), loaded.place
     with Store.open(store, create=False) as opened:
         run = opened.load(where)
-        run = Run(info=as_it_is(opened.path, run.info), tally=run.tally)
-        return run, judged_in(opened, run), opened.path
+        run = Run(info=as_it_is(opened.place, run.info), tally=run.tally)
+        return run, judged_in(opened, run), opened.place
 
 
 def judged_in(store: Store, run: Run) -> Judged:
@@ -76,7 +77,7 @@ def judged_in(store: Store, run: Run) -> Judged:
     return judge_evidence(run, store.evidence(run, pairs=why_withheld(run.info) is None))
 
 
-def as_it_is(store: Path, info: RunInfo) -> RunInfo:
+def as_it_is(store: Place, info: RunInfo) -> RunInfo:
     """A run that is entered as running, and of which no process is alive, was killed."""
     if info.state != "running" or is_held(store, info.id):
         return info

@@ -220,6 +220,23 @@ def _fails(tally: Tally, fail_on: FailOn, known: AbstractSet[str]) -> bool:
     return any(finding.signature not in known for finding in divergent)
 
 
+COUNTS: Final = (
+    "read",
+    "match",
+    "equivalent",
+    "divergent",
+    "incomparable",
+    "skipped",
+    "hollow",
+    "broken",
+    "divergences",
+    "signatures",
+    "duration_s",
+    "exit_code",
+)
+"""The fields of a summary that `shadow.run.finished` carries."""
+
+
 def summarise(
     run: Run,
     *,
@@ -265,7 +282,7 @@ def summarise(
         broken=tally.broken,
         divergences=sum(each.divergences for each in findings) + tally.findings_dropped,
         signatures=len({finding.signature for finding in findings}),
-        findings=tuple(_finding(finding, run) for finding in findings),
+        findings=tuple(finding_summary(finding, run) for finding in findings),
         findings_dropped=tally.findings_dropped,
         causes=_causes(findings),
         rules=tuple(_rule(each, run, findings) for each in info.accept),
@@ -343,7 +360,8 @@ def _exchanges(endpoint: EndpointTally) -> int:
     return sum(endpoint.outcomes.values())
 
 
-def _finding(finding: Finding, run: Run) -> FindingSummary:
+def finding_summary(finding: Finding, run: Run) -> FindingSummary:
+    """Sum up one finding of a run."""
     endpoint = run.tally.endpoints.get(finding.endpoint)
     compared = endpoint.compared if endpoint else 0
     return FindingSummary(

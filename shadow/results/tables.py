@@ -6,36 +6,64 @@ columns of a divergence are named after the fields of `Divergence`, in their ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy import (
     DDL,
     Column,
     Connection,
+    Dialect,
     Index,
-    Integer,
     MetaData,
     PrimaryKeyConstraint,
     RowMapping,
     Table,
-    Text,
+    TypeDecorator,
     event,
     insert,
+    types,
 )
 from sqlalchemy.dialects import sqlite
 
 from shadow.model import Divergence, Outcome
 from shadow.results.record import Record, Seen
 
+if TYPE_CHECKING:
+    import psycopg
+
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x53484457
 """`SHDW` in SQLite's header: tells a store from any other SQLite file."""
 
 metadata = MetaData()
+
+
+def storable(text: str) -> str:
+    """Return a text as PostgreSQL can keep it, which has neither NUL nor half a surrogate pair."""
+    if "\0" in text:
+        text = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+class _Storable(TypeDecorator[str]):
+    """A text in PostgreSQL."""
+
+    impl = types.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Make it one that can be kept."""
+        del dialect
+        return None if value is None else storable(value)
+
+
+Integer: Final = types.BigInteger().with_variant(types.Integer(), "sqlite")
+"""Of 64 bits in both: SQLite's, and its own keys, are called INTEGER."""
+Text: Final = types.Text().with_variant(_Storable(), "postgresql")
 
 runs = Table(
     "runs",
@@ -136,16 +164,72 @@ decisions = Table(
     Column("decision", Integer, primary_key=True),
     Column("entry", Text, nullable=False),
 )
-"""The ledger of the rollout's phases. It only grows, and the file itself sees to that."""
-for _verb in ("UPDATE", "DELETE"):
-    event.listen(
-        decisions,
-        "after_create",
-        DDL(  # type: ignore[no-untyped-call]  # SQLAlchemy leaves this one bare
-            f"CREATE TRIGGER decisions_stay_{_verb.lower()} BEFORE {_verb} ON decisions"
-            " BEGIN SELECT raise(ABORT, 'a decision stays as it was entered'); END"
-        ),
+"""The ledger of the rollout's phases. It only grows, and the database itself sees to that."""
+route_states = Table(
+    "route_states",
+    metadata,
+    Column("route", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+)
+"""Where each route of the sidecar stands."""
+route_changes = Table(
+    "route_changes",
+    metadata,
+    Column("change", Integer, primary_key=True),
+    Column("entry", Text, nullable=False),
+)
+"""Who changed a route, when and why. It only grows, like the other ledger."""
+route_evidence = Table(
+    "route_evidence",
+    metadata,
+    Column("version", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("guard", Text, nullable=False),
+    Column("buckets", Text, nullable=False),
+    Column("touched", Integer, nullable=False),
+    PrimaryKeyConstraint("version", "route", "guard"),
+    sqlite_with_rowid=False,
+)
+"""What the guards count; `touched` is when, in seconds since 1970."""
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("run", Integer, primary_key=True, autoincrement=False),
+)
+"""Runs that are no longer there, and of which rows may be."""
+
+
+def _only_grows(table: Table, what: str) -> None:
+    """Let the database refuse to change or remove a row."""
+    name, refused = table.name, f"a {what} stays as it was entered"
+    for verb in ("UPDATE", "DELETE"):
+        _after(
+            table,
+            "sqlite",
+            f"CREATE TRIGGER {name}_stay_{verb.lower()} BEFORE {verb} ON {name}"
+            f" BEGIN SELECT raise(ABORT, '{refused}'); END",
+        )
+    _after(
+        table,
+        "postgresql",
+        f"CREATE FUNCTION {name}_stay() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION '{refused}'; END $$",
     )
+    _after(
+        table,
+        "postgresql",
+        f"CREATE TRIGGER {name}_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}"
+        f" FOR EACH STATEMENT EXECUTE PROCEDURE {name}_stay()",
+    )
+
+
+def _after(table: Table, dialect: str, statement: str) -> None:
+    made = DDL(statement)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves this one bare
+    event.listen(table, "after_create", made.execute_if(dialect=dialect))
+
+
+_only_grows(decisions, "decision")
+_only_grows(route_changes, "change")
 
 
 ROWS_AT_ONCE: Final = 25
@@ -153,8 +237,8 @@ ROWS_AT_ONCE: Final = 25
 
 
 _RARE: Final = frozenset({"baseline_no_answer", "candidate_no_answer"})
-"""Columns that are mostly NULL and never empty: binding None takes Python longer than the rest
-of a row, so NULL goes in as an empty text."""
+"""Columns that are mostly NULL and never empty: binding None takes SQLite's driver longer than
+the rest of a row, so NULL goes in as an empty text."""
 
 
 def _inserting(table: Table, rows: int) -> str:
@@ -176,6 +260,9 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
     Raises the driver's own errors: SQLAlchemy would look at each row once more.
     """
+    if connection.dialect.name == "postgresql":
+        _copy_rows(connection, table, rows)
+        return
     whole = len(rows) - len(rows) % ROWS_AT_ONCE
     batches = [
         tuple(chain.from_iterable(rows[at : at + ROWS_AT_ONCE]))
@@ -184,6 +271,36 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
     with closing(connection.connection.cursor()) as cursor:
         cursor.executemany(_INSERT[table, ROWS_AT_ONCE], batches)
         cursor.executemany(_INSERT[table, 1], rows[whole:])
+
+
+def _copying(table: Table) -> str:
+    names = ", ".join(f'"{name}"' for name in table.columns.keys())  # noqa: SIM118 - not the columns
+    return f"COPY {table.name} ({names}) FROM STDIN"
+
+
+_COPY: Final = {table: _copying(table) for table in (exchanges, divergences)}
+
+
+def _copy_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
+    cursor: psycopg.Cursor[Any] = connection.connection.cursor()  # type: ignore[assignment]  # its own
+    with cursor, cursor.copy(_COPY[table]) as copy:
+        for row in _cells(table, rows):
+            copy.write_row(row)
+
+
+def _cells(table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterator[list[Any]]:
+    """Yield rows as PostgreSQL takes them, which tells a truth value from a number."""
+    rare = [place for place, name in enumerate(table.columns.keys()) if name in _RARE]
+    for row in rows:
+        cells = [
+            storable(cell) if isinstance(cell, str) else +cell if cell is not None else None
+            for cell in row
+        ]
+        for place in rare:
+            cells[place] = cells[place] or None
+        yield cells
 
 
 _NOT_SEEN: Final = Seen()

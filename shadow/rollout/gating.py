@@ -59,7 +59,7 @@ def known_findings(store: Store, info: RunInfo, criteria: Criteria) -> Known:
     if criteria.no_new_since is None:
         return Known()
     if criteria.no_new_since != PREVIOUS:
-        before: Run | None = load_run(criteria.no_new_since, store.path, evidence=False).run
+        before: Run | None = load_run(criteria.no_new_since, store.place, evidence=False).run
         if before is not None and before.info.id == info.id:
             raise ShadowError(
                 f"no_new_since: {criteria.no_new_since} is the run itself",

@@ -15,7 +15,7 @@ from shadow.model import Answer, NoAnswer, NoAnswerKind, Observation, Timing
 from shadow.sending.limits import Limits
 from shadow.sending.no_answer import NOT_REPEATED
 from shadow.sending.reader import AnswerReader, Heads, MalformedAnswer
-from shadow.sending.service import Done
+from shadow.sending.service import Done, Receiver
 
 
 class Connection(asyncio.Protocol):
@@ -32,6 +32,12 @@ class Connection(asyncio.Protocol):
         self._readable = select.poll()
         self._fd = -1
         self._done: Done | None = None
+        self._receiver: Receiver | None = None
+        self._passing = False
+        """The head of the answer has gone to the receiver."""
+        self._paused = False
+        self.unfinished = False
+        """A part of the request is still to come."""
         self._safe = False
         self._timeout_s = 0.0
         self._served = False
@@ -54,23 +60,31 @@ class Connection(asyncio.Protocol):
         deadline: float,
         timeout_s: float,
         done: Done,
+        receiver: Receiver | None = None,
     ) -> None:
         """Write a request; `done` takes what came of it, unless `abandon` or `drop` come first.
+
+        A `receiver` takes an answer that comes in parts as they come; then the deadline is one
+        for each part.
 
         `done` takes None where a safe request was lost without a byte of answer, on a
         connection that had served others: most likely the service closed it as idle and never
         saw the request. `due` is on `time.perf_counter`'s clock. The caller calls `expire` at
         `deadline`, which is on the loop's; `timeout_s` is what it was made from, for the message.
         """
-        self._reader.begin(method)
         self._done = done
+        self._receiver, self._passing = receiver, False
+        self._reader.begin(method, passing=receiver is not None)
         self._safe = safe
         self._timeout_s = timeout_s
         self.deadline = deadline
         self._sent = time.perf_counter()
         self._due = self._sent if due is None else due
+        self.unfinished = False
         if self.open:
             self._transport.write(message)
+            if receiver is not None:
+                receiver.sending(self)
         else:
             self._lose(None)
 
@@ -86,8 +100,39 @@ class Connection(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close at once; nobody is told what came of a request in flight."""
-        self._done, self.deadline = None, inf
+        self._done, self._receiver, self.deadline = None, None, inf
         self.abort()
+
+    # For a receiver: a `service.Source`.
+
+    def more(self, data: bytes) -> None:
+        """Write on; the request's time begins anew."""
+        if self.open and self._done is not None:
+            self.deadline = self._loop.time() + self._timeout_s
+            if data:
+                self._transport.write(data)
+
+    def pause(self) -> None:
+        """Read nothing for now; the answer's time stands still."""
+        if self.open and self._done is not None:
+            self.deadline, self._paused = inf, True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on; the answer's time begins anew."""
+        if self.open and self._done is not None:
+            self.deadline, self._paused = self._loop.time() + self._timeout_s, False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """What is written is not taken at once."""
+        if self._receiver is not None:
+            self._receiver.writable(now=False)
+
+    def resume_writing(self) -> None:
+        """All that was written is gone."""
+        if self._receiver is not None:
+            self._receiver.writable(now=True)
 
     def expire(self) -> None:
         """Give up on the request in flight: its time has passed."""
@@ -119,6 +164,9 @@ class Connection(asyncio.Protocol):
             return
         if self._reader.complete:
             self._answer()
+        elif self._receiver is not None and self._reader.head is not None:
+            self.deadline = self._loop.time() + self._timeout_s
+            self._pass_on()
 
     def eof_received(self) -> None:
         """Close a half-closed connection at once: no service answers after that."""
@@ -165,12 +213,29 @@ class Connection(asyncio.Protocol):
             else:
                 self._fail("reset", f"{detail}; {NOT_REPEATED}" if stale else detail)
 
+    def _pass_on(self) -> None:
+        """Give the receiver what has come of an answer."""
+        receiver = self._receiver
+        assert receiver is not None
+        head = self._reader.head
+        if not self._passing and head is not None:
+            self._passing = True
+            receiver.head(*head)
+        fresh = self._reader.take_fresh()
+        if fresh and self._done is not None:
+            receiver.piece(fresh)
+
     def _answer(self) -> None:
         reader = self._reader
+        if self._passing or (reader.truncated and self._receiver is not None):
+            self._pass_on()
+            if self._done is None:  # the receiver has had enough
+                return
         timing = Timing(due=self._due, sent=self._sent, done=reader.done)
         self._served = True
         # An early answer leaves the rest of the request unsent: that connection is spoilt.
-        reusable = self.open and reader.reusable and not self._transport.get_write_buffer_size()
+        unsent = self.unfinished or self._transport.get_write_buffer_size()
+        reusable = self.open and reader.reusable and not unsent
         self._settle(Answer(response=reader.take(), timing=timing), reusable=reusable)
 
     def _fail(self, kind: NoAnswerKind, detail: str) -> None:
@@ -184,8 +249,12 @@ class Connection(asyncio.Protocol):
         raises is the caller's matter alone.
         """
         done, self._done, self.deadline = self._done, None, inf
+        self._receiver = None
         assert done is not None
         if reusable:
+            if self._paused:  # the last part was one too many at once
+                self._paused = False
+                self._transport.resume_reading()
             self.idle_since = self._loop.time()
             if self.on_idle is not None:
                 self.on_idle(self)

@@ -78,8 +78,12 @@ class AnswerReader:
         self._stale_parser = False
         self.begin("GET")
 
-    def begin(self, method: str) -> None:
-        """Expect the answer to a request with this method."""
+    def begin(self, method: str, *, passing: bool = False) -> None:
+        """Expect the answer to a request with this method.
+
+        With `passing` the body is also handed on as it comes, by `take_fresh`, and so it has no
+        bound: only the copy that is kept of it has one.
+        """
         if self._stale_parser:
             self._parser = httptools.HttpResponseParser(self)
             self._stale_parser = False
@@ -94,6 +98,8 @@ class AnswerReader:
         self._surplus = False
         self._without_body = 0
         self._refusal = ""
+        self._passing = passing
+        self._fresh: list[bytes] = []
         self.received = 0
         self.complete = False
         self.truncated = False
@@ -145,7 +151,18 @@ class AnswerReader:
     @property
     def reusable(self) -> bool:
         """Whether the connection is at the start of a next answer."""
-        return self._persistent and not self._surplus and not self.truncated
+        whole = self._passing or not self.truncated
+        return self._persistent and not self._surplus and whole
+
+    @property
+    def head(self) -> tuple[int, Headers] | None:
+        """Status and fields, once the head of the answer is complete."""
+        return (self._status, self._headers) if self._final else None
+
+    def take_fresh(self) -> bytes:
+        """Hand over the body that has come since the last time; with `passing` only."""
+        fresh, self._fresh = self._fresh, []
+        return fresh[0] if len(fresh) == 1 else b"".join(fresh)
 
     def take(self) -> Response:
         """Hand over the complete answer; an idle connection must not hold its memory."""
@@ -213,6 +230,8 @@ class AnswerReader:
         if not self._final:
             return
         self._without_body = 0
+        if self._passing:
+            self._fresh.append(data)
         room = self._max_body - len(self._body)
         piece = data if len(data) <= room else data[:room]
         if not self._body:
@@ -223,7 +242,8 @@ class AnswerReader:
             self._body += piece
         if len(data) > room:
             self.truncated = True
-            self._finish()
+            if not self._passing:
+                self._finish()
 
     def on_message_complete(self) -> None:
         """Take the time of the last byte."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from shadow.model import Request, header_values
+from shadow.model import Request, header, header_values
 from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_word
 from shadow.sending.target import Target
 
@@ -55,23 +55,36 @@ def render(request: Request, target: Target) -> bytes:
     """
     if request.truncated:
         raise Unsendable("truncated", "the body was cut when it was recorded")
+    sent, framing = _head(request, target, str(len(request.body)))
+    if framing != "chunked":
+        return sent + request.body
+    chunk = b"%x\r\n%b\r\n" % (len(request.body), request.body) if request.body else b""
+    return sent + chunk + b"0\r\n\r\n"
+
+
+def render_head(request: Request, target: Target) -> tuple[bytes, bool]:
+    """Write the head of a live request whose body follows, and whether that is in chunks.
+
+    Its Content-Length, where it has one, is taken at its word. Raises `Unsendable` as `render`.
+    """
+    sent, framing = _head(request, target, header(request.headers, "content-length") or "0")
+    return sent, framing == "chunked"
+
+
+def _head(request: Request, target: Target, length: str) -> tuple[bytes, Framing]:
     if not is_word(request.method):
         raise Unsendable("unsupported", f"not a method: {request.method!a}")
     path = request_target(request.method, request.target, target.prefix)
     keys = [name.lower() for name, _ in request.headers]
     framing = _framing(request, keys)
-    fields = _fields(request, target, keys, framing)
+    fields = _fields(request, target, keys, framing, length)
     head = f"{request.method} {path} HTTP/1.1\r\n"
     head += "".join([f"{name}: {value}\r\n" for name, value in fields]) + "\r\n"
     _refuse_broken_lines(head, fields)
     try:
-        sent = head.encode("latin-1")
+        return head.encode("latin-1"), framing
     except UnicodeEncodeError as error:
         raise Unsendable("unsupported", "a character of the head is not a byte") from error
-    if framing != "chunked":
-        return sent + request.body
-    chunk = b"%x\r\n%b\r\n" % (len(request.body), request.body) if request.body else b""
-    return sent + chunk + b"0\r\n\r\n"
 
 
 def request_target(method: str, recorded: str, prefix: str) -> str:
@@ -112,9 +125,11 @@ def _framing(request: Request, keys: list[str]) -> Framing:
     return "length" if request.body or "content-length" in keys else "none"
 
 
-def _fields(request: Request, target: Target, keys: list[str], framing: Framing) -> Fields:
+def _fields(
+    request: Request, target: Target, keys: list[str], framing: Framing, length: str
+) -> Fields:
     """List the fields to send, each still unchecked; `keys` are the recorded names, lower-case."""
-    ours = _ours(request, target, keys, framing)
+    ours = _ours(target, keys, framing, length)
     dropped = _dropped(request, keys)
     fields: Fields = []
     if "host" in ours and "host" not in keys:
@@ -133,7 +148,7 @@ def _fields(request: Request, target: Target, keys: list[str], framing: Framing)
 
 
 def _ours(
-    request: Request, target: Target, keys: list[str], framing: Framing
+    target: Target, keys: list[str], framing: Framing, length: str
 ) -> dict[str, tuple[str, list[str]]]:
     """Collect the fields we set: lower-case name → (spelling where none was recorded, values)."""
     ours: dict[str, tuple[str, list[str]]] = {}
@@ -142,7 +157,7 @@ def _ours(
     if framing == "chunked":
         ours["transfer-encoding"] = ("Transfer-Encoding", ["chunked"])
     elif framing == "length":
-        ours["content-length"] = ("Content-Length", [str(len(request.body))])
+        ours["content-length"] = ("Content-Length", [length])
     overrides: dict[str, tuple[str, list[str]]] = {}
     for name, value in target.headers:
         overrides.setdefault(name.lower(), (name, []))[1].append(value)

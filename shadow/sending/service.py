@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
-from shadow.model import Observation, Request
+from shadow.model import Headers, Observation, Request
 
 Message = Any
 """What a service's `render` made, for its own `start` and `send`: nobody else looks inside."""
@@ -16,6 +16,44 @@ Done = Callable[[Observation | None], None]
 None: the request was lost on a reused connection without a byte of answer, and is safe to send
 once more, with `send(…, fresh=True)`.
 """
+
+
+class Source(Protocol):
+    """A request on its way, for who takes its answer as it comes."""
+
+    unfinished: bool
+    """A part of the request is still to come: an answer before that ends the connection."""
+
+    def more(self, data: bytes) -> None:
+        """Write on: a further part of the request, framed by the caller."""
+
+    def pause(self) -> None:
+        """Take nothing more of the answer for now; no time passes meanwhile."""
+
+    def resume(self) -> None:
+        """Take the answer again."""
+
+    def drop(self) -> None:
+        """Give up: the connection is closed, and nobody is told."""
+
+
+class Receiver(Protocol):
+    """Takes an answer as it comes. One that comes in one piece goes to `Done` alone.
+
+    Where `head` was called, `Done` follows with a copy of all of it, or with what cut it short.
+    """
+
+    def sending(self, source: Source) -> None:
+        """Take what the request goes out on; again where it is sent once more."""
+
+    def head(self, status: int, headers: Headers) -> None:
+        """Take the head of an answer whose body is still coming."""
+
+    def piece(self, data: bytes) -> None:
+        """Take a part of the body, decoded from its transfer-coding; never an empty one."""
+
+    def writable(self, *, now: bool) -> None:
+        """Hold back further parts of the request, or go on with them."""
 
 
 class Service(Protocol):

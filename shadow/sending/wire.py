@@ -15,7 +15,7 @@ from shadow.sending.no_answer import no_free_connection, timed
 from shadow.sending.pool import Pool
 from shadow.sending.reader import Heads
 from shadow.sending.rewriter import Rewriter
-from shadow.sending.service import Done
+from shadow.sending.service import Done, Receiver
 from shadow.sending.target import Target
 
 
@@ -64,7 +64,14 @@ class Wire:
         return self._rewriter.render(request)
 
     def start(
-        self, message: bytes, *, method: str, safe: bool, due: float | None, done: Done
+        self,
+        message: bytes,
+        *,
+        method: str,
+        safe: bool,
+        due: float | None,
+        done: Done,
+        receiver: Receiver | None = None,
     ) -> bool:
         """Send a message at once where a connection is idle, else do nothing: False.
 
@@ -89,6 +96,7 @@ class Wire:
             deadline=deadline,
             timeout_s=timeout_s,
             done=done,
+            receiver=receiver,
         )
         return True
 
@@ -101,6 +109,7 @@ class Wire:
         due: float | None = None,
         fresh: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109  one timer inside, cheaper than a scope
+        receiver: Receiver | None = None,
     ) -> Observation:
         """Send a message as `render` made it and observe what the service does.
 
@@ -135,6 +144,7 @@ class Wire:
                 due=due,
                 deadline=deadline,
                 timeout_s=timeout_s,
+                receiver=receiver,
             )
             if observation is not None:
                 return observation
@@ -150,6 +160,7 @@ class Wire:
         due: float | None,
         deadline: float,
         timeout_s: float,
+        receiver: Receiver | None,
     ) -> Observation | None:
         """Await what `Connection.exchange` says. Giving up closes the connection."""
         future: asyncio.Future[Observation | None] = asyncio.get_running_loop().create_future()
@@ -170,6 +181,7 @@ class Wire:
                 deadline=deadline,
                 timeout_s=timeout_s,
                 done=done,
+                receiver=receiver,
             )
             return await future
         finally:

@@ -19,13 +19,13 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     gates: Mapping[str, GatePlan]
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Read `127.0.0.1:9464` or `[::1]:9464`. Raises ConfigError."""
+def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
+    """Read `127.0.0.1:9464` or `[::1]:9464`. Raises ConfigError, beginning with `option`."""
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     brackets = host != bare
     if not colon or not bare or (":" in bare) != brackets or not port.isascii():
-        raise ConfigError(f"--listen {text}: is not HOST:PORT", "give 127.0.0.1:9464")
+        raise ConfigError(f"{option} {text}: is not HOST:PORT", "give 127.0.0.1:9464")
     if not port.isdigit() or int(port) > 65535:
-        raise ConfigError(f"--listen {text}: bad port {port}", "a port is 0 to 65535")
+        raise ConfigError(f"{option} {text}: bad port {port}", "a port is 0 to 65535")
     return bare, int(port)

@@ -12,14 +12,14 @@ from shadow.results.gates.verdicts import GateResult
 from shadow.results.runs import Run
 from shadow.results.store import Store
 from shadow.rollout.gating import GatePlan, judge_stored
-from shadow.sidecar.admin import NotThere
+from shadow.sidecar.gate import NotThere
 
 KEPT: Final = 64
 """Verdicts that are kept; of a run that has ended one does not change."""
 
 
 class PolledGates:
-    """The gates of all phases, on the runs of a store. It is an `admin.Judge`.
+    """The gates of all phases, on the runs of a store. It is a `gate.Judge`.
 
     To judge a large run takes seconds and all of a core, so those who poll wait for each other
     and share what was found.

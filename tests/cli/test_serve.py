@@ -8,7 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ def test_what_the_gates_say_is_polled(tmp_path: Path, shadow: Shadow) -> None:
     (first,) = runs(shadow)
     with serving(tmp_path) as port:
         assert port.ask("/-/healthz") == (200, {"status": "ok"})
+        assert port.ask("/-/readyz") == (200, {"status": "ready"})
         for _ in range(2):
             status, answer = port.ask("/-/gate?phase=replay")
             assert (status, answer["verdict"], answer["value"]) == (200, "pass", 1)
@@ -103,7 +104,8 @@ def test_errors_have_their_status(tmp_path: Path) -> None:
             found, answer = port.ask(target)
             assert (found, answer["error"]) == (status, error)
         assert port.ask("/-/gate?phase=replay", "POST")[0] == 405
-        assert port.ask("/-/gate?phase=replay", "HEAD")[0] == 405
+        assert port.ask("/-/gate?phase=replay", "HEAD") == (200, None)
+        assert port.ask("/metrics")[0] == 404
 
 
 def test_many_who_poll_at_once_get_the_same(tmp_path: Path) -> None:
@@ -111,6 +113,13 @@ def test_many_who_poll_at_once_get_the_same(tmp_path: Path) -> None:
         answers = list(pool.map(port.ask, ["/-/gate?phase=replay"] * 32))
     assert all(each == answers[0] for each in answers)
     assert answers[0][0] == 200
+
+
+def test_connections_that_never_send_keep_nobody_out(tmp_path: Path) -> None:
+    with serving(tmp_path) as port, ExitStack() as idle:
+        for _ in range(200):
+            idle.enter_context(socket.create_connection((port.host, port.port), timeout=30))
+        assert port.ask("/-/gate?phase=replay")[0] == 200
 
 
 def test_what_is_no_http_ends_no_server(tmp_path: Path) -> None:

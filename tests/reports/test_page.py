@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.reports.page import FILE_BYTES, findings, render
+from shadow.reports.page import FILE_BYTES, render
+from shadow.reports.page.document import embedded_json
 from shadow.reports.page.findings import embedded
 from shadow.reports.page.plots import plot, stacked
 from shadow.results.latency import Latency
@@ -91,7 +92,7 @@ def test_hostile_text_adds_no_element_and_no_attribute(summary: Summary, text: s
 @settings(max_examples=100)
 @given(hostile.texts)
 def test_the_embedded_json_ends_no_element(text: str) -> None:
-    shown = findings._encoded([text.encode("utf-8", "replace").decode()])
+    shown = embedded_json([text.encode("utf-8", "replace").decode()])
     assert "<" not in shown
     assert json.loads(shown) == [text.encode("utf-8", "replace").decode()]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from shadow.reports.page import render
 from shadow.results.runs import Side
 from shadow.results.summary import Summary, without_values
 from shadow.results.trend import Series, Trend, TrendRun
 from tests.reports import hostile, many
+from tests.reports.browsing import chromium, contrast
 from tests.reports.test_verdicts import FASTER, FEW, MET, MISSED, OPEN, SLOWER, held, timed
 
 pytestmark = pytest.mark.packages
@@ -23,15 +23,8 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "there is no chromium: make packages installs it"
-    with sync_playwright() as playwright:
-        # Without a sandbox: in a container it may not have one, and the pages are ours.
-        launched = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -289,32 +282,6 @@ def test_withheld_values_have_no_request_to_repeat(show: Open, summary: Summary)
     page = show(without_values(summary))
     page.locator(".row").first.click()
     assert page.locator(".command").count() == 1
-
-
-CONTRAST = """
-(selector) => {
-  const luminance = (color) => {
-    const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => {
-      const share = Number(part) / 255;
-      return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-  };
-  const element = document.querySelector(selector);
-  let behind = element;
-  const clear = (each) => /rgba\\(.*, 0\\)/.test(getComputedStyle(each).backgroundColor);
-  while (behind.parentElement && clear(behind)) behind = behind.parentElement;
-  const [one, other] = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor]
-    .map(luminance)
-    .sort((a, b) => b - a);
-  return (one + 0.05) / (other + 0.05);
-}
-"""
-
-
-def contrast(page: Page, selector: str) -> float:
-    """The contrast of a text with what is behind it (WCAG 2.2, success criterion 1.4.3)."""
-    return float(page.evaluate(CONTRAST, selector))
 
 
 def test_a_clean_run_says_so(show: Open, summary: Summary) -> None:

@@ -13,6 +13,7 @@ from shadow.model import Divergence, Outcome, Severity, Verdict
 from shadow.results.record import COMPARED, Record, Seen
 from shadow.results.runs import RunInfo, Side
 from shadow.results.store import Store
+from tests.postgres import Postgres, needs_postgres
 
 Option = TypeVar("Option")
 RecordLists = st.SearchStrategy[list[Record]]
@@ -142,7 +143,45 @@ def info() -> RunInfo:
     )
 
 
+@pytest.fixture(scope="session")
+def database(postgres: Postgres) -> str:
+    """A store on PostgreSQL that tests use one after the other."""
+    url = postgres.database()
+    Store.open(url).close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgres)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty store is, or is made when it is opened: in a file, then in a server."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "s.sqlite")
+        return
+    url: str = request.getfixturevalue("database")
+    yield url
+    server: Postgres = request.getfixturevalue("postgres")
+    server.empty(url)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(where: str) -> Iterator[Store]:
+    with Store.open(where) as opened:
+        yield opened
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file, for what is the same in a server."""
     with Store.open(tmp_path / "s.sqlite") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def execute() -> Callable[[Store, str], None]:
+    """Run a statement in a store behind its back."""
+
+    def run(store: Store, statement: str) -> None:
+        with store._engine.execution_options(writes=True).begin() as connection:
+            connection.exec_driver_sql(statement)
+
+    return run

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from shadow.errors import ShadowError, UnfinishedError
-from shadow.results import database
-from shadow.results.database import store_path
+from shadow.results import database, tables
+from shadow.results.database import place_of
+from shadow.results.postgres import Server
 from shadow.results.runs import RunInfo
 from shadow.results.store import Store
 
@@ -56,17 +59,98 @@ def test_it_is_in_wal_mode(tmp_path: Path) -> None:
     ],
 )
 def test_a_store_is_named_by_path_or_url(where: str, path: str) -> None:
-    assert store_path(where) == Path(path)
+    assert place_of(where) == Path(path)
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:S3CR3T@h/d", "sqlite://", "sqlite:///:memory:", "://", "no scheme://x"]
+    "url",
+    [
+        *("mysql://u:S3CR3T@h/d?password=S3CR3T", "mysql://u:S3CR3T@h:x/d", "sqlite://"),
+        *("sqlite:///:memory:", "://", "no scheme://x"),
+    ],
 )
 def test_another_kind_of_store_is_refused(url: str) -> None:
     with pytest.raises(ShadowError) as caught:
-        store_path(url)
+        place_of(url)
     assert caught.value.hint
     assert "S3CR3T" not in caught.value.message
+
+
+SECRETS = [
+    "postgresql://u:S3CR3T@h/d",
+    "postgresql://u:S3CR3T@h:5432/d?sslmode=require",
+    "postgres://u@h/d?password=S3CR3T",
+    "postgresql+psycopg://u:S3CR3T@[::1]:5432,h2/d",
+    "postgresql://:S3CR3T@/d?host=%2Frun%2Fpostgresql",
+]
+WRONG = [
+    *("postgresql://u:S3@CR3T@h/d", "postgresql://u:S3/CR3T@h/d", "postgresql://u:S3?CR3T@h/d"),
+    *("postgresql://u:S3#CR3T@h/d", "postgresql://h:S3CR3T/d", "postgresql://u:S3CR3T@h/d\n"),
+    *("postgresql+asyncpg://u:S3CR3T@h/d", "postgresql://u:S3CR3T@h h/d"),
+    "postgresql://" + "a" * 5_000 + "!",
+]
+
+# A database of a server
+
+
+def not_opened(url: str) -> ShadowError:
+    with pytest.raises(ShadowError) as caught:
+        Store.open(url)
+    error = caught.value
+    assert error.__suppress_context__ or error.__context__ is None
+    assert "\n" not in error.message
+    assert error.hint
+    assert "S3CR3T" not in f"{error!r} {error.message} {error.hint}"
+    return error
+
+
+@pytest.mark.parametrize("url", SECRETS)
+def test_no_text_of_a_place_has_its_password(url: str) -> None:
+    place = place_of(url)
+    assert isinstance(place, Server)
+    assert "S3CR3T" in place.url
+    assert "S3CR3T" not in f"{place} {place!r}"
+    assert str(place).startswith("postgresql://")
+    assert place_of(place) == pickle.loads(pickle.dumps(place)) == place
+
+
+def test_a_place_is_shown_as_a_url() -> None:
+    for url, shown in zip(SECRETS, ["u@h/d", "u@h:5432/d", "u@h/d", "u@[::1]:5432,h2/d", "/d"],
+                          strict=True):  # fmt: skip
+        assert str(place_of(url)) == f"postgresql://{shown}"
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_of_what_is_no_url_nothing_is_repeated(url: str) -> None:
+    error = not_opened(url)
+    assert error.message == "--store postgresql://…: not a URL of PostgreSQL"
+    assert "%40" in error.hint
+
+
+def test_a_missing_driver_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    error = not_opened("postgresql://u@h/d")
+    assert error.message.endswith("needs the driver psycopg, which is not installed")
+    assert error.hint == "pip install 'shadow-traffic[postgres]'"
+
+
+def test_a_parameter_that_is_none() -> None:
+    assert "S3CR" in not_opened("postgresql://u@h/d?S3CR=1").message
+
+
+def test_nobody_listens() -> None:
+    error = not_opened("postgresql://u:S3CR3T@127.0.0.1:1/d")
+    assert isinstance(error, UnfinishedError)
+    assert "cannot be reached: Connection refused" in error.message
+
+
+def test_texts_that_cannot_be_kept() -> None:
+    assert tables.storable("a\0b") == "a␀b"
+    assert tables.storable("é\ud800") == "é\\ud800"
+    assert tables.storable("plain") == "plain"
+
+
+# A file
 
 
 def refused(path: Path, *, create: bool = True) -> ShadowError:

@@ -51,7 +51,7 @@ def stored(store: Store, info: RunInfo, records: list[Record]) -> tuple[Run, Evi
 
 @pytest.fixture
 def a_run(
-    store: Store, info: RunInfo, make_record: MakeRecord, make_divergence: MakeDivergence
+    file_store: Store, info: RunInfo, make_record: MakeRecord, make_divergence: MakeDivergence
 ) -> tuple[Run, Evidence]:
     """A paced replay of 300 exchanges with a finding, a slower side, failures and resources."""
     random = np.random.default_rng(1)
@@ -78,7 +78,7 @@ def a_run(
             )
         ),
     )
-    return stored(store, info, records)
+    return stored(file_store, info, records)
 
 
 def same_evidence(one: Evidence, other: Evidence) -> bool:
@@ -106,9 +106,9 @@ def same_evidence(one: Evidence, other: Evidence) -> bool:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_written_is_read_back(
-    data: st.DataObject, store: Store, info: RunInfo, record_lists: RecordLists
+    data: st.DataObject, file_store: Store, info: RunInfo, record_lists: RecordLists
 ) -> None:
-    run, evidence = stored(store, info, data.draw(record_lists))
+    run, evidence = stored(file_store, info, data.draw(record_lists))
     again, evidence_again = decode_export(unpacked(encode_export(run, evidence)))
     assert again.info == run.info
     assert again.tally.to_json() == run.tally.to_json()
@@ -357,8 +357,8 @@ def test_too_many_examples_pairs_and_shapes(
         assert "request shapes" in refused(tmp_path / "x.run", encode_export(*a_run))
 
 
-def test_a_run_without_any_exchange(store: Store, info: RunInfo) -> None:
-    run, evidence = stored(store, info, [])
+def test_a_run_without_any_exchange(file_store: Store, info: RunInfo) -> None:
+    run, evidence = stored(file_store, info, [])
     again, evidence_again = decode_export(unpacked(encode_export(run, evidence)))
     assert again.tally.outcomes[Outcome.MATCH] == 0
     assert evidence_again.endpoints == {}

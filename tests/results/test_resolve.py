@@ -31,10 +31,10 @@ def test_a_run_of_the_store_and_of_a_file_are_the_same(
     tally.add(record)
     store.commit_segment(run_id, cursor="1", records=[record], tally=tally)
     store.finish_run(run_id, state="finished", exit_code=0, duration_s=1.0)
-    kept = load_run("latest", store.path)
-    assert (kept.run.info.id, kept.place) == (run_id, store.path)
+    kept = load_run("latest", store.place)
+    assert (kept.run.info.id, kept.place) == (run_id, store.place)
     assert list(kept.evidence.endpoints) == ["GET /a"]
-    assert not load_run("latest", store.path, evidence=False).evidence.endpoints
+    assert not load_run("latest", store.place, evidence=False).evidence.endpoints
     path = tmp_path / "main.run"
     write_export(kept.run, kept.evidence, str(path))
     again = load_run(str(path), tmp_path / "no.sqlite")  # which is not looked for
@@ -43,11 +43,11 @@ def test_a_run_of_the_store_and_of_a_file_are_the_same(
     with pytest.raises(ShadowError, match="does not exist"):
         load_run("latest", tmp_path / "no.sqlite")
     with pytest.raises(ShadowError, match=r"cannot read run .*none\.run"):
-        load_run(str(tmp_path / "none.run"), store.path)
+        load_run(str(tmp_path / "none.run"), store.place)
 
 
 def test_a_run_whose_process_is_gone_was_killed(store: Store, info: RunInfo) -> None:
     run_id = store.start_run(info)
-    assert load_run(run_id, store.path).run.info.state == "killed"
-    with held(store.path, run_id):
-        assert load_run(run_id, store.path).run.info.state == "running"
+    assert load_run(run_id, store.place).run.info.state == "killed"
+    with held(store.place, run_id):
+        assert load_run(run_id, store.place).run.info.state == "running"

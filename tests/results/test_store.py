@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -47,12 +46,20 @@ def commit(store: Store, run_id: str, records: Sequence[Record], **fields: objec
     store.commit_segment(run_id, records=records, tally=tally_of(records), **given)  # type: ignore[arg-type]  # a test's own
 
 
+def as_kept(store: Store, records: Sequence[Record]) -> list[Record]:
+    """PostgreSQL keeps no NUL."""
+    text = msgspec.json.encode(records)
+    if store.shared:
+        text = text.replace(rb"\u0000", "␀".encode())
+    return msgspec.json.decode(text, type=list[Record])
+
+
 @IN_ONE_STORE
 @given(st.data(), st.integers(0, 8))
 def test_what_is_committed_is_what_is_read(
     store: Store, info: RunInfo, record_lists: Records, data: st.DataObject, split: int
 ) -> None:
-    records = data.draw(record_lists)
+    records = as_kept(store, data.draw(record_lists))
     run_id = store.start_run(info)
     commit(store, run_id, records[:split], shard=0)
     commit(store, run_id, records[split:], shard=1)
@@ -191,7 +198,7 @@ def test_records_come_in_chunks_and_by_signature(
 def test_settling_changes_rows_and_counts_alike(
     store: Store, info: RunInfo, record_lists: Records, data: st.DataObject, full: bool
 ) -> None:
-    records = data.draw(record_lists)
+    records = as_kept(store, data.draw(record_lists))
     run_id = store.start_run(info)
     commit(store, run_id, records)
     chosen = data.draw(st.sets(st.integers(0, 7)))
@@ -243,18 +250,17 @@ def test_counts_that_do_not_add_up_are_called_damaged(
 
 
 def test_a_report_reads_while_a_run_writes(
-    tmp_path: Path, info: RunInfo, make_record: MakeRecord, make_divergence: MakeDivergence
+    where: str, info: RunInfo, make_record: MakeRecord, make_divergence: MakeDivergence
 ) -> None:
-    path = tmp_path / "s.sqlite"
     done = threading.Event()
     seen: list[int] = []
     failures: list[BaseException] = []
-    with Store.open(path) as writer:
+    with Store.open(where) as writer:
         run_id = writer.start_run(info)
 
         def read() -> None:
             try:
-                with Store.open(path, create=False) as reader:
+                with Store.open(where, create=False) as reader:
                     while not done.is_set():
                         rows = len(list(reader.records(run_id)))
                         run = reader.load(run_id)
@@ -275,14 +281,13 @@ def test_a_report_reads_while_a_run_writes(
 
 
 def test_shards_may_write_at_the_same_time(
-    tmp_path: Path, info: RunInfo, make_record: MakeRecord
+    where: str, info: RunInfo, make_record: MakeRecord
 ) -> None:
-    path = tmp_path / "s.sqlite"
-    with Store.open(path) as store:
+    with Store.open(where) as store:
         run_id = store.start_run(info)
 
         def write(shard: int) -> None:
-            with Store.open(path) as mine:
+            with Store.open(where) as mine:
                 for number in range(20):
                     record = make_record(shard * 100 + number)
                     commit(mine, run_id, [record], shard=shard, cursor=str(number))
@@ -328,7 +333,7 @@ WRITER = textwrap.dedent("""
 """)
 
 
-def check_consistent(path: Path, run_id: str, at_least: int) -> None:
+def check_consistent(path: str | Path, run_id: str, at_least: int) -> None:
     with Store.open(path, create=False) as store:
         cursor = int(store.cursors(run_id)[0])
         run = store.load(run_id)
@@ -345,12 +350,9 @@ def record_like(store: Store, run_id: str, seq: int) -> Record:
 
 
 @pytest.mark.parametrize("commits", [1, 7, 23])
-def test_a_killed_run_leaves_counts_rows_and_cursor_that_agree(
-    tmp_path: Path, commits: int
-) -> None:
-    path = tmp_path / "s.sqlite"
+def test_a_killed_run_leaves_counts_rows_and_cursor_that_agree(where: str, commits: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, where], stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
         run_id = writer.stdout.readline().strip()
@@ -358,7 +360,7 @@ def test_a_killed_run_leaves_counts_rows_and_cursor_that_agree(
         for _ in range(commits):
             last = int(writer.stdout.readline())
         os.kill(writer.pid, signal.SIGKILL)
-    check_consistent(path, run_id, last)
+    check_consistent(where, run_id, last)
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_was_done(tmp_path: Path) -> None:
@@ -422,13 +424,11 @@ def test_only_divergent_records_are_read_where_they_are_asked_for(
 
 
 def test_a_store_of_an_earlier_release_gets_the_tables_it_lacks(
-    store: Store, info: RunInfo
+    store: Store, info: RunInfo, execute: Callable[[Store, str], None]
 ) -> None:
     run_id = store.start_run(info)
-    with sqlite3.connect(store.path) as connection:
-        connection.execute("DROP TABLE sent")
-        connection.execute("DROP TABLE noise")
-    connection.close()
-    with Store.open(store.path) as again:
+    execute(store, "DROP TABLE sent")
+    execute(store, "DROP TABLE noise")
+    with Store.open(store.place) as again:
         again.note_sent(run_id, shard=0, ordinal=1)
         assert again.progress(run_id, 0).sent == {1}

@@ -130,7 +130,7 @@ def test_a_run_of_the_store_is_judged_and_only_a_gate_is_kept(
     result = judge_stored(store, store.load(run.id), plan)
     assert result.verdict == "pass"
     assert store.load(run.id).info.gate is None
-    assert gate(str(store.path), "latest", plan, tell=told.append) == result
+    assert gate(str(store.place), "latest", plan, tell=told.append) == result
     assert store.load(run.id).info.gate == result
     assert told == []
 

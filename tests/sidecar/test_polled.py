@@ -13,7 +13,7 @@ from shadow.results.runs import RunInfo, Side
 from shadow.results.store import Store
 from shadow.rollout.gating import GatePlan, judge_stored
 from shadow.sidecar import polled
-from shadow.sidecar.admin import NotThere
+from shadow.sidecar.gate import NotThere
 from shadow.sidecar.polled import PolledGates
 
 SIDE = Side(name="x")

@@ -7,15 +7,13 @@ Content-Security-Policy admits this one style and this one script, by their hash
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
 from typing import Any, Final
 
 from shadow import __version__
 from shadow.reports import provenance, times, verdicts, wording
 from shadow.reports.evidence import share
 from shadow.reports.highlights import highlights
+from shadow.reports.page.document import Document
 from shadow.reports.page.findings import embedded
 from shadow.reports.page.plots import plot, stacked
 from shadow.reports.sparklines import sparkline_svg
@@ -36,6 +34,7 @@ COURSE_RUNS: Final = 20
 """Runs of which a course is shown at most, this one among them."""
 COURSE_FINDINGS: Final = 5
 _COURSE_FEWEST: Final = 2
+_HERE: Final = "shadow.reports.page"
 
 
 def render(summary: Summary, *, course: Trend | None = None) -> str:
@@ -43,31 +42,12 @@ def render(summary: Summary, *, course: Trend | None = None) -> str:
 
     `course` is what `shadow.results.trend.course` makes of earlier runs and this one.
     """
-    import jinja2  # noqa: PLC0415 - only this format needs it
-
-    files = resources.files("shadow.reports.page")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    document = Document(
+        (_HERE, "page.html"),
+        styles=((_HERE, "shared.css"), (_HERE, "page.css")),
+        scripts=((_HERE, "shared.js"), (_HERE, "page.js")),
     )
-    style, script = (files.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    template = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
-    return template.render(
-        style=style,
-        script=script,
-        style_hash=_digest(style),
-        script_hash=_digest(script),
-        **_context(summary),
-        course=_course(course, summary),
-    )
-
-
-def _digest(text: str) -> str:
-    """What a Content-Security-Policy names an inline style or script by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return document.render(**_context(summary), course=_course(course, summary))
 
 
 def _context(summary: Summary) -> dict[str, Any]:

@@ -6,14 +6,13 @@ named by its number. Examples get what room the rows leave, the gravest findings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, get_args
-
-import msgspec
 
 from shadow.masking import WITHHELD
 from shadow.model import Where
 from shadow.reports import wording
+from shadow.reports.page.document import embedded_json
 from shadow.reports.text import cut_end, cut_path, pair, plain
 from shadow.results.finding import Example
 from shadow.results.summary import FindingSummary, Summary
@@ -31,28 +30,44 @@ _NAME: Final = 200
 
 def embedded(summary: Summary, limit: int) -> tuple[str, int]:
     """Return the JSON, without any `<`, and how many findings found no room."""
+    names, urls = wording.names(summary), (summary.baseline.url, summary.candidate.url)
+    data = compact(summary.findings, limit, names=names, urls=urls, run=summary.run_id)
+    return embedded_json(data), len(summary.findings) - len(data["findings"])
+
+
+def compact(
+    findings: Sequence[FindingSummary],
+    limit: int,
+    *,
+    names: Sequence[str],
+    urls: Sequence[str],
+    run: str,
+) -> dict[str, Any]:
+    """Return what the script of a page makes rows of: as many findings as have room.
+
+    `names` and `urls` are those of both sides.
+    """
     tables = _Tables()
     rows: list[list[Any]] = []
     room = int(limit * _ROWS_SHARE)
-    name = max(40, min(_NAME, room // max(1, len(summary.findings)) - 70))
-    for finding in summary.findings:
+    name = max(40, min(_NAME, room // max(1, len(findings)) - 70))
+    for finding in findings:
         row, added = _row(finding, tables, name)
         room -= added + _size(row)
         if room < 0:
             break
         rows.append(row)
-    _add_examples(rows, summary.findings, room + int(limit * (1 - _ROWS_SHARE)))
-    data = {
-        "names": [cut_end(each, 40) for each in wording.names(summary)],
-        "urls": [plain(summary.baseline.url), plain(summary.candidate.url)],
-        "run": plain(summary.run_id),
+    _add_examples(rows, findings, room + int(limit * (1 - _ROWS_SHARE)))
+    return {
+        "names": [cut_end(each, 40) for each in names],
+        "urls": [plain(each) for each in urls],
+        "run": plain(run),
         "where": _WHERE,
         "severities": _SEVERITIES,
         "verdicts": _VERDICTS,
         **tables.as_data(),
         "findings": rows,
     }
-    return _encoded(data), len(summary.findings) - len(rows)
 
 
 class _Tables:
@@ -149,9 +164,4 @@ def _example(example: Example, width: int) -> list[Any]:
 
 
 def _size(value: Any) -> int:
-    return len(_encoded(value).encode()) + 1
-
-
-def _encoded(value: Any) -> str:
-    """JSON that cannot end the element it stands in: `<` only ever stands in a string."""
-    return msgspec.json.encode(value).decode().replace("<", "\\u003c")
+    return len(embedded_json(value).encode()) + 1

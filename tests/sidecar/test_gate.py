@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Mapping
-from typing import Any
-
 import pytest
 
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.results.gates.verdicts import CriterionResult, GateResult, GateVerdict
-from shadow.sidecar.admin import VALUES, Admin, NotThere
+from shadow.sidecar.gate import VALUES, NotThere, gate_page
+from shadow.sidecar.status import Readiness, status_app
+from tests.sidecar.asking import ask
 
 
 async def judge(phase: str, run: str) -> GateResult:
@@ -27,40 +24,12 @@ async def judge(phase: str, run: str) -> GateResult:
     return GateResult(phase=phase, run_id=run, verdict=verdict, criteria=(criterion,))
 
 
-class Answer:
-    def __init__(self, sent: list[Mapping[str, Any]]) -> None:
-        start, body = sent
-        self.status = start["status"]
-        self.headers = dict(start["headers"])
-        self.json = json.loads(body["body"])
-        assert self.headers[b"content-type"] == b"application/json"
-        assert self.headers[b"content-length"] == str(len(body["body"])).encode()
-        assert self.headers[b"cache-control"] == b"no-store"
-
-
-def ask(target: str, method: str = "GET") -> Answer:
-    path, _, query = target.partition("?")
-    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
-    sent: list[Mapping[str, Any]] = []
-
-    async def send(message: Mapping[str, Any]) -> None:
-        sent.append(message)
-
-    def receive() -> Awaitable[Mapping[str, Any]]:
-        raise AssertionError("nothing is read")
-
-    asyncio.run(Admin(judge)(scope, receive, send))
-    return Answer(sent)
-
-
-def test_it_is_up() -> None:
-    answer = ask("/-/healthz")
-    assert (answer.status, answer.json) == (200, {"status": "ok"})
+APP = status_app(Readiness(), gate=gate_page(judge))
 
 
 @pytest.mark.parametrize(("phase", "value"), [("pass", 1), ("fail", 0), ("inconclusive", -1)])
 def test_a_verdict_is_a_number_too(phase: str, value: int) -> None:
-    answer = ask(f"/-/gate?phase={phase}&run=20261122")
+    answer = ask(APP, f"/-/gate?phase={phase}&run=20261122")
     assert answer.status == 200
     assert (answer.json["verdict"], answer.json["value"]) == (phase, value)
     assert VALUES[answer.json["verdict"]] == value
@@ -70,15 +39,13 @@ def test_a_verdict_is_a_number_too(phase: str, value: int) -> None:
 
 @pytest.mark.parametrize("query", ["phase=pass", "phase=pass&run=", "phase=pass&run=latest"])
 def test_the_run_is_the_latest_unless_told(query: str) -> None:
-    assert ask(f"/-/gate?{query}").json["run_id"] == "latest"
+    assert ask(APP, f"/-/gate?{query}").json["run_id"] == "latest"
 
 
 @pytest.mark.parametrize(
     ("target", "status", "error"),
     [
-        ("/", 404, "no such path"),
         ("/-/gate/", 404, "no such path"),
-        ("/metrics", 404, "no such path"),
         ("/-/gate", 400, "phase is missing"),
         ("/-/gate?phase=", 400, "phase is missing"),
         ("/-/gate?phase=pass&phase=fail", 400, "phase is given twice"),
@@ -90,17 +57,6 @@ def test_the_run_is_the_latest_unless_told(query: str) -> None:
     ],
 )
 def test_an_error_is_json_with_its_status(target: str, status: int, error: str) -> None:
-    answer = ask(target)
+    answer = ask(APP, target)
     assert (answer.status, answer.json["error"]) == (status, error)
     assert set(answer.json) == {"error", "hint"}
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "get", "\x00"])
-def test_nothing_but_get_is_served(method: str) -> None:
-    answer = ask("/-/gate?phase=pass", method)
-    assert (answer.status, answer.headers[b"allow"]) == (405, b"GET")
-
-
-def test_only_http_is_served() -> None:
-    with pytest.raises(RuntimeError, match="websocket is not served"):
-        asyncio.run(Admin(judge)({"type": "websocket"}, None, None))  # type: ignore[arg-type]  # not used

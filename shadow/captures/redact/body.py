@@ -1,0 +1,150 @@
+"""Secrets in bodies, whatever they are; what cannot be looked into is not kept.
+
+A body that is coded (gzip, br, zstd) is decoded to be looked into. It is stored as it was where
+no secret is in it, else decoded. Binary formats are not taken apart: one in which the name of a
+secret stands is dropped, for its value may stand there too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from shadow.captures.redact.codings import decoded
+from shadow.captures.redact.marks import Marks
+from shadow.captures.redact.rules import Names
+from shadow.captures.redact.text import Texts
+from shadow.model import Headers, Request, Response
+
+MAX_BYTES: Final = 1024 * 1024
+"""A body with more, decoded, is not looked into, and so not kept."""
+
+_PICTURES: Final = ("image/", "audio/", "video/", "font/")
+"""Kept at any size where they look binary: their bytes name nothing."""
+_HEAD: Final = 1024
+_TEXTUAL: Final = re.compile(r"text/|[^;]*(?:json|xml|javascript|urlencoded|graphql)")
+_FORM: Final = "application/x-www-form-urlencoded"
+_BOUNDARY: Final = re.compile(r';\s*+boundary="?([^\s";]++)', re.IGNORECASE)
+_FIELD: Final = re.compile(r'(?<![\w*])name\s*+=\s*+"?([^";\r\n]*+)', re.IGNORECASE)
+_PART_TYPE: Final = re.compile(r"^content-type:([^\r\n]*+)", re.IGNORECASE | re.MULTILINE)
+_PART_CODED: Final = re.compile(
+    r"^content-transfer-encoding:\s*+(?!7bit|8bit|binary)\S", re.IGNORECASE | re.MULTILINE
+)
+_BLANK_LINE: Final = re.compile(rb"(\r?\n\r?\n)")
+_WORDS: Final = (
+    *(b"pass", b"secret", b"token", b"credential", b"authorization", b"cookie", b"assertion"),
+    *(b"apikey", b"api_key", b"api-key", b"accesskey", b"access_key", b"access-key"),
+    *(b"privatekey", b"private_key", b"private-key", b"sessionid", b"session_id", b"session-id"),
+)
+# Three letters stand in random bytes too often, so they count only where names are expected.
+_SHORT_WORDS: Final = (b"pwd", b"jwt")
+_NAMED: Final = re.compile(r"msgpack|messagepack|cbor|bson|smile|ubjson")
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A body as it may be stored; the fields mean what they mean in `shadow.model`."""
+
+    body: bytes = b""
+    decoded: bool = False
+    truncated: bool = False
+
+
+_DROPPED: Final = Kept(truncated=True)
+
+
+class Bodies:
+    """Redacts bodies. Safe to share between threads."""
+
+    def __init__(self, names: Names, marks: Marks, texts: Texts) -> None:
+        self._names = names
+        self._marks = marks
+        self._texts = texts
+        self._words = _WORDS + tuple(name.encode() for name in names.configured)
+
+    def redact(self, message: Request | Response) -> Kept:
+        """Return the body to store; none, truncated, where it cannot be looked into."""
+        body, is_decoded = message.body, message.decoded
+        same = Kept(body=body, decoded=is_decoded, truncated=message.truncated)
+        if not body:
+            return same
+        media, codings = _labels(message.headers)
+        plain: bytes | None = body
+        if codings and not is_decoded:
+            plain = decoded(body, codings, MAX_BYTES)
+        elif media.startswith(_PICTURES) and b"\0" in body[:_HEAD]:
+            return same
+        if plain is None or len(plain) > MAX_BYTES:
+            return _DROPPED
+        redacted = self._content(plain, media)
+        if redacted is None:
+            return _DROPPED
+        if redacted == plain:
+            return same
+        is_decoded = is_decoded or plain is not body
+        return Kept(body=redacted, decoded=is_decoded, truncated=message.truncated)
+
+    def _content(self, data: bytes, media: str) -> bytes | None:
+        boundary = _BOUNDARY.search(media) if media.startswith("multipart/") else None
+        if boundary:
+            return self._parts(data, boundary[1].encode("latin-1", "replace"))
+        if not _is_text(data, media):
+            return None if self._names_a_secret(data, media) else data
+        text = data.decode("latin-1")
+        redacted = self._texts.form(text) if media.startswith(_FORM) else self._texts.text(text)
+        return redacted.encode("latin-1", "replace")
+
+    def _names_a_secret(self, data: bytes, media: str) -> bool:
+        words = self._words + _SHORT_WORDS if _NAMED.search(media) else self._words
+        lowered = data.replace(b"\0", b"").lower()  # so UTF-16 is read too
+        return any(word in lowered for word in words)
+
+    def _parts(self, data: bytes, boundary: bytes) -> bytes | None:
+        """Return a multipart body (RFC 2046 5.1) with each part redacted."""
+        delimiter = b"--" + boundary
+        parts = [self._part(part) for part in data.split(delimiter)]
+        whole = [part for part in parts if part is not None]
+        return delimiter.join(whole) if len(whole) == len(parts) else None
+
+    def _part(self, part: bytes) -> bytes | None:
+        pieces = _BLANK_LINE.split(part, 1)
+        if len(pieces) == 1:
+            return self._content(part, "")
+        head = pieces[0].decode("latin-1")
+        content: bytes | None = pieces[2]
+        field = _FIELD.search(head)
+        if field and self._names.field(field[1]):
+            value = pieces[2].rstrip(b"\r\n")
+            mark = self._marks.of(value.decode("latin-1"))
+            content = mark.encode("latin-1") + pieces[2][len(value) :]
+        elif _PART_CODED.search(head):
+            return None
+        else:
+            media = _PART_TYPE.search(head)
+            content = self._content(pieces[2], media[1].strip().lower() if media else "")
+        return None if content is None else pieces[0] + pieces[1] + content
+
+
+def _labels(headers: Headers) -> tuple[str, list[str]]:
+    """Return the media type with its parameters, the type in lower case, and the codings."""
+    media, codings = "", []
+    for name, value in headers:
+        if len(name) == 12 and name.lower() == "content-type":
+            media = media or value
+        elif len(name) == 16 and name.lower() == "content-encoding":
+            codings.append(value)
+    kind, semicolon, parameters = media.partition(";")
+    return kind.strip().lower() + semicolon + parameters, codings
+
+
+def _is_text(data: bytes, media: str) -> bool:
+    if b"\0" in data:
+        return False
+    if data.isascii() or _TEXTUAL.match(media):
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

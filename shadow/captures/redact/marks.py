@@ -1,0 +1,110 @@
+"""What stands for a secret: a keyed hash of its value.
+
+The value is what both sides of the exchange mean, not how one place spells it: without
+percent-encoding, outer quotes and outer white space. So a token is the same in a query and in a
+header, and a cookie the same in `Set-Cookie` and in the script that copies it to a header. Two
+secrets that differ in nothing else have one mark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+HASH_BYTES: Final = 10
+PREFIX: Final = "shadow-redacted-"
+
+_MARK: Final = re.compile(rb"%b[0-9a-f]{%d}" % (PREFIX.encode(), 2 * HASH_BYTES))
+_BLOCK_BYTES: Final = 64
+_SPACE: Final = b" \t\r\n"
+_ENCODED: Final = 3
+"""Times that a value may be percent-encoded."""
+# What precedes a credential and is none. A first word that is not known may be part of it.
+# Source: https://www.iana.org/assignments/http-authschemes, and those that services made up.
+_SCHEMES: Final = (
+    r"basic|bearer|concealed|digest|dpop|gnap|hawk|hoba|mutual|negotiate|ntlm|oauth|privatetoken"
+    r"|scram-sha-1|scram-sha-256|vapid|aws4-hmac-sha256|aws4-ecdsa-p256-sha256|api-?key|genie-?key"
+    r"|googlelogin|jwt|key|sharedkey|sharedkeylite|signature|sso-key|ssws|splunk|token"
+)
+_SCHEME: Final = re.compile(rf"[ \t]*(?:{_SCHEMES})[ \t]+(?=[^ \t])", re.IGNORECASE)
+_SCHEME_IN_QUERY: Final = re.compile(rf"(?:{_SCHEMES})(?:[ +]|%20)+(?=.)", re.IGNORECASE)
+
+
+class Marks:
+    """Makes the marks under one key. Safe to share between threads."""
+
+    def __init__(self, key: bytes) -> None:
+        # HMAC (RFC 2104) with the key's two blocks hashed once: a quarter of `hmac.digest`'s time.
+        block = hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key
+        block = block.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in block))
+        self._outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in block))
+
+    def of_bytes(self, value: bytes) -> str:
+        """Return the mark of a value; that of a mark is itself, that of nothing is empty."""
+        value = _meant(value)
+        if not value:
+            return ""
+        if _MARK.fullmatch(value):
+            return value.decode()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return PREFIX + outer.hexdigest()[: 2 * HASH_BYTES]
+
+    def of(self, text: str) -> str:
+        """Return what stands for a secret; `text` is isomorphic (see `shadow.model`)."""
+        return self.of_bytes(octets(text)) or text
+
+    def of_unicode(self, text: str) -> str:
+        """Return what stands for a secret that is Unicode text."""
+        return self.of_bytes(text.encode("utf-8", "surrogatepass")) or text
+
+    def of_query(self, text: str) -> str:
+        """Return what stands for a value of a query or form: a scheme stays, `+` is a space."""
+        scheme = _SCHEME_IN_QUERY.match(text)
+        kept = scheme[0] if scheme else ""
+        mark = self.of_bytes(octets(text[len(kept) :].replace("+", " ")))
+        return kept + mark if mark else text
+
+    def of_cookie(self, text: str) -> str:
+        """Return what stands for the value of a cookie; its quotes stay."""
+        bare = text.strip(" \t")
+        quoted = len(bare) > 1 and bare[0] == bare[-1] == '"'
+        return f'"{self.of(bare[1:-1])}"' if quoted else self.of(text)
+
+    def credential(self, text: str) -> str:
+        """Return what stands for the value of a header like `Authorization`; a scheme stays."""
+        kept = scheme_of(text)
+        return kept + self.of(text[len(kept) :])
+
+    def unicode_credential(self, text: str) -> str:
+        """Do the same for Unicode text."""
+        kept = scheme_of(text)
+        return kept + self.of_unicode(text[len(kept) :])
+
+
+def scheme_of(text: str) -> str:
+    """Return the scheme before a credential, with the space behind it, or nothing."""
+    found = _SCHEME.match(text)
+    return found[0] if found else ""
+
+
+def octets(text: str) -> bytes:
+    """Return the bytes that an isomorphic text stands for; of any other text its UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _meant(value: bytes) -> bytes:
+    """Return the value without its spelling."""
+    for _ in range(_ENCODED):
+        if b"%" not in value:
+            break
+        value = unquote_to_bytes(value)
+    value = value.strip(_SPACE)
+    return value[1:-1] if len(value) > 1 and value[:1] == value[-1:] == b'"' else value

@@ -1,0 +1,167 @@
+"""`[guards]`, `[redact]`, the targets and the flags → what the sidecar's commands go by."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from shadow import __version__
+from shadow.compare.noise import NoiseProfile
+from shadow.config import plans
+from shadow.config.file import FILE_NAME, Config, load
+from shadow.config.gating import gate_plan, webhook
+from shadow.config.rules import accept_rules, named
+from shadow.config.units import octets, seconds
+from shadow.errors import ConfigError
+from shadow.results.runs import RunInfo, Side
+from shadow.sending.limits import Limits
+from shadow.sending.safety import refuse_denied
+from shadow.sending.target import Target, parse_target
+from shadow.sidecar.guards import GuardPolicy
+from shadow.sidecar.keeping import Room
+from shadow.sidecar.mirror import MirrorOptions
+from shadow.sidecar.options import parse_listen
+from shadow.sidecar.plans import Address, AdminPlan, SidecarPlan, parse_session
+
+Flags = plans.Flags
+TOKEN_VARIABLE: Final = "SHADOW_ADMIN_TOKEN"  # noqa: S105 - its name, not the token
+MIN_TOKEN: Final = 16
+
+
+def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
+    """Everything that `shadow proxy` or `shadow sink` goes by. Raises ConfigError."""
+    config = load(flags["config"])
+    baseline = live_target(config, plans.target(config, "baseline", flags["baseline"]))
+    candidate = live_target(config, plans.target(config, "candidate", flags["candidate"]))
+    _refuse_unsafe(config, flags)
+    timeout_s = seconds(flags["timeout"], "--timeout")
+    return SidecarPlan(
+        listen=parse_listen(flags["listen"], "--listen"),
+        status=address(flags["status"], "--status"),
+        admin=admin_plan(flags),
+        baseline=baseline,
+        candidate=candidate,
+        secondary=_secondary(config, flags),
+        limits=Limits(connections=flags["concurrency"], timeout_s=timeout_s),
+        mirror=MirrorOptions(
+            queue=flags["queue"],
+            queue_bytes=octets(flags["queue_bytes"], "--queue-bytes"),
+            in_flight=flags["concurrency"],
+        ),
+        endpoints=plans.endpoints(config),
+        safety=plans.safety(config, allow_writes=flags["allow_writes"]),
+        policy=plans.policy(config),
+        profile=plans.noise_profile(config, flags["noise_profile"]) or NoiseProfile(),
+        guards=guard_policy(config),
+        version=flags["rust_version"] or "",
+        flags=flags.get("flags"),
+        session=parse_session(flags["session"]) if flags["session"] else None,
+        sample=flags["sample"],
+        info=_info(command, config, flags, baseline, candidate),
+        store=flags["store"],
+        events=flags["events"],
+        no_values=flags["no_values"],
+        room=Room(window_s=seconds(flags["window"], "--window")),
+        keep_windows=flags["keep_windows"],
+        gates={name: gate_plan(config, name) for name in config.gates},
+        webhook=webhook(config),
+        traces=flags["traces"],
+        drain_s=seconds(flags["drain"], "--drain"),
+    )
+
+
+def live_target(config: Config, target: Target) -> Target:
+    """The target as live traffic reaches it: by its own name for itself. Raises ConfigError."""
+    refuse_denied(target, config.safety.never)
+    return replace(target, keep_host=True)
+
+
+def _refuse_unsafe(config: Config, flags: Flags) -> None:
+    if flags["allow_writes"] and not config.targets.candidate.isolated:
+        place = config.at("targets", "candidate") if config.source else FILE_NAME
+        raise ConfigError(
+            f"--allow-writes: {place}: the candidate is not marked isolated",
+            "add isolated = true under [targets.candidate] where its writes matter to nobody",
+        )
+
+
+def _secondary(config: Config, flags: Flags) -> Target | None:
+    if flags["secondary"] is None:
+        return None
+    table = config.targets.baseline
+    found = parse_target(
+        flags["secondary"],
+        side="baseline",
+        name="secondary",
+        option="--secondary",
+        headers=tuple(table.headers.items()),
+        verify_tls=table.verify_tls,
+    )
+    return live_target(config, found)
+
+
+def address(text: str | None, option: str) -> Address | None:
+    """Where a port listens; None for `off`. Raises ConfigError."""
+    return None if text in (None, "", "off") else parse_listen(str(text), option)
+
+
+def admin_plan(flags: Flags) -> AdminPlan | None:
+    """The admin port, where there is a token for it. Raises ConfigError."""
+    place = address(flags["admin"], "--admin")
+    if place is None:
+        return None
+    token = _token(flags["admin_token_file"])
+    if len(token) < MIN_TOKEN:
+        raise ConfigError(
+            f"--admin: the token has less than {MIN_TOKEN} characters",
+            f"export {TOKEN_VARIABLE}=$(openssl rand -hex 32), or give --admin-token-file FILE",
+        )
+    return AdminPlan(address=place, token=token, hosts=tuple(flags["admin_host"]))
+
+
+def _token(path: str | None) -> str:
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE, "").strip()
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(
+            f"--admin-token-file {path}: cannot be read: {reason}", "check the path"
+        ) from None
+
+
+def guard_policy(config: Config) -> GuardPolicy:
+    """What the guards go by. Raises ConfigError."""
+    table = config.guards
+    with named(config, "guards"):
+        return GuardPolicy(**msgspec.structs.asdict(table))
+
+
+_TOLD: Final = ("allow_writes", "concurrency", "queue", "sample", "session", "timeout", "window")
+
+
+def _info(
+    command: str, config: Config, flags: Flags, baseline: Target, candidate: Target
+) -> RunInfo:
+    """What a window is, for the store. Windows of one pair share a digest."""
+    pair = f"{command}\n{baseline.url}\n{candidate.url}"
+    return RunInfo(
+        command=command,
+        digest=hashlib.sha256(pair.encode()).hexdigest(),
+        baseline=Side(name=baseline.name, url=baseline.url),
+        candidate=Side(name=candidate.name, url=candidate.url),
+        options={name: flags[name] for name in _TOLD if flags.get(name) not in (None, ())},
+        config_digest=plans.config_digest(config, flags),
+        versions={"shadow": __version__},
+        baseline_build=plans.build(config, "baseline", flags),
+        candidate_build=plans.build(config, "candidate", flags),
+        accept=tuple(rule.by for rule in accept_rules(config)),
+        owners=config.endpoints.owners,
+        files=config.endpoints.files,
+    )

@@ -1,0 +1,279 @@
+"""The copies: sent to the other side behind the client's answer, judged, kept.
+
+All of it is bounded: copies that wait, their bytes, those in flight, those that are judged
+elsewhere. What is over a bound is dropped and counted, and the client never waits for any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from shadow.errors import ShadowError
+from shadow.judging import Judging
+from shadow.metrics import Counters
+from shadow.model import (
+    Answer,
+    Divergence,
+    Exchange,
+    Judgement,
+    NoAnswer,
+    Observation,
+    Outcome,
+    SideName,
+)
+from shadow.sending.rewrite import Unsendable
+from shadow.sending.service import Message, Service
+from shadow.sidecar.keeping import Keeping
+
+HEAVY: Final = 32
+"""Pairs that are judged in other processes, or wait for it, at once."""
+MASKED_INLINE: Final = 20
+"""Divergences of one exchange that are masked in the loop; a hostile one takes 5 ms."""
+LEARNING: Final = 8
+"""Requests to the second Go instance at once."""
+_BUSY: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-busy")
+_FAILED: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-failed")
+
+Judged = Callable[["Copy", Judgement], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorOptions:
+    """Bounds on copies, and what is learned of the baseline's noise."""
+
+    queue: int = 1_024
+    queue_bytes: int = 64 << 20
+    in_flight: int = 64
+    noise_first: int = 20
+    """Exchanges of an endpoint that the second Go instance gets in any case."""
+    noise_sample: float = 0.05
+    """Share of the others that it gets."""
+
+
+class Copy:
+    """An exchange whose answers are not all known yet."""
+
+    __slots__ = ("endpoint", "exchange", "left", "messages", "safe", "seen", "size")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        seen: dict[SideName, Observation],
+        *,
+        safe: bool,
+    ) -> None:
+        self.exchange = exchange
+        self.endpoint = endpoint
+        self.seen = seen
+        self.safe = safe
+        self.messages: dict[SideName, Message] = {}
+        """What is to be sent, by side."""
+        self.left = 0
+        self.size = 2_000 + 2 * len(exchange.request.body)
+        """Bytes that it keeps in memory while it waits, about."""
+        for observation in seen.values():
+            if isinstance(observation, Answer):
+                self.size += len(observation.response.body)
+
+
+class Mirror:
+    """Sends copies and judges what came of them."""
+
+    def __init__(
+        self,
+        services: Mapping[SideName, Service],
+        *,
+        judging: Judging,
+        keeping: Keeping,
+        counters: Counters,
+        options: MirrorOptions,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        judged: Judged,
+        second: Service | None = None,
+    ) -> None:
+        """Send to `services`; `judged` is told of each verdict, `second` is another Go."""
+        self._services = services
+        self._judging = judging
+        self._keeping = keeping
+        self._counters = counters
+        self.options = options
+        self._spawn = spawn
+        self._judged = judged
+        self._second = second
+        self._queue: deque[Copy] = deque()
+        self.bytes = 0
+        """Of the copies that wait or are in flight."""
+        self._in_flight = self._heavy = self._learning = 0
+        self._concluded = asyncio.Event()
+        self._asked: Counter[str] = Counter()
+        self._random = random.Random()  # noqa: S311 - a sample, not a secret
+
+    @property
+    def depth(self) -> int:
+        """How many copies wait."""
+        return len(self._queue)
+
+    async def ended(self) -> None:
+        """Wait until nothing is on its way and nothing waits."""
+        while self._queue or self._in_flight or self._heavy:
+            self._concluded.clear()
+            await self._concluded.wait()
+
+    def offer(self, copy: Copy, sides: tuple[SideName, ...]) -> None:
+        """Take a copy that is to be sent to these sides; where there is no room it is shed."""
+        options = self.options
+        if len(self._queue) >= options.queue:
+            self._counters.shed("queue-full")
+            self._keeping.shed(copy.endpoint)
+            return
+        if self.bytes + copy.size > options.queue_bytes and self.bytes:
+            self._counters.shed("queue-bytes")
+            self._keeping.shed(copy.endpoint)
+            return
+        try:
+            for side in sides:
+                copy.messages[side] = self._services[side].render(copy.exchange.request)
+        except Unsendable as unsendable:
+            self._keeping.skip(copy.endpoint, unsendable.reason)
+            return
+        copy.left = len(sides)
+        self.bytes += copy.size
+        self._queue.append(copy)
+        self._pump()
+
+    def known(self, copy: Copy) -> None:
+        """Take an exchange of which both answers are known."""
+        self.bytes += copy.size
+        self._judge(copy)
+
+    def _pump(self) -> None:
+        """Send what may go."""
+        while self._queue and self._in_flight < self.options.in_flight:
+            copy = self._queue.popleft()
+            self._in_flight += 1
+            for side in copy.messages:
+                self._ask(copy, side)
+
+    def _ask(self, copy: Copy, side: SideName) -> None:
+        service, request = self._services[side], copy.exchange.request
+        done = partial(self._answered, copy, side)
+        if not service.start(
+            copy.messages[side], method=request.method, safe=copy.safe, due=None, done=done
+        ):
+            self._spawn(self._send(copy, side))
+
+    async def _send(self, copy: Copy, side: SideName, *, fresh: bool = False) -> None:
+        try:
+            observation: Observation = await self._services[side].send(
+                copy.messages[side],
+                method=copy.exchange.request.method,
+                safe=copy.safe,
+                fresh=fresh,
+            )
+        except ShadowError as error:  # out of file descriptors
+            observation = NoAnswer(kind="connect", detail=error.message)
+        self._answered(copy, side, observation)
+
+    def _answered(self, copy: Copy, side: SideName, observation: Observation | None) -> None:
+        if observation is None:
+            self._spawn(self._send(copy, side, fresh=True))
+            return
+        copy.seen[side] = observation
+        copy.left -= 1
+        timing = observation.timing
+        if isinstance(observation, NoAnswer):
+            self._counters.upstream_failed(side, observation.kind)
+        elif timing is not None:
+            self._counters.timed(side, timing.service_s)
+        if not copy.left:
+            self._in_flight -= 1
+            self._judge(copy)
+            self._pump()
+
+    # Judging.
+
+    def _judge(self, copy: Copy) -> None:
+        """Judge here what is cheap, elsewhere what is not."""
+        exchange, endpoint, seen = copy.exchange, copy.endpoint, copy.seen
+        try:
+            judgement = self._judging.inline(
+                exchange, endpoint, seen["baseline"], seen["candidate"]
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the live path goes on
+            self._failed(copy, error)
+            return
+        if judgement is not None and len(judgement.divergences) <= MASKED_INLINE:
+            self._conclude(copy, judgement)
+        elif self._heavy >= HEAVY:
+            self._conclude(copy, _BUSY)
+        else:
+            self._heavy += 1
+            self._spawn(self._judge_elsewhere(copy, judgement))
+
+    async def _judge_elsewhere(self, copy: Copy, judgement: Judgement | None) -> None:
+        seen = copy.seen
+        try:
+            if judgement is None:
+                judgement = await self._judging.in_pool(
+                    copy.exchange, copy.endpoint, seen["baseline"], seen["candidate"]
+                )
+            masked = await asyncio.to_thread(self._keeping.masked, judgement)
+            self._conclude(copy, judgement, masked)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(copy, error)
+        finally:
+            self._heavy -= 1
+            self._concluded.set()
+
+    def _failed(self, copy: Copy, error: Exception) -> None:
+        self._counters.judge_failed()
+        self._keeping.complain(f"judging {copy.endpoint} failed: {type(error).__name__}")
+        self._conclude(copy, _FAILED)
+
+    def _conclude(
+        self, copy: Copy, judgement: Judgement, masked: tuple[Divergence, ...] | None = None
+    ) -> None:
+        self.bytes -= copy.size
+        seen = copy.seen
+        self._keeping.keep(
+            copy.exchange,
+            copy.endpoint,
+            judgement,
+            seen["baseline"],
+            seen["candidate"],
+            masked=masked,
+        )
+        self._judged(copy, judgement)
+        self._concluded.set()
+        if self._second is not None:
+            self._learn(copy, self._second)
+
+    # Go against Go.
+
+    def _learn(self, copy: Copy, second: Service) -> None:
+        """Ask the second Go instance too, for some of the safe exchanges."""
+        baseline = copy.seen["baseline"]
+        if not copy.safe or not isinstance(baseline, Answer) or self._learning >= LEARNING:
+            return
+        first = self._asked[copy.endpoint] < self.options.noise_first
+        if not first and self._random.random() >= self.options.noise_sample:
+            return
+        if len(self._asked) < 5_000 or copy.endpoint in self._asked:
+            self._asked[copy.endpoint] += 1
+        self._learning += 1
+        self._spawn(self._ask_second(copy, second, baseline))
+
+    async def _ask_second(self, copy: Copy, second: Service, baseline: Answer) -> None:
+        try:
+            request = copy.exchange.request
+            again = await second.send(second.render(request), method=request.method, safe=True)
+            await self._judging.learn(copy.endpoint, baseline, again)
+        finally:
+            self._learning -= 1

@@ -1,0 +1,278 @@
+"""One request on its way through: to a service, and its answer back to the client as it comes.
+
+Callbacks on the event loop: a task is made only where a connection has to be waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
+
+from shadow.errors import ShadowError
+from shadow.model import Answer, Exchange, Headers, NoAnswer, Observation, Request, SideName
+from shadow.sending.rewrite import Unsendable, render_head
+from shadow.sending.service import Source
+from shadow.sending.wire import Wire
+from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.heads import LAST_CHUNK, chunk
+
+COPY_BYTES: Final = 1 << 20
+"""Of a request's body, and of an answer's, that are kept to be compared."""
+_PLAIN: Final[Headers] = (("Content-Type", "text/plain; charset=utf-8"),)
+
+
+class Owner(Protocol):
+    """Whose passages they are."""
+
+    def wire(self, side: SideName) -> Wire:
+        """Return what sends to a side."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work that waits; what goes wrong in it is told and harms nothing else."""
+
+    def falls_back(self, passage: Passage, failure: Observation) -> bool:
+        """Whether Go is asked after all, now that Rust has failed."""
+
+    def ended(self, passage: Passage) -> None:
+        """Take a passage that has its end: the client has its answer, or has gone."""
+
+
+class Passage:
+    """A `sending.service.Receiver` that answers a `Call`.
+
+    `seen` is what each side did that was asked for the client's sake; `cut` says that the
+    client went before the answer was whole.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_holding",
+        "_owner",
+        "_pending",
+        "_source",
+        "_uploading",
+        "_writable",
+        "call",
+        "cut",
+        "endpoint",
+        "exchange",
+        "fell_back",
+        "no_copy",
+        "onward",
+        "request",
+        "safe",
+        "seen",
+        "side",
+        "status",
+        "too_long",
+    )
+
+    def __init__(self, owner: Owner, call: Call, onward: Request) -> None:
+        self._owner = owner
+        self.call = call
+        self.request = call.request
+        """As the client sent it."""
+        self.onward = onward
+        """As the services get it."""
+        self.side: SideName = "baseline"
+        """Whose answer the client gets."""
+        self.seen: dict[SideName, Observation] = {}
+        self.status = 0
+        """What the client was told; 0 where it got no answer."""
+        self.exchange: Exchange | None = None
+        self.endpoint = ""
+        self.safe = False
+        self.no_copy = ""
+        """Why the other side gets no copy, or empty."""
+        self.cut = self.fell_back = False
+        self.too_long = False
+        """The body is longer than the copy of it."""
+        self._source: Source | None = None
+        self._holding = False
+        """The answer is kept from the client: another one may take its place."""
+        self._uploading = self._chunked = False
+        self._writable = True
+        self._pending = bytearray()
+        """Of the body, while a connection is waited for."""
+        self._body: bytearray | None = None
+        """Of a body that comes in parts: the copy."""
+
+    def go(self) -> None:
+        """Send the request to its side."""
+        wire, call = self._owner.wire(self.side), self.call
+        self._holding = False
+        try:
+            message = wire.render(self.onward) if call.whole else self._first_part(wire)
+        except Unsendable as unsendable:
+            self.refuse(501, f"a request that cannot be passed on: {unsendable.detail}")
+            return
+        call.gone = self._gone
+        if not call.whole:
+            self._uploading = True
+            call.more = self._more
+            call.pause()
+            call.proceed()
+        # A body that comes in parts cannot be sent twice.
+        safe = self.safe and call.whole
+        method = self.request.method
+        if not wire.start(
+            message, method=method, safe=safe, due=None, done=self.done, receiver=self
+        ):
+            self._owner.spawn(self._send(wire, message, safe=safe))
+
+    async def _send(self, wire: Wire, message: bytes, *, safe: bool, fresh: bool = False) -> None:
+        method = self.request.method
+        try:
+            observation: Observation = await wire.send(
+                message, method=method, safe=safe, fresh=fresh, receiver=self
+            )
+        except ShadowError as error:  # out of file descriptors
+            observation = NoAnswer(kind="connect", detail=error.message)
+        self.done(observation)
+
+    def _first_part(self, wire: Wire) -> bytes:
+        head, self._chunked = render_head(self.onward, wire.target)
+        body = self.request.body
+        self._body = bytearray(body)
+        return head + (chunk(body) if self._chunked and body else body)
+
+    # The request's body, as it comes.
+
+    def _more(self, data: bytes) -> None:
+        """Take a part of the body from the client; an empty one is its end."""
+        if data:
+            self._keep(data)
+            part = chunk(data) if self._chunked else data
+        else:
+            self._uploading = False
+            part = LAST_CHUNK if self._chunked else b""
+        if self._source is None:
+            self._pending += part
+        else:
+            self._source.more(part)
+            self._source.unfinished = self._uploading
+
+    def _keep(self, data: bytes) -> None:
+        if self._body is not None:
+            self._body += data
+            if len(self._body) > COPY_BYTES:
+                self.too_long, self._body = True, None
+
+    # What the wire calls.
+
+    def sending(self, source: Source) -> None:
+        """Take what the request goes out on."""
+        self._source = source
+        if not self.call.whole or self._pending:
+            pending, self._pending = bytes(self._pending), bytearray()
+            source.more(pending)
+            source.unfinished = self._uploading
+            if self._writable:
+                self.call.resume()
+
+    def head(self, status: int, headers: Headers) -> None:
+        """Begin the client's answer, unless Go is to be asked instead."""
+        if status >= 500 and self.side == "candidate" and self.safe and self.call.whole:
+            self._holding = True
+            return
+        call = self.call
+        call.writable = self._client_takes
+        self.status = status
+        call.begin(status, headers)
+
+    def piece(self, data: bytes) -> None:
+        """Hand on a part of the answer."""
+        if not self._holding:
+            self.call.piece(data)
+
+    def writable(self, *, now: bool) -> None:
+        """Hold back the client while the service does not take what it sends."""
+        self._writable = now
+        if self._uploading:
+            if now:
+                self.call.resume()
+            else:
+                self.call.pause()
+
+    def done(self, observation: Observation | None) -> None:
+        """Take what the service did: the answer, or the end of one that was handed on."""
+        if observation is None:  # lost on a stale connection, and safe to be sent once more
+            wire = self._owner.wire(self.side)
+            again = self._send(wire, wire.render(self.onward), safe=True, fresh=True)
+            self._owner.spawn(again)
+            return
+        self._source = None
+        self.seen[self.side] = observation
+        call = self.call
+        if call.streaming:
+            self._end_stream(observation)
+        elif self.side == "candidate" and self._falls_back(observation):
+            self.fell_back, self.side = True, "baseline"
+            self.go()
+            return
+        elif isinstance(observation, Answer):
+            response = observation.response
+            if response.truncated:  # a failure that was held back, and is longer than its copy
+                call.drop()
+            else:
+                self.status = response.status
+                call.answer(response.status, response.headers, response.body)
+        else:
+            self._no_answer(observation)
+        self._ended()
+
+    def _falls_back(self, observation: Observation) -> bool:
+        failed = isinstance(observation, NoAnswer) or observation.response.status >= 500
+        return (
+            failed and self.safe and self.call.whole and self._owner.falls_back(self, observation)
+        )
+
+    def _end_stream(self, observation: Observation) -> None:
+        if isinstance(observation, Answer):
+            self.call.end()
+        else:
+            self.call.drop()
+
+    def _no_answer(self, failure: NoAnswer) -> None:
+        self.status = status = 504 if failure.kind == "timeout" else 502
+        text = f"shadow: the service gave no answer ({failure.kind})\n"
+        self.call.answer(status, _with_length(text), text.encode())
+
+    def _client_takes(self, now: bool) -> None:  # noqa: FBT001 - a callback's argument
+        if self._source is not None:
+            if now:
+                self._source.resume()
+            else:
+                self._source.pause()
+
+    def _gone(self) -> None:
+        """The client has gone. An answer that is not under way yet is still waited for."""
+        source = self._source
+        if source is not None and (self.call.streaming or self._uploading):
+            self._source, self.cut = None, True
+            source.drop()
+            self._ended()
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer in place of the service."""
+        self.status = status
+        body = f"shadow: {text}\n"
+        self.call.answer(status, _with_length(body), body.encode())
+        self._ended()
+
+    def _ended(self) -> None:
+        call = self.call
+        call.gone = call.writable = call.more = None
+        if self._body is not None:
+            self.request = _with(self.request, bytes(self._body))
+            self.onward = _with(self.onward, bytes(self._body))
+        self._owner.ended(self)
+
+
+def _with(request: Request, body: bytes) -> Request:
+    return Request(method=request.method, target=request.target, headers=request.headers, body=body)
+
+
+def _with_length(text: str) -> Headers:
+    return (*_PLAIN, ("Content-Length", str(len(text.encode()))))

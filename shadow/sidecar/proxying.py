@@ -1,0 +1,164 @@
+"""`shadow proxy`: the client gets one side's answer as it comes, the other side gets a copy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from shadow.model import Answer, Observation, SideName
+from shadow.sending.loop import event_loop
+from shadow.sending.wire import Wire
+from shadow.sidecar.forwarding import Forwarding
+from shadow.sidecar.mirror import Copy
+from shadow.sidecar.passage import COPY_BYTES, Passage
+from shadow.sidecar.plans import SidecarPlan
+from shadow.sidecar.ports import Ports, serve_until_told
+from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.live import LiveServer
+from shadow.sidecar.sidecar import Sidecar, Tell
+from shadow.sidecar.view import sidecar_ports
+
+OTHER: Final[dict[SideName, SideName]] = {"baseline": "candidate", "candidate": "baseline"}
+LIVE_CONNECTIONS: Final = 4_096
+"""To one service at once; further requests wait for one."""
+LONG_SHARE: Final = 0.5
+"""An answer that took more than this share of the timeout is not asked for again."""
+
+
+class Proxy:
+    """Handles the calls of the live port; the owner of their passages."""
+
+    def __init__(self, sidecar: Sidecar, wires: dict[SideName, Wire]) -> None:
+        plan = sidecar.plan
+        self._sidecar = sidecar
+        self._wires = wires
+        self._endpoints = plan.endpoints
+        self._safety = plan.safety
+        self._session = plan.session
+        self._forwarding = Forwarding(sidecar.ident)
+        self._longest_s = plan.limits.timeout_s * LONG_SHARE
+        self.refused = sidecar.counters.refused
+
+    def handle(self, call: Call) -> None:
+        """Take a request."""
+        sidecar, request = self._sidecar, call.request
+        endpoint = self._endpoints.name(request.method, request.target)
+        way = self._forwarding.way(request.headers)
+        if way == "loop":
+            self._refuse_loop(call, endpoint)
+            return
+        passage = Passage(self, call, self._forwarding.onward(request, call.peer))
+        key = self._session.of(request.headers) if self._session is not None else ""
+        exchange = passage.exchange = sidecar.exchange(passage.onward, key)
+        passage.endpoint = endpoint
+        passage.safe = safe = self._safety.is_safe(request)
+        may_mirror = safe or self._safety.allow_writes
+        choice = sidecar.choose(endpoint, key, exchange.id, safe=may_mirror)
+        passage.side = choice.side
+        if way == "other":
+            passage.no_copy = "loop"
+        elif not may_mirror or (not safe and choice.side == "candidate"):
+            passage.no_copy = "write"
+        elif not choice.mirror:
+            passage.no_copy = "sampled-out"
+        passage.go()
+
+    def _refuse_loop(self, call: Call, endpoint: str) -> None:
+        self.refused("loop")
+        self._sidecar.keeping.skip(endpoint, "loop")
+        text = b"shadow: this request came from here: the target leads back to this port\n"
+        headers = (("Content-Type", "text/plain"), ("Content-Length", str(len(text))))
+        call.answer(508, headers, text)
+
+    # For the passages.
+
+    def wire(self, side: SideName) -> Wire:
+        """Return what sends to a side."""
+        return self._wires[side]
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work that waits."""
+        self._sidecar.spawn(work)
+
+    def falls_back(self, passage: Passage, failure: Observation) -> bool:
+        """Whether there is budget to ask Go after all."""
+        del passage, failure
+        return self._sidecar.routing.may_retry(time.monotonic())
+
+    def ended(self, passage: Passage) -> None:
+        """Count the answer, and see to the copy."""
+        sidecar, seen = self._sidecar, passage.seen
+        counters = sidecar.counters
+        for side, observation in seen.items():
+            if isinstance(observation, Answer):
+                if observation.timing is not None:
+                    counters.timed(side, observation.timing.service_s)
+            else:
+                counters.upstream_failed(side, observation.kind)
+        answered = seen.get(passage.side)
+        counters.answered(passage.side, passage.status)
+        if passage.fell_back:
+            counters.fell_back(sidecar.keeping.endpoint(passage.endpoint))
+        reason = passage.no_copy or self._not_worth(passage, answered)
+        if reason:
+            sidecar.keeping.skip(passage.endpoint, reason)
+            return
+        exchange = passage.exchange
+        assert exchange is not None
+        if exchange.request is not passage.onward:  # its body came in parts
+            exchange = msgspec.structs.replace(exchange, request=passage.onward)
+        copy = Copy(exchange, passage.endpoint, seen, safe=passage.safe)
+        if passage.fell_back:
+            sidecar.mirror.known(copy)
+        else:
+            sidecar.mirror.offer(copy, (OTHER[passage.side],))
+
+    def _not_worth(self, passage: Passage, answered: Observation | None) -> str:
+        """Why the other side is not asked, or empty."""
+        if answered is None:
+            return "client-gone"
+        if passage.too_long:
+            return "truncated"
+        if isinstance(answered, Answer):
+            if answered.response.truncated:
+                return "truncated"
+            timing = answered.timing
+            if timing is not None and timing.service_s > self._longest_s:
+                return "long-answer"
+        return ""
+
+
+def proxy(plan: SidecarPlan, tell: Tell) -> int:
+    """Run `shadow proxy` until SIGINT or SIGTERM; return the exit code.
+
+    Raises UnfinishedError where it cannot listen, ShadowError for a store that is none.
+    """
+    admin = plan.admin.address if plan.admin else None
+    with (
+        Ports(plan.listen, status=plan.status, admin=admin) as ports,
+        asyncio.Runner(loop_factory=event_loop) as runner,
+    ):
+        runner.run(_proxy(plan, ports, tell))
+    return 0
+
+
+async def _proxy(plan: SidecarPlan, ports: Ports, tell: Tell) -> None:
+    limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
+    async with (
+        Sidecar(plan, tell) as sidecar,
+        Wire(plan.baseline, limits=limits) as go,
+        Wire(plan.candidate, limits=limits) as rust,
+    ):
+        service = Proxy(sidecar, {"baseline": go, "candidate": rust})
+        async with (
+            LiveServer(service, ports.live, plan.server) as server,
+            sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
+        ):
+            for line in ports.told(f"proxying {plan.baseline.url}"):
+                tell(line)
+            await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)

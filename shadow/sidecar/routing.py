@@ -1,0 +1,275 @@
+"""Which service answers an exchange, and when its route goes back to Go for good.
+
+Pure: flags, the store's states, observations and a clock in; decisions out. One sidecar has one
+`Routing`, used by one thread. Whoever drives it
+
+- asks `choose` for every request, and tells `observe` what was seen of it,
+- calls `check` a few times a second: without a new hit it costs nothing,
+- twice a second gives what `take_deltas` returns to the store together with `states`, says
+  `put_back` where that failed, and otherwise reads states and evidence and hands them to `sync`,
+- writes the rollbacks that are `pending` to the store: at once, and after each `sync` (not before,
+  which would undo the reset that it may bring) until there are no more.
+
+A broken store holds up none of it: the route is latched here at once, and evidence stays here
+until the store has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Final, Literal
+
+import msgspec
+
+from shadow.model import SideName
+from shadow.results.routes import GO_ALL, Buckets, Guard, RouteChange, RouteState
+from shadow.sidecar.evidence import Seen
+from shadow.sidecar.guards import GuardPolicy, Guards, GuardStanding, Rollback
+
+Reason = Literal["latched", "disabled", "operator", "flag"]
+"""Why a side was chosen: by a latch, the kill switch, or a share and who set it."""
+
+RETRY_SHARE: Final = 0.1
+"""Fallbacks per safe request that Rust serves, in the long run."""
+RETRIES_PER_SECOND: Final = 1.0
+"""Further ones, so that a route with few requests has some too."""
+RETRIES_AT_ONCE: Final = 100.0
+"""Most that are saved up, and as many to begin with: until a guard trips."""
+
+_SPAN: Final = 2**64
+
+
+class RouteFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What the flags say of one route."""
+
+    rust_enabled: bool = True
+    """The kill switch: where it is off, Go answers."""
+    rust_percent: float = 0.0
+    """The share of sessions that Rust serves, 0 to 100."""
+    shadow_sample: float = 1.0
+    """The share of exchanges that are sent to the other service too, 0 to 1."""
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of one exchange."""
+
+    side: SideName
+    """The service whose answer the client gets."""
+    mirror: bool
+    """Whether it is sent to the other service too, to compare."""
+    reason: Reason
+
+
+class RetryBudget:
+    """A token bucket for the fallbacks to Go: a dead Rust must not double the load on Go."""
+
+    def __init__(self) -> None:
+        self._tokens = RETRIES_AT_ONCE
+        self._at: float | None = None
+
+    def earn(self) -> None:
+        """Count a safe request that Rust serves."""
+        self._tokens = min(RETRIES_AT_ONCE, self._tokens + RETRY_SHARE)
+
+    def spend(self, now: float) -> bool:
+        """Whether there is one more; `now` is in seconds of a clock that does not go back."""
+        gone = 0.0 if self._at is None else max(0.0, now - self._at)
+        self._at = now
+        self._tokens = min(RETRIES_AT_ONCE, self._tokens + gone * RETRIES_PER_SECOND)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Routing:
+    """The decisions of one sidecar about one version of the candidate.
+
+    `seed` makes the choice of sessions another one; all sidecars of a service must have the same.
+    """
+
+    def __init__(self, policy: GuardPolicy, *, seed: bytes = b"") -> None:
+        self._guards = Guards(policy)
+        self._sessions = blake2b(seed, digest_size=8, person=b"session")
+        self._tokens = blake2b(seed, digest_size=8, person=b"sample")
+        self._budget = RetryBudget()
+        self._states: dict[str, RouteState] = {}
+        self._percents: dict[str, float] = {}
+        self._latched: dict[str, int | None] = {}
+        """With the revision that a reset has to be newer than; None until it is known."""
+        self._synced = False
+        self._own: dict[str, Rollback] = {}
+        self._unconfirmed: set[str] = set()
+
+    def choose(
+        self, route: str, key: str, flags: RouteFlags, *, token: str, safe: bool = True
+    ) -> Choice:
+        """Say who answers a request, and whether the other service gets it too.
+
+        `key` is the session, empty where there is none; `token` is unique to the exchange. `safe`
+        says that it may be sent twice: a write is served by the side that its session is on, and
+        by no other. Of one session every sidecar says the same, on all routes of one percentage;
+        a higher percentage only adds sessions to Rust.
+        """
+        sample = flags.shadow_sample
+        mirror = safe and (sample >= 1 or (sample > 0 and _share(self._tokens, token) < sample))
+        percent, reason = self._percent(route, flags)
+        if percent >= 100 or (percent > 0 and _share(self._sessions, key or token) * 100 < percent):
+            if safe:
+                self._budget.earn()
+            return _CANDIDATE[mirror][reason]
+        return _BASELINE[mirror][reason]
+
+    def _percent(self, route: str, flags: RouteFlags) -> tuple[float, Reason]:
+        """Return the share of sessions that Rust serves."""
+        if self._latched and (route in self._latched or GO_ALL in self._latched):
+            return 0.0, "latched"
+        if not flags.rust_enabled:
+            return 0.0, "disabled"
+        percent = self._percents.get(route)
+        if percent is None:
+            percent = self._percents.get(GO_ALL)
+        return (flags.rust_percent, "flag") if percent is None else (percent, "operator")
+
+    def may_retry(self, now: float) -> bool:
+        """Whether a request that Rust failed may go to Go within the budget; `now` in seconds."""
+        return self._budget.spend(now)
+
+    def observe(self, seen: Seen) -> bool:
+        """Count what was seen of an exchange; say whether it speaks against the candidate.
+
+        What is latched is on Go already and counts for itself alone, not for `*`.
+        """
+        return self._guards.count(seen, in_all=seen.route not in self._latched)
+
+    def check(self) -> tuple[Rollback, ...]:
+        """Return the rollbacks that are due by now; they are latched already."""
+        due = self._guards.tripped(self._latched)
+        for rollback in due:
+            self.latch(rollback)
+        return due
+
+    def latch(self, rollback: Rollback) -> None:
+        """Set a route to Go until a reset, before the store knows."""
+        if rollback.route not in self._latched:
+            known = self._states.get(rollback.route)
+            unknown = 0 if self._synced else None
+            self._latched[rollback.route] = known.revision if known else unknown
+            self._own[rollback.route] = rollback
+            self._unconfirmed.add(rollback.route)
+
+    @property
+    def pending(self) -> tuple[Rollback, ...]:
+        """Own rollbacks that the store does not show yet."""
+        return tuple(each for route, each in self._own.items() if route in self._unconfirmed)
+
+    @property
+    def states(self) -> Mapping[str, RouteState]:
+        """The states under which the evidence was gathered that `take_deltas` returns."""
+        return self._states
+
+    @property
+    def latched(self) -> frozenset[str]:
+        """The routes that are on Go until a reset."""
+        return frozenset(self._latched)
+
+    def take_deltas(self) -> dict[tuple[str, Guard], tuple[int, int]]:
+        """Return trials and hits by (route, guard) since the last time, for the store."""
+        return self._guards.take()
+
+    def put_back(self) -> None:
+        """Take back what was taken last: the store did not get it."""
+        self._guards.put_back()
+
+    def sync(
+        self,
+        states: Mapping[str, RouteState],
+        evidence: Mapping[tuple[str, Guard], Buckets],
+    ) -> tuple[Rollback, ...]:
+        """Take over what the store says; return the rollbacks that are due, latched already.
+
+        It was read after everything that was taken, and not put back, had been written.
+        """
+        for route, state in states.items():
+            self._take_over(route, state)
+        for route in self._own.keys() - states.keys():  # not there yet, or the store is another
+            self._latched[route] = self._latched[route] or 0
+            self._unconfirmed.add(route)
+        self._synced = True
+        self._percents = {
+            route: state.percent
+            for route, state in self._states.items()
+            if state.percent is not None
+        }
+        self._guards.read(evidence)
+        return self.check()
+
+    def _take_over(self, route: str, state: RouteState) -> None:
+        """Take over the state of a route, unless it is from before what is known.
+
+        Only a reset that is newer than a latch opens it. A lower revision of a later time is of
+        a store that was begun anew, where the latch is as new as what that store says.
+        """
+        known = self._states.get(route)
+        if known and state.revision < known.revision and state.at <= known.at:
+            return
+        self._states[route] = state
+        if self._synced and state.epoch > (known.epoch if known else 0):
+            self._guards.forget(route)
+        bar = self._latched.get(route, state.revision)
+        if state.latched or bar is None:
+            self._latched[route] = state.revision
+        elif state.epoch > bar:
+            del self._latched[route]
+            self._own.pop(route, None)
+        if route in self._own and not state.latched:
+            self._unconfirmed.add(route)
+        else:
+            self._unconfirmed.discard(route)
+
+    def begin_version(self) -> None:
+        """Let the evidence begin anew: for another version of the candidate. Latches stay."""
+        self._guards.forget(GO_ALL)
+
+    def weights(self, flags_of: Callable[[str], RouteFlags]) -> dict[str, float]:
+        """Return the share of sessions that Rust serves, 0 to 1, of each route that is known."""
+        routes = {*self._guards.routes, *self._states}
+        return {
+            route: min(1.0, max(0.0, self._percent(route, flags_of(route))[0] / 100))
+            for route in routes
+        }
+
+    def standings(self) -> list[GuardStanding]:
+        """Return where every guard stands on every route."""
+        return self._guards.standings()
+
+
+def change_of(rollback: Rollback, *, at: datetime, version: str, sidecar: str) -> RouteChange:
+    """Return a rollback as an entry of the ledger."""
+    return RouteChange(
+        at=at,
+        action="rollback",
+        route=rollback.route,
+        reason=rollback.reason,
+        by=f"guard:{rollback.guard}",
+        version=version,
+        evidence={**rollback.evidence, "sidecar": sidecar},
+    )
+
+
+def _share(seeded: blake2b, key: str) -> float:
+    """Return a number from 0 up to 1 that a key always has, evenly spread over keys."""
+    digest = seeded.copy()
+    digest.update(key.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest(), "big") / _SPAN
+
+
+_REASONS: Final[tuple[Reason, ...]] = ("latched", "disabled", "operator", "flag")
+_BASELINE: Final = tuple(
+    {reason: Choice("baseline", mirror, reason) for reason in _REASONS} for mirror in (False, True)
+)
+_CANDIDATE: Final = tuple(
+    {reason: Choice("candidate", mirror, reason) for reason in _REASONS} for mirror in (False, True)
+)

@@ -1,0 +1,245 @@
+"""What `shadow proxy` and `shadow sink` have in common: copies, judgements, guards, ports.
+
+The live path calls in and is never waited for; whatever goes wrong here is counted and told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from shadow.compare.noise import NoiseProfile
+from shadow.errors import ShadowError, UnfinishedError
+from shadow.events import rollback_fields
+from shadow.judging import Judging
+from shadow.masking import Masker
+from shadow.metrics import Counters
+from shadow.model import Exchange, Judgement, Request
+from shadow.results.routes import RouteState
+from shadow.results.store import Store
+from shadow.rollout.notice import Notice, notify
+from shadow.sending.choice import open_service
+from shadow.sidecar.archive import Archive
+from shadow.sidecar.evidence import seen_of
+from shadow.sidecar.flags import SAFE, FlagFile
+from shadow.sidecar.guards import Rollback
+from shadow.sidecar.keeping import Keeping
+from shadow.sidecar.mirror import Copy, Mirror
+from shadow.sidecar.plans import SidecarPlan
+from shadow.sidecar.routing import Choice, RouteFlags, Routing, change_of
+from shadow.sidecar.sharing import Sharing
+from shadow.sidecar.tasks import Tasks
+from shadow.tracing import open_tracing
+
+SETTLE_S: Final = 5.0
+"""That copies in flight may take after the last client has its answer."""
+REOPEN_S: Final = 2.0
+
+Tell = Callable[[str], None]
+
+
+class Sidecar:
+    """Everything behind the live path. An async context manager."""
+
+    def __init__(self, plan: SidecarPlan, tell: Tell) -> None:
+        self.plan = plan
+        self.tell = tell
+        self.ident = secrets.token_hex(6)
+        self.started = datetime.now(UTC)
+        self.counters = Counters()
+        self.routing = Routing(plan.guards)
+        self.tracing = open_tracing(enabled=plan.traces, tell=tell)
+        self.archive = Archive(
+            where=plan.store,
+            events=plan.events,
+            info=plan.info,
+            keep_windows=plan.keep_windows,
+            tell=tell,
+        )
+        noise = plan.profile or NoiseProfile()
+        self.judging = Judging(plan.policy, noise)
+        self.keeping = Keeping(
+            self.archive,
+            room=plan.room,
+            counters=self.counters,
+            masker=Masker(withhold=plan.no_values),
+            noise=noise,
+            policy=plan.policy,
+        )
+        self.sharing = Sharing(
+            self.routing,
+            store=lambda: self.archive.store,
+            version=plan.version,
+            sidecar=self.ident,
+            rolled_back=self._rolled_back,
+            changed=self._route_changed,
+            complain=self.archive.complain,
+        )
+        self.flags: FlagFile | None = None
+        self._exchanges = 0
+        self._session_key = secrets.token_bytes(16)
+        self._checking = False
+
+    async def __aenter__(self) -> Self:
+        plan = self.plan
+        await self._open_store()
+        if plan.flags is not None:
+            self.flags = FlagFile(plan.flags, tell=self.tell, on_change=lambda: None)
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            self.tasks = await enter(Tasks(self._task_failed))
+            services = {
+                "baseline": await enter(open_service(plan.baseline, plan.limits)),
+                "candidate": await enter(open_service(plan.candidate, plan.limits)),
+            }
+            second = None
+            if plan.secondary is not None:
+                second = await enter(open_service(plan.secondary, plan.limits))
+            self.mirror = Mirror(
+                services,  # type: ignore[arg-type]  # the keys are sides
+                judging=await enter(self.judging),
+                keeping=self.keeping,
+                counters=self.counters,
+                options=plan.mirror,
+                spawn=self.spawn,
+                judged=self._judged,
+                second=second,
+            )
+            await self.sharing.once()
+            for work in (self.keeping.run(), self.sharing.run(), self._watch_flags()):
+                self.spawn(work)
+            self.spawn(self._reopen_store())
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await self.mirror.ended()
+        await self.sharing.once()
+        await self._stack.__aexit__(kind, error, trace)
+        await self.keeping.close()
+        self.sharing.close()
+        await asyncio.to_thread(self.tracing.close)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work that waits; what goes wrong in it is told."""
+        self.tasks.spawn(work)
+
+    def _task_failed(self, error: BaseException) -> None:
+        self.archive.complain(ShadowError(f"a bug in shadow: {type(error).__name__}: {error}"))
+
+    # The store.
+
+    async def _open_store(self) -> None:
+        """Open the store; one that cannot be reached now is tried again. Raises ShadowError."""
+        try:
+            self.archive.store = await self.keeping.in_thread(partial(Store.open, self.plan.store))
+        except UnfinishedError as error:
+            self.archive.error = error.message
+            self.tell(f"{error.message}; serving Go until it can be reached")
+        else:
+            if not self.archive.store.shared:
+                self.tell("the store is a file: this sidecar shares routes and evidence with none")
+
+    async def _reopen_store(self) -> None:
+        while self.archive.store is None:
+            await asyncio.sleep(REOPEN_S)
+            await self.keeping.in_thread(self.archive.open)
+
+    async def _watch_flags(self) -> None:
+        if self.flags is not None:
+            await self.flags.watch()
+
+    # For the live path.
+
+    def exchange(self, request: Request, session: str) -> Exchange:
+        """Make the exchange of a request; its session cannot be read from it."""
+        self._exchanges += 1
+        name = None
+        if session:
+            data = session.encode("utf-8", "surrogatepass")
+            name = "s-" + blake2b(data, key=self._session_key, digest_size=6).hexdigest()
+        return Exchange(
+            id=f"{self.ident}-{self._exchanges:x}",
+            request=request,
+            session=name,
+            ts=datetime.now(UTC),
+        )
+
+    def flags_of(self, endpoint: str) -> RouteFlags:
+        """Return the flags of a route; Go where nobody knows how routes stand."""
+        if not self.sharing.known:
+            return SAFE
+        return self.flags.current(endpoint) if self.flags is not None else _NO_FLAGS
+
+    def choose(self, endpoint: str, key: str, token: str, *, safe: bool) -> Choice:
+        """Say who answers a request, and whether the other side gets it too."""
+        flags = self.flags_of(endpoint)
+        if self.plan.sample < flags.shadow_sample:
+            flags = msgspec.structs.replace(flags, shadow_sample=self.plan.sample)
+        route = self.keeping.endpoint(endpoint)
+        return self.routing.choose(route, key, flags, token=token, safe=safe)
+
+    # Guards.
+
+    def _judged(self, copy: Copy, judgement: Judgement) -> None:
+        """Take a verdict as evidence."""
+        seen = seen_of(
+            self.keeping.endpoint(copy.endpoint),
+            judgement,
+            copy.seen["baseline"],
+            copy.seen["candidate"],
+        )
+        if self.routing.observe(seen) and not self._checking:
+            self._checking = True
+            asyncio.get_running_loop().call_later(0.05, self._check)
+
+    def _check(self) -> None:
+        self._checking = False
+        for rollback in self.routing.check():
+            self._rolled_back(rollback)
+
+    def _rolled_back(self, rollback: Rollback) -> None:
+        """A guard has tripped, and the route is on Go: tell everybody."""
+        self.counters.rolled_back(rollback.route, rollback.guard)
+        self.tell(f"rollback: {rollback.route} is served by Go: {rollback.reason}")
+        self.sharing.wake()
+        self.spawn(self._announce(rollback))
+
+    async def _announce(self, rollback: Rollback) -> None:
+        change = change_of(
+            rollback, at=datetime.now(UTC), version=self.plan.version, sidecar=self.ident
+        )
+        fields = rollback_fields(change)
+        told = partial(self.archive.tell_one, lambda log: log.rollback(fields))
+        if not await self.keeping.in_thread(told):
+            self.counters.events_lost()
+        webhook = self.plan.webhook
+        notice = Notice(event="shadow.rollback", fields=fields)
+        await asyncio.to_thread(notify, webhook, notice, self.tell)
+
+    def _route_changed(self, state: RouteState) -> None:
+        self.spawn(self._tell_route(state))
+
+    async def _tell_route(self, state: RouteState) -> None:
+        told = partial(self.archive.tell_one, lambda log: log.route_changed(state))
+        if not await self.keeping.in_thread(told):
+            self.counters.events_lost()
+
+
+_NO_FLAGS: Final = RouteFlags()

@@ -1,0 +1,242 @@
+"""What the admin port and the metrics page show of a sidecar, as it is now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from shadow.metrics import FlagsNow, Gauges, GuardNow, Metrics, QueueNow, RouteNow
+from shadow.model import Outcome
+from shadow.reports.live.view import (
+    Live,
+    LiveEndpoint,
+    LiveFinding,
+    LiveFlags,
+    LiveGuard,
+    LiveQueue,
+    LiveRoute,
+    LiveRoutes,
+    LiveStore,
+    LiveTimes,
+)
+from shadow.results.database import place_of
+from shadow.results.routes import RouteChange
+from shadow.results.runs import Run
+from shadow.results.summary import finding_summary
+from shadow.results.tally import EndpointTally, Measure
+from shadow.rollout.routes import in_order
+from shadow.sidecar.control import Control
+from shadow.sidecar.door import Door
+from shadow.sidecar.gate import gate_page
+from shadow.sidecar.guards import GuardStanding
+from shadow.sidecar.polled import PolledGates
+from shadow.sidecar.ports import Ports, served
+from shadow.sidecar.sidecar import Sidecar
+from shadow.sidecar.status import Readiness, status_app
+
+_PERCENTILES: Final = (50.0, 99.0)
+
+
+class View:
+    """A `control.LiveView`; `gauges` is for the metrics page."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self._sidecar = sidecar
+
+    def live(self) -> Live:
+        """Everything the live page shows."""
+        sidecar = self._sidecar
+        plan, tally = sidecar.plan, sidecar.keeping.window
+        outcomes = tally.outcomes
+        return Live(
+            at=datetime.now(UTC),
+            started=sidecar.started,
+            command=plan.info.command,
+            run_id=sidecar.archive.run_id,
+            names=(plan.info.baseline.name, plan.info.candidate.name),
+            urls=(plan.info.baseline.url, plan.info.candidate.url),
+            version=plan.version,
+            **{outcome.value: outcomes[outcome] for outcome in Outcome},
+            routes=self.routes(),
+            endpoints=tuple(_endpoint(name, each) for name, each in tally.endpoints.items()),
+            findings=self._findings(),
+            queue=self._queue(),
+            store=self._store(),
+            flags=self._flags(),
+        )
+
+    def routes(self) -> LiveRoutes:
+        """Where routes and guards stand."""
+        routing = self._sidecar.routing
+        weights = routing.weights(self._sidecar.flags_of)
+        states = routing.states
+        rows = [
+            LiveRoute.of(states[route], weight=weight)
+            if route in states
+            else LiveRoute(route=route, weight=weight, latched=route in routing.latched)
+            for route, weight in weights.items()
+        ]
+        guards = tuple(_guard(each, routing.latched) for each in routing.standings())
+        return LiveRoutes(routes=in_order(rows), guards=guards)
+
+    def endpoints(self) -> Collection[str]:
+        """The names of all endpoints that are known."""
+        return self._sidecar.keeping.window.endpoints
+
+    async def changes(self, limit: int) -> Sequence[RouteChange]:
+        """The ledger, newest first. Raises ShadowError."""
+        return await self._sidecar.sharing.changes(limit)
+
+    def _findings(self) -> tuple[LiveFinding, ...]:
+        keeping = self._sidecar.keeping
+        run = Run(info=self._sidecar.plan.info, tally=keeping.window)
+        return tuple(
+            LiveFinding(
+                first=keeping.times[each.signature][0],
+                last=keeping.times[each.signature][1],
+                finding=finding_summary(each, run),
+            )
+            for each in keeping.window.findings
+            if each.signature in keeping.times and each.verdict == "divergent"
+        )
+
+    def _queue(self) -> LiveQueue:
+        mirror, counters = self._sidecar.mirror, self._sidecar.counters
+        sheds = counters.tables["shadow_sheds_total"]
+        return LiveQueue(
+            depth=mirror.depth,
+            capacity=mirror.options.queue,
+            bytes=mirror.bytes,
+            max_bytes=mirror.options.queue_bytes,
+            shed={reason: count for (reason,), count in sheds.items() if count},
+        )
+
+    def _store(self) -> LiveStore:
+        sidecar = self._sidecar
+        store = sidecar.archive.store
+        return LiveStore(
+            name=str(place_of(sidecar.plan.store)),
+            shared=store is not None and store.shared,
+            error=sidecar.archive.error,
+            lost=sidecar.counters.tables["shadow_store_lost_total"][()],
+        )
+
+    def _flags(self) -> LiveFlags:
+        flags = self._sidecar.flags
+        if flags is None:
+            return LiveFlags()
+        loaded = None if flags.loaded_at is None else datetime.fromtimestamp(flags.loaded_at, UTC)
+        return LiveFlags(
+            path=flags.path, generation=flags.generation, loaded=loaded, error=flags.error
+        )
+
+    # For the metrics page.
+
+    def gauges(self, connections: CountNow) -> Gauges:
+        """What the metrics page asks at each scrape."""
+        sidecar = self._sidecar
+        return Gauges(
+            queue=lambda: QueueNow(
+                depth=sidecar.mirror.depth,
+                capacity=sidecar.mirror.options.queue,
+                bytes=sidecar.mirror.bytes,
+            ),
+            flags=lambda: FlagsNow(
+                generation=sidecar.flags.generation if sidecar.flags else 0,
+                error=bool(sidecar.flags and sidecar.flags.error),
+            ),
+            routes=self._routes_now,
+            guards=self._guards_now,
+            store_error=lambda: bool(sidecar.archive.error or sidecar.archive.store is None),
+            connections=connections,
+        )
+
+    def _routes_now(self) -> Iterator[RouteNow]:
+        routing = self._sidecar.routing
+        for route, weight in routing.weights(self._sidecar.flags_of).items():
+            yield RouteNow(route=route, weight=weight, latched=route in routing.latched)
+
+    def _guards_now(self) -> Iterator[GuardNow]:
+        for each in self._sidecar.routing.standings():
+            log, threshold = _nearest(each)
+            yield GuardNow(
+                route=each.route, guard=each.guard, log_evalue=log, log_threshold=threshold
+            )
+
+
+CountNow = Callable[[], int]
+
+
+def _endpoint(name: str, tally: EndpointTally) -> LiveEndpoint:
+    return LiveEndpoint(
+        endpoint=name,
+        **{outcome.value: tally.outcomes.get(outcome, 0) for outcome in Outcome},
+        baseline=_times(tally, "baseline_service"),
+        candidate=_times(tally, "candidate_service"),
+    )
+
+
+def _times(tally: EndpointTally, measure: Measure) -> LiveTimes:
+    latency = tally.latency.get(measure)
+    if latency is None:
+        return LiveTimes()
+    p50, p99 = latency.percentiles(_PERCENTILES)
+    return LiveTimes(p50=p50, p99=p99)
+
+
+def _guard(standing: GuardStanding, latched: Collection[str]) -> LiveGuard:
+    return LiveGuard(
+        route=standing.route,
+        guard=standing.guard,
+        n=standing.n,
+        x=standing.x,
+        log_e=_finite(standing.log_e),
+        log_sr=_finite(standing.log_sr),
+        threshold_e=standing.threshold_e,
+        threshold_sr=standing.threshold_sr,
+        upper=standing.upper,
+        tripped=standing.route in latched,
+    )
+
+
+def _finite(log: float) -> float | None:
+    return log if math.isfinite(log) else None
+
+
+def _nearest(standing: GuardStanding) -> tuple[float, float]:
+    """The figure of the two that is nearer to its threshold, and that threshold."""
+    pairs = (
+        (standing.log_e, standing.threshold_e),
+        (standing.log_sr, standing.threshold_sr),
+    )
+    return max(pairs, key=lambda pair: pair[0] - pair[1])
+
+
+@asynccontextmanager
+async def sidecar_ports(
+    sidecar: Sidecar, ports: Ports, connections: CountNow
+) -> AsyncIterator[Readiness]:
+    """Serve the small ports of a sidecar while the block runs."""
+    plan, view, readiness = sidecar.plan, View(sidecar), Readiness()
+    gate = None
+    store = sidecar.archive.store
+    if plan.gates and store is not None:
+        gate = gate_page(PolledGates(store, plan.gates))
+    metrics = Metrics(sidecar.counters, view.gauges(connections))
+    control = None
+    if plan.admin is not None:
+        door = Door(
+            plan.admin.token,
+            listening=plan.admin.address[0],
+            hosts=plan.admin.hosts,
+            tell=sidecar.tell,
+        )
+        control = Control(door, view, sidecar.sharing.change)
+    async with (
+        served(status_app(readiness, metrics=metrics, gate=gate), ports.status),
+        served(control, ports.admin),
+    ):
+        yield readiness
