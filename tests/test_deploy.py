@@ -19,8 +19,8 @@ from shadow.config.live import sidecar_plan
 from shadow.metrics import Counters, Metrics
 from shadow.results.gates.verdicts import GateResult, GateVerdict
 from shadow.sidecar.flagd import Flags
-from shadow.sidecar.gate import VALUES, gate_page
-from shadow.sidecar.status import Readiness, status_app
+from shadow.sidecar.ports.gate import VALUES, gate_page
+from shadow.sidecar.ports.status import Readiness, status_app
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "kubernetes"
 JOB = FOLDER / "replay-job.yaml"

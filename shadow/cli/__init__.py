@@ -18,6 +18,8 @@ from shadow.errors import ShadowError
 COMMANDS: Final = {
     "replay": "Send a capture to both services and compare their answers.",
     "diff": "Compare the recorded answers of two captures.",
+    "record": "Write down what passes to a service, redacted.",
+    "sink": "Take the copies of a mirroring proxy, and compare.",
     "proxy": "Stand before the Go service, and mirror to Rust.",
     "report": "Show what a run found.",
     "gate": "Say whether a run meets the exit criteria of a phase.",

@@ -18,7 +18,7 @@ def store(function: Function) -> Function:
         default=".shadow/shadow.sqlite",
         show_default=True,
         metavar="URL",
-        help="SQLite file (or sqlite:/// URL) that keeps the runs.",
+        help="SQLite file that keeps the runs, or postgresql://USER@HOST/NAME.",
     )(function)
 
 
@@ -303,3 +303,8 @@ def sidecar(function: Function) -> Function:
     for option in reversed(_SIDECAR_OPTIONS):
         wrapped = option(wrapped)
     return config(store(versions(wrapped)))  # type: ignore[no-any-return]  # as above
+
+
+def recording(function: Function) -> Function:
+    """The options that `record` shares with the other two."""
+    return _STATUS(_SESSION(_TIMEOUT(_DRAIN(function))))

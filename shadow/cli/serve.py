@@ -21,15 +21,15 @@ def command(*, listen: str, config: str | None, store: str) -> int:
     """Answer on a read-only port what the gates say of the runs in the store.
 
     GET /-/gate?phase=NAME&run=RUN answers with JSON: `verdict`, `value` (1 pass, 0 fail, -1
-    inconclusive) and every criterion. GET /-/healthz says that it is up. There is no log-in:
-    whoever reaches the port can read the names of endpoints.
+    inconclusive) and every criterion. GET /-/healthz says that it is up, GET /-/readyz that it
+    is ready. There is no log-in: whoever reaches the port can read the names of endpoints.
 
     \b
     shadow serve --listen 127.0.0.1:9464
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.telling import tell  # noqa: PLC0415 - as above
-    from shadow.sidecar.serving import serve  # noqa: PLC0415 - as above
+    from shadow.sidecar.ports.serving import serve  # noqa: PLC0415 - as above
 
     serve(gating.serve_plan(file.load(config), store, listen), tell)
     return 0

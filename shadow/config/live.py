@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from shadow import __version__
+from shadow.captures.redact import Redaction
 from shadow.compare.noise import NoiseProfile
 from shadow.config import plans
-from shadow.config.file import FILE_NAME, Config, load
+from shadow.config.file import FILE_NAME, Config, TargetTable, load
 from shadow.config.gating import gate_plan, webhook
 from shadow.config.rules import accept_rules, named
 from shadow.config.units import octets, seconds
 from shadow.errors import ConfigError
+from shadow.model import SideName
 from shadow.results.runs import RunInfo, Side
+from shadow.rollout.routes import admin_token
 from shadow.sending.limits import Limits
 from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Target, parse_target
@@ -26,7 +28,7 @@ from shadow.sidecar.guards import GuardPolicy
 from shadow.sidecar.keeping import Room
 from shadow.sidecar.mirror import MirrorOptions
 from shadow.sidecar.options import parse_listen
-from shadow.sidecar.plans import Address, AdminPlan, SidecarPlan, parse_session
+from shadow.sidecar.plans import Address, AdminPlan, RecordPlan, SidecarPlan, parse_session
 
 Flags = plans.Flags
 TOKEN_VARIABLE: Final = "SHADOW_ADMIN_TOKEN"  # noqa: S105 - its name, not the token
@@ -38,7 +40,7 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
     config = load(flags["config"])
     baseline = live_target(config, plans.target(config, "baseline", flags["baseline"]))
     candidate = live_target(config, plans.target(config, "candidate", flags["candidate"]))
-    _refuse_unsafe(config, flags)
+    _refuse_unsafe(command, config, flags)
     timeout_s = seconds(flags["timeout"], "--timeout")
     return SidecarPlan(
         listen=parse_listen(flags["listen"], "--listen"),
@@ -81,13 +83,19 @@ def live_target(config: Config, target: Target) -> Target:
     return replace(target, keep_host=True)
 
 
-def _refuse_unsafe(config: Config, flags: Flags) -> None:
-    if flags["allow_writes"] and not config.targets.candidate.isolated:
-        place = config.at("targets", "candidate") if config.source else FILE_NAME
-        raise ConfigError(
-            f"--allow-writes: {place}: the candidate is not marked isolated",
-            "add isolated = true under [targets.candidate] where its writes matter to nobody",
-        )
+def _refuse_unsafe(command: str, config: Config, flags: Flags) -> None:
+    """Refuse writes to a service that is not isolated: a sink sends them to both."""
+    sides: tuple[SideName, ...] = ("candidate",)
+    if command == "sink":
+        sides = ("baseline", "candidate")
+    for side in sides:
+        table: TargetTable = getattr(config.targets, side)
+        if flags["allow_writes"] and not table.isolated:
+            place = config.at("targets", side) if config.source else FILE_NAME
+            raise ConfigError(
+                f"--allow-writes: {place}: the {side} is not marked isolated",
+                f"add isolated = true under [targets.{side}] where its writes matter to nobody",
+            )
 
 
 def _secondary(config: Config, flags: Flags) -> Target | None:
@@ -115,25 +123,13 @@ def admin_plan(flags: Flags) -> AdminPlan | None:
     place = address(flags["admin"], "--admin")
     if place is None:
         return None
-    token = _token(flags["admin_token_file"])
+    token = admin_token(flags["admin_token_file"], os.environ.get(TOKEN_VARIABLE, ""))
     if len(token) < MIN_TOKEN:
         raise ConfigError(
             f"--admin: the token has less than {MIN_TOKEN} characters",
             f"export {TOKEN_VARIABLE}=$(openssl rand -hex 32), or give --admin-token-file FILE",
         )
     return AdminPlan(address=place, token=token, hosts=tuple(flags["admin_host"]))
-
-
-def _token(path: str | None) -> str:
-    if path is None:
-        return os.environ.get(TOKEN_VARIABLE, "").strip()
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(
-            f"--admin-token-file {path}: cannot be read: {reason}", "check the path"
-        ) from None
 
 
 def guard_policy(config: Config) -> GuardPolicy:
@@ -164,4 +160,38 @@ def _info(
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,
         files=config.endpoints.files,
+    )
+
+
+def record_plan(flags: Flags) -> RecordPlan:
+    """Everything that `shadow record` goes by. Raises ConfigError."""
+    config = load(flags["config"])
+    upstream = parse_target(
+        flags["upstream"], side="baseline", name="upstream", option="--upstream"
+    )
+    table, rotate_s = config.redact, flags["rotate_after"]
+    rotate_bytes = flags["rotate_size"]
+    if flags["keep_files"] is not None and rotate_s is None and rotate_bytes is None:
+        raise ConfigError(
+            "--keep-files without rotation", "add --rotate-size 100MiB or --rotate-after 1h"
+        )
+    return RecordPlan(
+        listen=parse_listen(flags["listen"], "--listen"),
+        status=address(flags["status"], "--status"),
+        upstream=live_target(config, upstream),
+        limits=Limits(timeout_s=seconds(flags["timeout"], "--timeout")),
+        out=flags["out"],
+        rotate_bytes=None if rotate_bytes is None else octets(rotate_bytes, "--rotate-size"),
+        rotate_s=None if rotate_s is None else seconds(rotate_s, "--rotate-after"),
+        keep_files=flags["keep_files"],
+        redact_key=flags["redact_key"],
+        redaction=Redaction(
+            headers=tuple(table.headers),
+            query=tuple(table.query),
+            form=tuple(table.form),
+            json=tuple(table.json),
+            keep_cookies=tuple(table.keep_cookies),
+        ),
+        session=parse_session(flags["session"]) if flags["session"] else None,
+        drain_s=seconds(flags["drain"], "--drain"),
     )

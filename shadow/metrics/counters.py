@@ -162,6 +162,14 @@ class Counters:
         """Events were not written."""
         self.tables["shadow_events_lost_total"][()] += events
 
+    def recorded(self, exchanges: int = 1) -> None:
+        """Exchanges were written to a capture."""
+        self.tables["shadow_recorded_total"][()] += exchanges
+
+    def record_lost(self, exchanges: int = 1) -> None:
+        """Exchanges could not be written to a capture."""
+        self.tables["shadow_record_lost_total"][()] += exchanges
+
     def judge_failed(self) -> None:
         """Judging an exchange failed."""
         self.tables["shadow_judge_failures_total"][()] += 1

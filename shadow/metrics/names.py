@@ -107,6 +107,8 @@ METRICS: Final = _declared(
     Metric("shadow_store_failures_total", "counter", "Writes to the store that failed."),
     Metric("shadow_store_lost_total", "counter", "Records that were not stored."),
     Metric("shadow_events_lost_total", "counter", "Events that were not written."),
+    Metric("shadow_recorded_total", "counter", "Exchanges that `shadow record` wrote down."),
+    Metric("shadow_record_lost_total", "counter", "Exchanges that it could not write down."),
     Metric("shadow_judge_failures_total", "counter", "Exchanges on which judging failed."),
     Metric("shadow_client_connections", "gauge", "Connections of clients that are open."),
     Metric(

@@ -130,13 +130,17 @@ def _fact(value: Any) -> Any:
     return _text(str(value))
 
 
-def changed(state: RouteState | None, change: RouteChange) -> RouteState | None:
+def begun(change: RouteChange) -> RouteState:
+    """Return the state that a route was in before its first change."""
+    return RouteState(route=change.route, at=change.at, revision=0)
+
+
+def changed(before: RouteState, change: RouteChange) -> RouteState | None:
     """Return the state that a change leads to; None where it changes nothing.
 
     Latching a latched route changes nothing: whichever sidecar comes first is in the ledger.
     Raises ValueError for a share that is none.
     """
-    before = state or RouteState(route=change.route, at=change.at, revision=0)
     latches = change.action in {"abort", "rollback"}
     if latches and before.latched:
         return None

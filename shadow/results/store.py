@@ -37,6 +37,7 @@ from shadow.results.routes import (
     EvidenceKey,
     RouteChange,
     RouteState,
+    begun,
     bounded,
     changed,
     is_current,
@@ -392,20 +393,25 @@ class Store:
         with self._reading() as connection:
             return self._states(connection)
 
-    def change_route(self, change: RouteChange) -> RouteState:
+    def change_route(
+        self, change: RouteChange, *, known: Mapping[str, RouteState] | None = None
+    ) -> RouteState:
         """Change a route and enter that in the ledger; return where it stands now.
 
-        To latch a latched route changes and enters nothing. A reset clears the evidence of the
+        To latch a latched route changes and enters nothing; nor does a rollback that was decided
+        before a reset, by `known` as `add_evidence` has it. A reset clears the evidence of the
         route (of `*`: all) of the version. Route names are kept as `route_name` spells them.
         Raise ValueError where the share of a `set` is none.
         """
         change = bounded(change)
         with self._writing(ROUTES) as connection:
             route_queries.prepare(connection)
-            before = self._states(connection).get(change.route)
+            states = self._states(connection)
+            before = states.get(change.route) or begun(change)
+            if known is not None and not is_current(change.route, known, states):
+                return before
             state = changed(before, change)
             if state is None:
-                assert before is not None
                 return before
             route_queries.put_state(connection, state)
             route_queries.add_change(connection, change)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from shadow.events import Events
 from shadow.judge import Policy
 from shadow.model import Outcome
 from shadow.reports.show import readable_path
+from shadow.results.lock import held
 from shadow.results.record import Record
 from shadow.results.runs import RunInfo, new_run_id
 from shadow.results.store import Store
@@ -71,6 +72,8 @@ class Archive:
         self._started = 0.0
         self._log: Events | None = None
         self._log_file = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()
+        """Tells others that the window goes on."""
         self._log_path = ""
         self._logs: list[str] = []
 
@@ -89,13 +92,16 @@ class Archive:
             )
         return not self.error
 
-    def tell_events(self, records: Sequence[Record]) -> int:
-        """Write the events of records that are in the store; return how many could not be."""
+    def tell_events(self, records: Sequence[Record], traces: Mapping[int, str]) -> int:
+        """Write the events of records that are in the store; return how many could not be.
+
+        `traces` are the ids of their traces, by `seq`.
+        """
         lost = 0
         for record in records:
             if not record.divergences and record.outcome in (Outcome.MATCH, Outcome.EQUIVALENT):
                 continue
-            if not self._logged(partial(_exchange, record)):
+            if not self._logged(partial(_exchange, record, traces.get(record.seq))):
                 lost += max(1, len(record.divergences))
         return lost
 
@@ -129,11 +135,13 @@ class Archive:
             store.forget_runs(self._info.command, self._keep_windows)
         self.run_id = ""
         self._close_log()
+        self._lock.close()
         self._forget_logs()
 
     def close(self) -> None:
         """Let go of the files."""
         self._close_log()
+        self._lock.close()
         if self.store is not None:
             self.store.close()
 
@@ -166,11 +174,14 @@ class Archive:
             path = self._events_path or str(store.events_path(run_id))
             info = msgspec.structs.replace(self._info, id=run_id, events=readable_path(path))
             self.run_id, self._log_path = store.start_run(info), path
+            self._lock.enter_context(held(store.place, self.run_id))
             self._started = time.monotonic()
             self._logged(lambda log: log.run_started(_started(info)))
         return store
 
     def _logged(self, write: Callable[[Events], None]) -> bool:
+        if not self.run_id:  # no window has begun, or the store is broken
+            return False
         try:
             if self._log is None:
                 opened = Events.open(self._log_path, self.run_id)
@@ -196,8 +207,8 @@ class Archive:
                 Path(self._logs.pop(0)).unlink()
 
 
-def _exchange(record: Record, log: Events) -> None:
-    log.exchange(record)
+def _exchange(record: Record, trace_id: str | None, log: Events) -> None:
+    log.exchange(record, trace_id)
 
 
 def _started(info: RunInfo) -> dict[str, object]:

@@ -41,29 +41,35 @@ class Forwarding:
     def onward(self, request: Request, peer: str) -> Request:
         """Return the request as both services get it."""
         fields: list[tuple[str, str]] = []
-        client, proto, mark = peer, False, self.ident
+        earlier: list[str] = []
+        proto, mark = False, self.ident
         for field in request.headers:
             name = field[0]
             first = name[:1]
             if first in "xX" and len(name) > 14:
                 key = name.lower()
                 if key == "x-forwarded-for":
-                    client = f"{field[1]}, {client}" if client == peer else client
+                    earlier.append(field[1])
                     continue
                 proto = proto or key == "x-forwarded-proto"
             elif first in "sS" and len(name) == len(MARK) and name.lower() == _MARK_KEY:
                 mark = f"{field[1]}, {mark}"
                 continue
             fields.append(field)
-        if client:
-            fields.append(("X-Forwarded-For", client))
+        if peer:
+            earlier.append(peer)
+        if earlier:
+            fields.append(("X-Forwarded-For", ", ".join(earlier)))
         if not proto:
             fields.append(("X-Forwarded-Proto", "http"))
         if self._marked:
             fields.append((MARK, mark))
-        return Request(
-            method=request.method,
-            target=request.target,
-            headers=tuple(fields),
-            body=request.body,
-        )
+        return _with(request, tuple(fields))
+
+    def copied(self, headers: Headers, request: Request) -> Request:
+        """Return a request that came as a copy, with its fields as they were, and our mark."""
+        return _with(request, (*headers, (MARK, self.ident)))
+
+
+def _with(request: Request, headers: Headers) -> Request:
+    return Request(method=request.method, target=request.target, headers=headers, body=request.body)

@@ -143,10 +143,13 @@ class Guards:
         self._latency = "latency" in policy.on
         self._held: dict[str, dict[Guard, Evidence]] = {GO_ALL: _none_yet()}
 
-    def count(self, seen: Seen, *, in_all: bool) -> bool:
-        """Count an exchange on its route and, if so, in `*`; say whether it was a hit of any."""
+    def count(self, route: str, seen: Seen, *, in_all: bool) -> bool:
+        """Count an exchange on a route and, if so, in `*`; say whether it was a hit of any.
+
+        `route` is the name that the store has for it.
+        """
         found = self._trials(seen)
-        own = self._of(seen.route)
+        own = self._of(route)
         for guard, hit in found:
             if own is not None:
                 own[guard].count(hit=hit)

@@ -28,6 +28,7 @@ from shadow.results.record import Record
 from shadow.results.tally import Tally
 from shadow.settle import Memory
 from shadow.sidecar.archive import Archive, Batch
+from shadow.tracing import trace_id_of
 
 FLUSH_S: Final = 0.25
 """How often what was kept is written."""
@@ -75,6 +76,8 @@ class Keeping:
         self._policy = policy
         self._thread = ThreadPoolExecutor(1, "keeping")
         self._records: list[Record] = []
+        self._traces: dict[int, str] = {}
+        """Ids of the traces of records that wait, by `seq`."""
         self._tally = Tally()
         self._begin()
 
@@ -133,8 +136,9 @@ class Keeping:
         candidate: Observation | None = None,
         *,
         masked: tuple[Divergence, ...] | None = None,
+        trace_id: str | None = None,
     ) -> None:
-        """Keep the outcome of an exchange, masked."""
+        """Keep the outcome of an exchange, masked. By default its trace is the request's own."""
         record = Record.of(
             exchange,
             judgement,
@@ -160,6 +164,9 @@ class Keeping:
             self._records.append(record)
             if record.divergences:
                 self._memory.remember(record, judgement)
+                trace_id = trace_id or trace_id_of(exchange.request.headers)
+                if trace_id is not None:
+                    self._traces[record.seq] = trace_id
 
     def _has_room(self, record: Record) -> bool:
         """Whether a record gets a row: while it is among the first of one of its findings."""
@@ -223,10 +230,17 @@ class Keeping:
             self._take_back(batch)
             return False
         self.window.merge(batch.tally)
-        lost = await self.in_thread(partial(self._archive.tell_events, batch.records))
+        told = partial(self._archive.tell_events, batch.records, self._traces_of(batch.records))
+        lost = await self.in_thread(told)
         if lost:
             self._counters.events_lost(lost)
         return True
+
+    def _traces_of(self, records: list[Record]) -> dict[int, str]:
+        traces = self._traces
+        if not traces:
+            return {}
+        return {each.seq: traces.pop(each.seq) for each in records if each.seq in traces}
 
     def _take_back(self, batch: Batch) -> None:
         """Keep a batch that the store did not take for the next time, as far as there is room."""
@@ -236,6 +250,7 @@ class Keeping:
         lost = batch.records[room:]
         self._records[:0] = batch.records[:room]
         if lost:
+            self._traces_of(lost)
             self._counters.store_lost(len(lost))
             self._partial.update(d.signature for each in lost for d in each.divergences)
 

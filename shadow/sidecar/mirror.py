@@ -30,6 +30,7 @@ from shadow.model import (
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
 from shadow.sidecar.keeping import Keeping
+from shadow.sidecar.traces import Spans, Traces
 
 HEAVY: Final = 32
 """Pairs that are judged in other processes, or wait for it, at once."""
@@ -59,7 +60,7 @@ class MirrorOptions:
 class Copy:
     """An exchange whose answers are not all known yet."""
 
-    __slots__ = ("endpoint", "exchange", "left", "messages", "safe", "seen", "size")
+    __slots__ = ("endpoint", "exchange", "left", "messages", "safe", "seen", "size", "spans")
 
     def __init__(
         self,
@@ -76,6 +77,8 @@ class Copy:
         self.messages: dict[SideName, Message] = {}
         """What is to be sent, by side."""
         self.left = 0
+        self.spans: Spans = {}
+        """Of the sides that are being traced."""
         self.size = 2_000 + 2 * len(exchange.request.body)
         """Bytes that it keeps in memory while it waits, about."""
         for observation in seen.values():
@@ -96,6 +99,7 @@ class Mirror:
         options: MirrorOptions,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         judged: Judged,
+        traces: Traces,
         second: Service | None = None,
     ) -> None:
         """Send to `services`; `judged` is told of each verdict, `second` is another Go."""
@@ -106,6 +110,7 @@ class Mirror:
         self.options = options
         self._spawn = spawn
         self._judged = judged
+        self.traces = traces
         self._second = second
         self._queue: deque[Copy] = deque()
         self.bytes = 0
@@ -139,7 +144,12 @@ class Mirror:
             return
         try:
             for side in sides:
-                copy.messages[side] = self._services[side].render(copy.exchange.request)
+                request = copy.exchange.request
+                if self.traces.active:
+                    request = self.traces.begin(
+                        copy.spans, side, copy.exchange, copy.endpoint, request
+                    )
+                copy.messages[side] = self._services[side].render(request)
         except Unsendable as unsendable:
             self._keeping.skip(copy.endpoint, unsendable.reason)
             return
@@ -187,6 +197,8 @@ class Mirror:
             return
         copy.seen[side] = observation
         copy.left -= 1
+        if side in copy.spans:
+            copy.spans[side].end(observation)
         timing = observation.timing
         if isinstance(observation, NoAnswer):
             self._counters.upstream_failed(side, observation.kind)
@@ -242,6 +254,10 @@ class Mirror:
     ) -> None:
         self.bytes -= copy.size
         seen = copy.seen
+        trace_id = None
+        for span in copy.spans.values():
+            span.judged(judgement.outcome)
+            trace_id = span.trace_id
         self._keeping.keep(
             copy.exchange,
             copy.endpoint,
@@ -249,6 +265,7 @@ class Mirror:
             seen["baseline"],
             seen["candidate"],
             masked=masked,
+            trace_id=trace_id,
         )
         self._judged(copy, judgement)
         self._concluded.set()

@@ -13,12 +13,12 @@ from shadow.model import Answer, Exchange, Headers, NoAnswer, Observation, Reque
 from shadow.sending.rewrite import Unsendable, render_head
 from shadow.sending.service import Source
 from shadow.sending.wire import Wire
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.connection import Call, answer_plainly
 from shadow.sidecar.server.heads import LAST_CHUNK, chunk
+from shadow.sidecar.traces import Spans
 
 COPY_BYTES: Final = 1 << 20
 """Of a request's body, and of an answer's, that are kept to be compared."""
-_PLAIN: Final[Headers] = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
 class Owner(Protocol):
@@ -32,6 +32,9 @@ class Owner(Protocol):
 
     def falls_back(self, passage: Passage, failure: Observation) -> bool:
         """Whether Go is asked after all, now that Rust has failed."""
+
+    def request_for(self, passage: Passage) -> Request:
+        """Return the request as the passage's side gets it."""
 
     def ended(self, passage: Passage) -> None:
         """Take a passage that has its end: the client has its answer, or has gone."""
@@ -50,6 +53,7 @@ class Passage:
         "_holding",
         "_owner",
         "_pending",
+        "_sent",
         "_source",
         "_uploading",
         "_writable",
@@ -64,6 +68,7 @@ class Passage:
         "safe",
         "seen",
         "side",
+        "spans",
         "status",
         "too_long",
     )
@@ -83,12 +88,14 @@ class Passage:
         self.exchange: Exchange | None = None
         self.endpoint = ""
         self.safe = False
+        self.spans: Spans = {}
         self.no_copy = ""
         """Why the other side gets no copy, or empty."""
         self.cut = self.fell_back = False
         self.too_long = False
         """The body is longer than the copy of it."""
         self._source: Source | None = None
+        self._sent = onward
         self._holding = False
         """The answer is kept from the client: another one may take its place."""
         self._uploading = self._chunked = False
@@ -102,8 +109,9 @@ class Passage:
         """Send the request to its side."""
         wire, call = self._owner.wire(self.side), self.call
         self._holding = False
+        self._sent = request = self._owner.request_for(self)
         try:
-            message = wire.render(self.onward) if call.whole else self._first_part(wire)
+            message = wire.render(request) if call.whole else self._first_part(wire, request)
         except Unsendable as unsendable:
             self.refuse(501, f"a request that cannot be passed on: {unsendable.detail}")
             return
@@ -131,9 +139,9 @@ class Passage:
             observation = NoAnswer(kind="connect", detail=error.message)
         self.done(observation)
 
-    def _first_part(self, wire: Wire) -> bytes:
-        head, self._chunked = render_head(self.onward, wire.target)
-        body = self.request.body
+    def _first_part(self, wire: Wire, request: Request) -> bytes:
+        head, self._chunked = render_head(request, wire.target)
+        body = request.body
         self._body = bytearray(body)
         return head + (chunk(body) if self._chunked and body else body)
 
@@ -199,7 +207,7 @@ class Passage:
         """Take what the service did: the answer, or the end of one that was handed on."""
         if observation is None:  # lost on a stale connection, and safe to be sent once more
             wire = self._owner.wire(self.side)
-            again = self._send(wire, wire.render(self.onward), safe=True, fresh=True)
+            again = self._send(wire, wire.render(self._sent), safe=True, fresh=True)
             self._owner.spawn(again)
             return
         self._source = None
@@ -236,8 +244,7 @@ class Passage:
 
     def _no_answer(self, failure: NoAnswer) -> None:
         self.status = status = 504 if failure.kind == "timeout" else 502
-        text = f"shadow: the service gave no answer ({failure.kind})\n"
-        self.call.answer(status, _with_length(text), text.encode())
+        answer_plainly(self.call, status, f"the service gave no answer ({failure.kind})")
 
     def _client_takes(self, now: bool) -> None:  # noqa: FBT001 - a callback's argument
         if self._source is not None:
@@ -257,8 +264,7 @@ class Passage:
     def refuse(self, status: int, text: str) -> None:
         """Answer in place of the service."""
         self.status = status
-        body = f"shadow: {text}\n"
-        self.call.answer(status, _with_length(body), body.encode())
+        answer_plainly(self.call, status, text)
         self._ended()
 
     def _ended(self) -> None:
@@ -272,7 +278,3 @@ class Passage:
 
 def _with(request: Request, body: bytes) -> Request:
     return Request(method=request.method, target=request.target, headers=request.headers, body=body)
-
-
-def _with_length(text: str) -> Headers:
-    return (*_PLAIN, ("Content-Length", str(len(text.encode()))))

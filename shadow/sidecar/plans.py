@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from shadow.captures.redact import Redaction
 from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
@@ -125,6 +126,6 @@ class RecordPlan(msgspec.Struct, frozen=True, kw_only=True):
     rotate_s: float | None = None
     keep_files: int | None = None
     redact_key: str | None = None
-    redaction: object
+    redaction: Redaction
     session: SessionKey | None = None
     drain_s: float = 25.0

@@ -10,24 +10,33 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.model import Answer, Observation, SideName
+from shadow.model import Answer, Observation, Request, SideName
 from shadow.sending.loop import event_loop
 from shadow.sending.wire import Wire
 from shadow.sidecar.forwarding import Forwarding
 from shadow.sidecar.mirror import Copy
 from shadow.sidecar.passage import COPY_BYTES, Passage
 from shadow.sidecar.plans import SidecarPlan
-from shadow.sidecar.ports import Ports, serve_until_told
-from shadow.sidecar.server.connection import Call
-from shadow.sidecar.server.live import LiveServer
+from shadow.sidecar.ports.opening import Ports, serve_until_told
+from shadow.sidecar.ports.view import sidecar_ports
+from shadow.sidecar.server.connection import Call, answer_plainly
+from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
-from shadow.sidecar.view import sidecar_ports
+from shadow.sidecar.tunnel import IGNORED, Tunnels
 
 OTHER: Final[dict[SideName, SideName]] = {"baseline": "candidate", "candidate": "baseline"}
 LIVE_CONNECTIONS: Final = 4_096
 """To one service at once; further requests wait for one."""
 LONG_SHARE: Final = 0.5
 """An answer that took more than this share of the timeout is not asked for again."""
+
+
+def refuse_upgrade(call: Call, result: str) -> None:
+    """Answer a request to change the protocol that came to nothing."""
+    if result == "failed":
+        answer_plainly(call, 502, "the service gave no answer (connect)")
+    else:
+        answer_plainly(call, 503, "too many connections have changed their protocol")
 
 
 class Proxy:
@@ -41,6 +50,7 @@ class Proxy:
         self._safety = plan.safety
         self._session = plan.session
         self._forwarding = Forwarding(sidecar.ident)
+        self._tunnels = Tunnels(plan.baseline)
         self._longest_s = plan.limits.timeout_s * LONG_SHARE
         self.refused = sidecar.counters.refused
 
@@ -50,9 +60,16 @@ class Proxy:
         endpoint = self._endpoints.name(request.method, request.target)
         way = self._forwarding.way(request.headers)
         if way == "loop":
-            self._refuse_loop(call, endpoint)
+            self.refused("loop")
+            sidecar.keeping.skip(endpoint, "loop")
+            answer_plainly(call, 508, "this request came from here: a target leads back to it")
             return
-        passage = Passage(self, call, self._forwarding.onward(request, call.peer))
+        onward = self._forwarding.onward(request, call.peer)
+        if call.upgrade and call.upgrade not in IGNORED:
+            sidecar.keeping.skip(endpoint, "upgrade")
+            self.spawn(self._tunnel(call, onward))
+            return
+        passage = Passage(self, call, onward)
         key = self._session.of(request.headers) if self._session is not None else ""
         exchange = passage.exchange = sidecar.exchange(passage.onward, key)
         passage.endpoint = endpoint
@@ -68,12 +85,12 @@ class Proxy:
             passage.no_copy = "sampled-out"
         passage.go()
 
-    def _refuse_loop(self, call: Call, endpoint: str) -> None:
-        self.refused("loop")
-        self._sidecar.keeping.skip(endpoint, "loop")
-        text = b"shadow: this request came from here: the target leads back to this port\n"
-        headers = (("Content-Type", "text/plain"), ("Content-Length", str(len(text))))
-        call.answer(508, headers, text)
+    async def _tunnel(self, call: Call, onward: Request) -> None:
+        """Let a connection go on in another protocol, with Go alone."""
+        result = await self._tunnels.dig(call, onward)
+        self._sidecar.counters.upgraded(result)
+        if result != "passed":
+            refuse_upgrade(call, result)
 
     # For the passages.
 
@@ -87,8 +104,16 @@ class Proxy:
 
     def falls_back(self, passage: Passage, failure: Observation) -> bool:
         """Whether there is budget to ask Go after all."""
-        del passage, failure
+        if passage.spans:
+            passage.spans[passage.side].end(failure)
         return self._sidecar.routing.may_retry(time.monotonic())
+
+    def request_for(self, passage: Passage) -> Request:
+        """Return the request as the passage's side gets it."""
+        traces, exchange = self._sidecar.traces, passage.exchange
+        if not traces.active or exchange is None:
+            return passage.onward
+        return traces.begin(passage.spans, passage.side, exchange, passage.endpoint, passage.onward)
 
     def ended(self, passage: Passage) -> None:
         """Count the answer, and see to the copy."""
@@ -104,8 +129,12 @@ class Proxy:
         counters.answered(passage.side, passage.status)
         if passage.fell_back:
             counters.fell_back(sidecar.keeping.endpoint(passage.endpoint))
+        for side, span in passage.spans.items():
+            span.end(seen.get(side))
         reason = passage.no_copy or self._not_worth(passage, answered)
         if reason:
+            for span in passage.spans.values():
+                span.judged(None)
             sidecar.keeping.skip(passage.endpoint, reason)
             return
         exchange = passage.exchange
@@ -113,6 +142,7 @@ class Proxy:
         if exchange.request is not passage.onward:  # its body came in parts
             exchange = msgspec.structs.replace(exchange, request=passage.onward)
         copy = Copy(exchange, passage.endpoint, seen, safe=passage.safe)
+        copy.spans.update(passage.spans)
         if passage.fell_back:
             sidecar.mirror.known(copy)
         else:

@@ -24,7 +24,7 @@ from typing import Final, Literal
 import msgspec
 
 from shadow.model import SideName
-from shadow.results.routes import GO_ALL, Buckets, Guard, RouteChange, RouteState
+from shadow.results.routes import GO_ALL, Buckets, Guard, RouteChange, RouteState, route_name
 from shadow.sidecar.evidence import Seen
 from shadow.sidecar.guards import GuardPolicy, Guards, GuardStanding, Rollback
 
@@ -115,7 +115,7 @@ class Routing:
         """
         sample = flags.shadow_sample
         mirror = safe and (sample >= 1 or (sample > 0 and _share(self._tokens, token) < sample))
-        percent, reason = self._percent(route, flags)
+        percent, reason = self._percent(route_name(route), flags)
         if percent >= 100 or (percent > 0 and _share(self._sessions, key or token) * 100 < percent):
             if safe:
                 self._budget.earn()
@@ -142,7 +142,8 @@ class Routing:
 
         What is latched is on Go already and counts for itself alone, not for `*`.
         """
-        return self._guards.count(seen, in_all=seen.route not in self._latched)
+        route = route_name(seen.route)
+        return self._guards.count(route, seen, in_all=route not in self._latched)
 
     def check(self) -> tuple[Rollback, ...]:
         """Return the rollbacks that are due by now; they are latched already."""

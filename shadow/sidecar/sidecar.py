@@ -38,6 +38,7 @@ from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.routing import Choice, RouteFlags, Routing, change_of
 from shadow.sidecar.sharing import Sharing
 from shadow.sidecar.tasks import Tasks
+from shadow.sidecar.traces import Traces
 from shadow.tracing import open_tracing
 
 SETTLE_S: Final = 5.0
@@ -58,6 +59,9 @@ class Sidecar:
         self.counters = Counters()
         self.routing = Routing(plan.guards)
         self.tracing = open_tracing(enabled=plan.traces, tell=tell)
+        self.traces = Traces(
+            self.tracing, {"baseline": plan.baseline, "candidate": plan.candidate}, self._masked
+        )
         self.archive = Archive(
             where=plan.store,
             events=plan.events,
@@ -112,6 +116,7 @@ class Sidecar:
                 options=plan.mirror,
                 spawn=self.spawn,
                 judged=self._judged,
+                traces=self.traces,
                 second=second,
             )
             await self.sharing.once()
@@ -139,6 +144,9 @@ class Sidecar:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work that waits; what goes wrong in it is told."""
         self.tasks.spawn(work)
+
+    def _masked(self, endpoint: str) -> str:
+        return self.keeping.endpoint(endpoint)
 
     def _task_failed(self, error: BaseException) -> None:
         self.archive.complain(ShadowError(f"a bug in shadow: {type(error).__name__}: {error}"))

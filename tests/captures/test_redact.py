@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 import re
@@ -14,7 +15,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 import brotli
 import pytest
 import zstandard
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shadow.captures.native import decode_line, encode_line
@@ -152,25 +153,27 @@ secrets = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_siz
 cookie_secrets = st.from_regex(r"[A-Za-z0-9._~+/-][A-Za-z0-9._~+/=-]{6,40}", fullmatch=True)
 
 
-def shown(line: bytes) -> set[str]:
-    """Everything that a reader of the line may find in it: unescaped, unquoted, decoded."""
-    texts = {line.decode()}
-    for _ in range(4):
-        for text in list(texts):
-            texts |= {unquote(text), unquote_plus(text)}
-            found = parsed(text)
-            texts |= set(strings(found))
-            for name, value in pairs(found):
-                if name == "body_base64":
-                    texts.add(base64.b64decode(value).decode("latin-1"))
-    return texts
+def found_in(line: bytes, text: str) -> bool:
+    """Whether a reader of the line finds a text in it: unescaped, unquoted, decoded."""
+    seen: set[str] = set()
+    new = {line.decode()}
+    while new:
+        if any(text in each for each in new):
+            return True
+        seen |= new
+        new = {read for each in new for read in readings(each)} - seen
+    return False
 
 
-def parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+def readings(text: str) -> list[str]:
+    found = [unquote(text), unquote_plus(text)]
+    with contextlib.suppress(ValueError):
+        found += strings(json.loads(text))
+    with contextlib.suppress(ValueError):
+        found.append(base64.b64decode(text, validate=True).decode("latin-1"))
+    with contextlib.suppress(ValueError):
+        found += strings(json.loads(f'"{text}"'))
+    return found
 
 
 def strings(value: Any) -> list[str]:
@@ -181,24 +184,17 @@ def strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def pairs(value: Any) -> list[tuple[str, str]]:
-    if isinstance(value, dict):
-        here = [(name, text) for name, text in value.items() if isinstance(text, str)]
-        return here + [pair for part in value.values() for pair in pairs(part)]
-    return [pair for part in value for pair in pairs(part)] if isinstance(value, list) else []
-
-
 @pytest.mark.parametrize("place", PLACES)
+@settings(max_examples=10)
 @given(secret=cookie_secrets)
 def test_a_secret_is_nowhere_in_the_line_and_its_mark_is_the_same_everywhere(
     place: str, secret: str
 ) -> None:
     exchange = PLACES[place](secret)
-    assert any(secret in text for text in shown(encode_line(exchange))) or exchange.response
+    assert found_in(encode_line(exchange), secret) or place in ("gzip", "brotli", "zstd")
     line = encode_line(REDACTOR.redact(exchange))
-    texts = shown(line)
-    assert not any(secret in text for text in texts)
-    assert mark_of(secret).encode() in line
+    assert not found_in(line, secret)
+    assert found_in(line, mark_of(secret))
     assert decode_line(line) == REDACTOR.redact(exchange)
 
 
@@ -235,6 +231,7 @@ def test_what_is_no_secret_stays_as_it_was(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
+@settings(max_examples=10)
 @given(secret=st.text(min_size=1, max_size=40))
 def test_redacting_twice_changes_nothing(place: str, secret: str) -> None:
     exchange = PLACES[place](secret.encode("utf-8", "replace").decode("latin-1"))
@@ -341,9 +338,32 @@ hostile = st.one_of(
     st.text('"\\{}[]:,&=?;#%<>/@ \n\t01aepstu\x00\xffé€\ud800', max_size=60),
     st.lists(
         st.sampled_from(
-            ['"token":', '\\"token\\":', '"', "\\", "{", "[", "]", "?token=", "%3Ftoken%3D", "%22"]
-            + ["<token>", "<![CDATA[", "://a@", "\\u0026", "Bearer ", "=", "; ", "--b", "\r\n\r\n"]
-            + ['name="token"', '"user":{"phone":', "\ud800", "\U0001f600", "%ff", "\\ud800"]
+            [
+                *(
+                    '"token":',
+                    '\\"token\\":',
+                    '"',
+                    "\\",
+                    "{",
+                    "[",
+                    "]",
+                    "?token=",
+                    "%3Ftoken%3D",
+                    "%22",
+                ),
+                *(
+                    "<token>",
+                    "<![CDATA[",
+                    "://a@",
+                    "\\u0026",
+                    "Bearer ",
+                    "=",
+                    "; ",
+                    "--b",
+                    "\r\n\r\n",
+                ),
+                *('name="token"', '"user":{"phone":', "\ud800", "\U0001f600", "%ff", "\\ud800"),
+            ]
         ),
         max_size=20,
     ).map("".join),
@@ -372,7 +392,11 @@ def test_nothing_is_raised_whatever_comes(one: str, other: str, raw: bytes, codi
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
@@ -416,5 +440,5 @@ def test_json_stays_the_same_json_but_for_its_secrets(
     assert response is not None
     wanted = expected(value)
     assert json.loads(response.body) == wanted
-    if wanted == value:
+    if repr(wanted) == repr(value):
         assert response.body.decode() == text

@@ -19,8 +19,8 @@ from shadow.reports.live.view import Live, LiveGuard, LiveRoute, LiveRoutes
 from shadow.results.routes import RouteChange, RouteState
 from shadow.results.store import Store
 from shadow.rollout.routes import LONGEST_TOKEN
-from shadow.sidecar.control import Control
-from shadow.sidecar.door import Door
+from shadow.sidecar.ports.control import Control
+from shadow.sidecar.ports.door import Door
 from tests.cli.program import Done, Shadow, exchange, write
 from tests.listening import Listening, listening
 

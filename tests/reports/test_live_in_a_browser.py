@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from shadow.reports.live.view import Live, LiveFinding, LiveRoutes
 from shadow.results.routes import RouteChange, RouteState
 from shadow.results.summary import Summary
-from shadow.sidecar.control import Control
-from shadow.sidecar.door import Door
+from shadow.sidecar.ports.control import Control
+from shadow.sidecar.ports.door import Door
 from tests.listening import Listening, listening
 from tests.reports import hostile, living
 from tests.reports.browsing import chromium, contrast

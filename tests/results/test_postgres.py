@@ -406,19 +406,21 @@ def test_a_server_that_hangs_is_not_waited_for(
     shared: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "ANSWER_S", 0.1)
-    backend = 0
-    try:
-        with (
-            pytest.raises(UnfinishedError, match="no answer in 0 s") as caught,
-            shared._reading() as connection,
-        ):
-            backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-            os.kill(backend, signal.SIGSTOP)
+    stopped: list[int] = []
+
+    def ask_one_that_hangs() -> None:
+        with shared._reading() as connection:
+            stopped.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+            os.kill(stopped[0], signal.SIGSTOP)
             connection.exec_driver_sql("SELECT 1")
+
+    try:
+        with pytest.raises(UnfinishedError, match="no answer in 0 s") as caught:
+            ask_one_that_hangs()
         one_line(caught.value)
         assert shared.route_states() == {}  # over another connection
     finally:
-        os.kill(backend, signal.SIGCONT)
+        os.kill(stopped[0], signal.SIGCONT)
 
 
 def test_events_go_to_a_folder_of_their_own(

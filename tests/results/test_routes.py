@@ -29,6 +29,7 @@ from shadow.results.routes import (
     RouteChange,
     RouteState,
     added,
+    begun,
     changed,
     is_current,
     route_name,
@@ -59,7 +60,7 @@ def totals(found: Mapping[tuple[str, str], Buckets]) -> dict[tuple[str, str], tu
 
 
 def test_a_route_goes_its_way() -> None:
-    state = None
+    state = begun(change("set"))
     for action, percent, latched, kept in (
         ("set", 25.0, False, 25.0),
         ("rollback", None, True, 25.0),
@@ -68,20 +69,19 @@ def test_a_route_goes_its_way() -> None:
         ("unset", None, False, None),
         ("abort", None, True, None),
     ):
-        before = state
-        state = changed(state, change(action, percent=percent))  # type: ignore[arg-type]  # as above
-        assert state is not None
-        assert (state.latched, state.percent) == (latched, kept)
-        assert state.revision == (before.revision if before else 0) + 1
-        assert (state.route, state.reason, state.by) == (ITEMS, f"to {action}", "operator:ann")
-    assert state is not None
+        after = changed(state, change(action, percent=percent))  # type: ignore[arg-type]  # as above
+        assert after is not None
+        assert (after.latched, after.percent) == (latched, kept)
+        assert after.revision == state.revision + 1
+        assert (after.route, after.reason, after.by) == (ITEMS, f"to {action}", "operator:ann")
+        state = after
     assert state.epoch == 4
 
 
 @pytest.mark.parametrize("action", ["abort", "rollback"])
 @pytest.mark.parametrize("again", ["abort", "rollback"])
 def test_a_latch_closes_once(action: Action, again: Action) -> None:
-    latched = changed(None, change(action))
+    latched = changed(begun(change(action)), change(action))
     assert latched is not None
     assert latched.latched
     assert changed(latched, change(again)) is None
@@ -90,7 +90,7 @@ def test_a_latch_closes_once(action: Action, again: Action) -> None:
 @pytest.mark.parametrize("percent", [None, -1.0, 100.5, float("nan")])
 def test_a_share_is_from_0_to_100(percent: float | None) -> None:
     with pytest.raises(ValueError, match="is no share"):
-        changed(None, change("set", percent=percent))
+        changed(begun(change("set")), change("set", percent=percent))
 
 
 @settings(max_examples=50)
@@ -180,6 +180,19 @@ def test_a_latched_route_is_latched_once(store: Store) -> None:
     assert store.change_route(change("rollback", by="guard:errors")) == first
     assert store.change_route(change("abort")) == first
     assert len(store.route_changes()) == 1
+
+
+def test_a_rollback_that_was_decided_before_a_reset_is_none(store: Store) -> None:
+    slow = store.route_states()
+    assert store.change_route(change("rollback"), known=slow).latched
+    reset = store.change_route(change("reset"))
+    assert store.change_route(change("rollback"), known=slow) == reset
+    store.change_route(change("reset", "*"))
+    other = change("rollback", "GET /other")
+    assert store.change_route(other, known={ITEMS: reset}).revision == 0
+    assert len(store.route_changes()) == 3
+    assert store.change_route(other, known=store.route_states()).latched
+    assert set(store.route_states()) == {ITEMS, "*", "GET /other"}
 
 
 def test_a_refused_change_leaves_nothing_behind(store: Store) -> None:

@@ -14,11 +14,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 
 from shadow.errors import ShadowError
 from shadow.model import Divergence, Outcome
-from shadow.results import queries
+from shadow.results import queries, tables
 from shadow.results import tally as tally_module
+from shadow.results.judged import Judged
+from shadow.results.lock import held
 from shadow.results.record import COMPARED, Change, Record, Revision
 from shadow.results.resources import Resources, ResourceUse
 from shadow.results.runs import RunInfo
@@ -432,3 +435,81 @@ def test_a_store_of_an_earlier_release_gets_the_tables_it_lacks(
     with Store.open(store.place) as again:
         again.note_sent(run_id, shard=0, ordinal=1)
         assert again.progress(run_id, 0).sent == {1}
+
+
+def rows_of(store: Store) -> dict[str, int]:
+    with store._reading() as connection:
+        return {
+            table.name: connection.scalar(select(func.count()).select_from(table)) or 0
+            for table in tables.metadata.sorted_tables
+        }
+
+
+def finish(store: Store, run_id: str) -> None:
+    store.finish_run(run_id, state="finished", exit_code=0, duration_s=1.0)
+
+
+def test_old_runs_of_a_command_are_forgotten_with_all_their_rows(
+    store: Store,
+    info: RunInfo,
+    make_record: MakeRecord,
+    make_divergence: MakeDivergence,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "DROPPED", 3)
+    window = msgspec.structs.replace(info, command="proxy")
+    kept = store.start_run(info)  # of another command
+    before = rows_of(store)
+    old = [store.start_run(window) for _ in range(3)]
+    for run_id in old:
+        commit(store, run_id, [make_record(seq * 2, make_divergence()) for seq in range(5)])
+        store.commit_segment(run_id, cursor="9", records=[], tally=Tally(), noise="learned")
+        store.note_sent(run_id, shard=0, ordinal=1)
+        store.keep_judged(run_id, Judged())
+        finish(store, run_id)
+    alone = rows_of(store)
+    new = store.start_run(window)
+    finish(store, new)
+    assert store.forget_runs("proxy", 4) == 0
+    assert store.forget_runs("proxy", 1) == 3
+    assert [run.id for run in store.runs()] == [new, kept]
+    assert rows_of(store) == {**before, "runs": 2}
+    assert alone["exchanges"] == alone["divergences"] == 15
+    assert store.forget_runs("proxy", 1) == 0
+    with pytest.raises(ValueError, match="0 runs cannot be kept"):
+        store.forget_runs("proxy", 0)
+    assert store.start_run(window) not in {*old, new}
+
+
+def test_a_run_that_goes_on_is_not_forgotten_and_a_killed_one_is(
+    store: Store, info: RunInfo
+) -> None:
+    runs = [store.start_run(info) for _ in range(3)]
+    for run_id in runs[1:]:
+        finish(store, run_id)
+    with held(store.place, runs[0]):
+        assert store.forget_runs("replay", 2) == 0
+    assert store.forget_runs("replay", 2) == 1
+    assert [run.id for run in store.runs()] == [runs[2], runs[1]]
+
+
+def test_what_a_killed_process_left_of_a_forgotten_run_goes_the_next_time(
+    store: Store, info: RunInfo, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = store.start_run(info), store.start_run(info)
+    commit(store, old, [make_record(seq) for seq in range(5)])
+    finish(store, old)
+    finish(store, new)
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "drop_rows", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.forget_runs("replay", 1)
+    assert [run.id for run in store.runs()] == [new]
+    assert rows_of(store)["exchanges"] == 5
+    assert store.forget_runs("replay", 1) == 0
+    left = rows_of(store)
+    assert (left["exchanges"], left["forgotten"], left["segments"]) == (0, 0, 0)
+
+
+def killed(*_: object) -> bool:
+    raise KeyboardInterrupt

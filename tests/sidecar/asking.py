@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from shadow.sidecar.status import StatusApp
+from shadow.sidecar.ports.status import StatusApp
 
 
 class Answered:

@@ -19,6 +19,7 @@ from shadow.results.routes import (
     RouteChange,
     RouteState,
     added,
+    begun,
     changed,
     is_current,
 )
@@ -223,7 +224,7 @@ def test_a_latch_waits_until_the_store_has_it() -> None:
     for older in (state(5, epoch=5), state(4), state(6, epoch=5, percent=50)):
         synced(over, older)
         assert over.latched == {ITEMS}
-        assert over.pending == (ROLLBACK,)
+        assert list(over.pending) == [ROLLBACK]
     synced(over, state(7, epoch=5, latched=True))
     assert not over.pending
     synced(over, state(6, epoch=5, percent=50))
@@ -232,12 +233,23 @@ def test_a_latch_waits_until_the_store_has_it() -> None:
     assert not over.latched
 
 
+def test_what_is_older_than_what_is_known_changes_nothing() -> None:
+    over = routing()
+    synced(over, state(5, epoch=5, percent=100))
+    over.observe(Seen(route=ITEMS, divergent=False))
+    for older in (state(4, latched=True), state(3, percent=0), state(1), state(5, epoch=5)):
+        synced(over, older)
+        found = choose(over, "u", flags(0)).reason
+        assert found == ("flag" if older.revision == 5 else "operator")
+    assert over.take_deltas()[ITEMS, "divergence"] == (1, 0)
+
+
 def test_a_reset_opens_a_latch_that_the_store_did_not_get() -> None:
     over = routing()
     synced(over)
     over.latch(ROLLBACK)
     synced(over)
-    assert over.pending == (ROLLBACK,)
+    assert list(over.pending) == [ROLLBACK]
     synced(over, state(1, epoch=1))
     assert not over.latched
     assert not over.pending
@@ -247,7 +259,7 @@ def test_an_old_reset_opens_no_latch_from_before_the_store_could_be_read() -> No
     over = routing()
     over.latch(ROLLBACK)
     synced(over, state(9, epoch=9))
-    assert over.pending == (ROLLBACK,)
+    assert list(over.pending) == [ROLLBACK]
     assert over.latched == {ITEMS}
     synced(over, state(10, epoch=10))
     assert not over.latched
@@ -261,7 +273,7 @@ def test_a_store_that_was_begun_anew_gets_the_latch_again() -> None:
     synced(over, state(9, epoch=8, latched=True))
     assert not over.pending
     synced(over)
-    assert over.pending == (ROLLBACK,)
+    assert list(over.pending) == [ROLLBACK]
     later = NOON + timedelta(hours=1)
     synced(over, msgspec.structs.replace(state(1, latched=True), at=later))
     assert over.latched == {ITEMS}
@@ -306,6 +318,17 @@ def test_evidence_is_kept_while_the_store_is_away() -> None:
         assert over.take_deltas()
         over.put_back()
     assert over.take_deltas()[ITEMS, "divergence"] == (3, 0)
+
+
+def test_a_route_is_known_by_the_name_that_the_store_has() -> None:
+    spoken, kept = "GET /a?token=S3CR3T", "GET /a?token=[masked]"
+    over = routing(latency_ms={spoken: 5})
+    over.observe(Seen(route=spoken, baseline_ms=9, candidate_ms=1))
+    assert over.take_deltas() == {(GO_ALL, "latency"): (1, 0), (kept, "latency"): (1, 0)}
+    synced(over, state(1, kept, latched=True))
+    assert choose(over, "u", flags(100), spoken).reason == "latched"
+    over.observe(Seen(route=spoken, divergent=False))
+    assert over.take_deltas() == {(kept, "divergence"): (1, 0)}
 
 
 def test_another_version_has_evidence_of_its_own() -> None:
@@ -363,7 +386,6 @@ class FakeStore:
         self.up = True
         self.states: dict[str, RouteState] = {}
         self.evidence: dict[tuple[str, Guard], Buckets] = {}
-        self.resets: dict[str, int] = {}
         self._now = NOON
 
     def change(self, action: Action, route: str, percent: float | None = None) -> None:
@@ -379,11 +401,10 @@ class FakeStore:
         self.apply(change_of(rollback, at=self._now, version="", sidecar="s"))
 
     def apply(self, change: RouteChange) -> None:
-        after = changed(self.states.get(change.route), change)
+        after = changed(self.states.get(change.route) or begun(change), change)
         if after is not None:
             self.states[change.route] = after
         if change.action == "reset":
-            self.resets[change.route] = self.resets.get(change.route, 0) + 1
             self.evidence = {
                 key: buckets
                 for key, buckets in self.evidence.items()
@@ -406,7 +427,7 @@ class Sidecar:
     def __init__(self) -> None:
         self.routing = Routing(GuardPolicy())
         self.must: dict[str, int] = {}
-        """Routes that it knows as latched, and how many resets there had been then."""
+        """Routes that it knows as latched; a reset opens them that has a higher revision."""
 
 
 ROUTES = (ITEMS, QUOTE)
@@ -424,20 +445,23 @@ class Routings(RuleBasedStateMachine):
         self.sidecars = [Sidecar(), Sidecar()]
         self.flags = dict.fromkeys(ROUTES, flags(50))
         self.hits = dict.fromkeys((*ROUTES, GO_ALL), 0)
-        self.on_rust_at: dict[str, float] = {}
-        self.on_go_at: dict[str, float] = {}
 
     def has_latched(self, sidecar: Sidecar, due: tuple[Rollback, ...]) -> None:
         for rollback in due:
             assert rollback.route in sidecar.routing.latched
             assert 0 < rollback.evidence["x"] <= self.hits[rollback.route]
             assert rollback.route not in sidecar.must or self.was_reset(sidecar, rollback.route)
-        for route in sidecar.routing.latched:
-            if route not in sidecar.must or self.was_reset(sidecar, route):
-                sidecar.must[route] = self.store.resets.get(route, 0)
+        for route in sidecar.routing.latched - sidecar.must.keys():
+            self.must_stay(sidecar, route)
+
+    def must_stay(self, sidecar: Sidecar, route: str) -> None:
+        """From now on; one that has read nothing yet knows only that there may be old resets."""
+        states = sidecar.routing.states or self.store.states
+        sidecar.must[route] = states[route].revision if route in states else 0
 
     def was_reset(self, sidecar: Sidecar, route: str) -> bool:
-        return self.store.resets.get(route, 0) > sidecar.must[route]
+        known = self.store.states.get(route)
+        return known is not None and known.epoch > sidecar.must[route]
 
     @rule(route=routes, percent=percents, enabled=st.sampled_from([True, True, False]))
     def flag(self, route: str, percent: float, enabled: bool) -> None:
@@ -455,12 +479,7 @@ class Routings(RuleBasedStateMachine):
             states = over.states
             share = [states[name].percent for name in (route, GO_ALL) if name in states]
             percent = next((each for each in share if each is not None), given.rust_percent)
-            if found.side == "candidate":
-                assert percent > self.on_go_at.get(key, 0)
-                self.on_rust_at[key] = min(percent, self.on_rust_at.get(key, 100))
-            else:
-                assert percent < self.on_rust_at.get(key, 100)
-                self.on_go_at[key] = max(percent, self.on_go_at.get(key, 0))
+            assert found.side == choose(routing(), key, flags(percent)).side
 
     @rule(which=sidecars, route=routes, clean=st.integers(0, 30), hits=st.sampled_from([0, 1, 9]))
     def observe(self, which: int, route: str, clean: int, hits: int) -> None:
@@ -487,7 +506,10 @@ class Routings(RuleBasedStateMachine):
         assert over.states == self.store.states
         assert over.latched == stored | {rollback.route for rollback in over.pending}
         self.has_latched(sidecar, due)
-        sidecar.must = {route: self.store.resets.get(route, 0) for route in over.latched}
+        self.latched_until_a_reset()
+        sidecar.must.clear()
+        for route in over.latched:
+            self.must_stay(sidecar, route)
         for rollback in over.pending:
             self.store.write(rollback)
 
@@ -497,13 +519,15 @@ class Routings(RuleBasedStateMachine):
 
     @rule(which=sidecars)
     def read_what_is_old(self, which: int) -> None:
-        sidecar = self.sidecars[which]
-        known = sidecar.routing.states
-        if all(
-            name in known and known[name].revision >= old.revision
-            for name, old in self.older.items()
-        ):
-            self.has_latched(sidecar, sidecar.routing.sync(self.older, self.store.evidence))
+        over = self.sidecars[which].routing
+        known = dict(over.states)
+        if self.older.keys() <= known.keys():
+            newer = [
+                name for name in self.older if self.older[name].revision > known[name].revision
+            ]
+            if not newer:
+                self.has_latched(self.sidecars[which], over.sync(self.older, self.store.evidence))
+                assert over.states == known
 
     @rule(which=sidecars)
     def restart(self, which: int) -> None:

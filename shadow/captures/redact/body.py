@@ -133,7 +133,7 @@ def _labels(headers: Headers) -> tuple[str, list[str]]:
         if len(name) == 12 and name.lower() == "content-type":
             media = media or value
         elif len(name) == 16 and name.lower() == "content-encoding":
-            codings.append(value)
+            codings += [value] if value.strip().lower() not in ("", "identity") else []
     kind, semicolon, parameters = media.partition(";")
     return kind.strip().lower() + semicolon + parameters, codings
 

@@ -30,7 +30,8 @@ _TOKEN: Final = re.compile(
 )
 _QUOTE: Final = re.compile(r'(?<!\\)(\\*+)"')
 _CONTENT: Final = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_NUMBER: Final = re.compile(r"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+# Python and JavaScript write the last two, which are not JSON.
+_NUMBER: Final = re.compile(r"-?(?:[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|NaN|Infinity)")
 _CONSTANTS: Final = frozenset({"true", "false", "null"})
 _STRICT: Final = re.compile(
     r'"(?P<key>[^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+:|"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<open>[{\[])'

@@ -134,4 +134,3 @@ class Redactor:
         if name.strip(" \t") in self._kept_cookies:
             return pair
         return name + equals + self._marks.of_cookie(value)
-

@@ -188,6 +188,16 @@ class Call:
         connection.finished(close=close or not self._keep)
 
 
+def answer_plainly(call: Call, status: int, text: str) -> None:
+    """Answer in place of a service, in a line of text."""
+    body = f"shadow: {text}\n".encode()
+    headers = (
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+    )
+    call.answer(status, headers, body)
+
+
 class Connections:
     """The open connections of a server."""
 

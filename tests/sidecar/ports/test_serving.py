@@ -14,9 +14,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shadow.errors import UnfinishedError
 from shadow.metrics import METRICS, Counters, Metrics
-from shadow.sidecar import serving
-from shadow.sidecar.serving import App, address, listening, serve_app
-from shadow.sidecar.status import Readiness, Receive, Reply, Scope, Send, StatusApp, status_app
+from shadow.sidecar.ports import serving
+from shadow.sidecar.ports.serving import App, address, listening, serve_app
+from shadow.sidecar.ports.status import (
+    Readiness,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    StatusApp,
+    status_app,
+)
 
 GET = b"GET /-/healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -12,9 +12,9 @@ from shadow.results.gates.verdicts import GateResult
 from shadow.results.runs import RunInfo, Side
 from shadow.results.store import Store
 from shadow.rollout.gating import GatePlan, judge_stored
-from shadow.sidecar import polled
-from shadow.sidecar.gate import NotThere
-from shadow.sidecar.polled import PolledGates
+from shadow.sidecar.ports import polled
+from shadow.sidecar.ports.gate import NotThere
+from shadow.sidecar.ports.polled import PolledGates
 
 SIDE = Side(name="x")
 PLAN = GatePlan(phase="replay", criteria=Criteria(max_divergence_rate=0.01))

@@ -10,7 +10,7 @@ import msgspec
 
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.results.gates.verdicts import GateResult, GateVerdict
-from shadow.sidecar.status import Page, Refused, Reply, Scope
+from shadow.sidecar.ports.status import Page, Refused, Reply, Scope
 
 VALUES: Final[Mapping[GateVerdict, int]] = {"pass": 1, "fail": 0, "inconclusive": -1}
 """A verdict as the number that a metric is."""

@@ -31,8 +31,8 @@ from shadow.reports.live.view import Live, LiveRoutes
 from shadow.results.routes import GO_ALL, RouteChange, RouteState
 from shadow.rollout.routes import CHANGES, Asked, Changes, Moved, asked
 from shadow.sending.admin_client import OPERATOR
-from shadow.sidecar.door import Answer, Door, Headers, header
-from shadow.sidecar.status import MAX_QUERY, Receive, Refused, Reply, Scope, Send
+from shadow.sidecar.ports.door import Answer, Door, Headers, header
+from shadow.sidecar.ports.status import MAX_QUERY, Receive, Refused, Reply, Scope, Send
 
 MAX_BODY: Final = 16 * 1024
 MAX_CHANGES: Final = 1_000

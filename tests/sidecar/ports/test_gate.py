@@ -4,8 +4,8 @@ import pytest
 
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.results.gates.verdicts import CriterionResult, GateResult, GateVerdict
-from shadow.sidecar.gate import VALUES, NotThere, gate_page
-from shadow.sidecar.status import Readiness, status_app
+from shadow.sidecar.ports.gate import VALUES, NotThere, gate_page
+from shadow.sidecar.ports.status import Readiness, status_app
 from tests.sidecar.asking import ask
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shadow.sidecar.status import Refused, Reply
+from shadow.sidecar.ports.status import Refused, Reply
 
 Headers = Sequence[tuple[bytes, bytes]]
 Tell = Callable[[str], object]

@@ -12,7 +12,7 @@ from shadow.results.gates.verdicts import GateResult
 from shadow.results.runs import Run
 from shadow.results.store import Store
 from shadow.rollout.gating import GatePlan, judge_stored
-from shadow.sidecar.gate import NotThere
+from shadow.sidecar.ports.gate import NotThere
 
 KEPT: Final = 64
 """Verdicts that are kept; of a run that has ended one does not change."""

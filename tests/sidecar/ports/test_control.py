@@ -18,9 +18,9 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.reports.live.view import Live, LiveGuard, LiveRoute, LiveRoutes
 from shadow.results.routes import RouteChange, RouteState, changed
 from shadow.rollout.routes import Moved
-from shadow.sidecar import control
-from shadow.sidecar.control import MAX_BODY, Control
-from shadow.sidecar.door import SESSION_S, TOLD_EVERY_S, Door
+from shadow.sidecar.ports import control
+from shadow.sidecar.ports.control import MAX_BODY, Control
+from shadow.sidecar.ports.door import SESSION_S, TOLD_EVERY_S, Door
 
 TOKEN = "correct-horse-battery-staple"
 AT = datetime(2026, 11, 26, 12, 5, 7, tzinfo=UTC)
@@ -71,9 +71,11 @@ class View:
     async def change(self, change: RouteChange) -> RouteState:
         if self.failure is not None:
             raise self.failure
-        state = changed(self.states.get(change.route), change)
+        none_yet = RouteState(route=change.route, at=change.at, revision=0)
+        before = self.states.get(change.route, none_yet)
+        state = changed(before, change)
         if state is None:
-            return self.states[change.route]
+            return before
         self.ledger.append(change)
         self.states[change.route] = state
         return state

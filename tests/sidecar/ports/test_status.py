@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from shadow.metrics import METRICS, Counters, Metrics
-from shadow.sidecar.status import Readiness, Reply, Scope, StatusApp, status_app
+from shadow.sidecar.ports.status import Readiness, Reply, Scope, StatusApp, status_app
 from tests.sidecar.asking import ask
 
 PATHS = ("/-/healthz", "/-/readyz", "/metrics")

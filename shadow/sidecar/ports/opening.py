@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Final, Self
 
 from shadow.sidecar.plans import Address
-from shadow.sidecar.server.live import LiveServer
-from shadow.sidecar.serving import App, address, listening, serve_app
-from shadow.sidecar.status import Readiness
+from shadow.sidecar.ports.serving import App, address, listening, serve_app
+from shadow.sidecar.ports.status import Readiness
+from shadow.sidecar.server.server import LiveServer
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 

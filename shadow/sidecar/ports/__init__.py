@@ -1,0 +1,1 @@
+"""The small ports: read-only for kubelets and scrapers, admin for operators."""
