@@ -100,6 +100,7 @@ class Part:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.release()
+            path.unlink(missing_ok=True)
             raise
 
     @property

@@ -18,7 +18,7 @@ from shadow.cli import options
     metavar="FILE",
     help="The capture: traffic.jsonl, .jsonl.gz or .jsonl.zst.",
 )
-@click.option("--rotate-size", metavar="SIZE", help="Begin another file at this size, 100MiB.")
+@click.option("--rotate-bytes", metavar="SIZE", help="Begin another file at this size, 100MiB.")
 @click.option("--rotate-after", metavar="TIME", help="Begin another file at this age, 1h.")
 @click.option(
     "--keep-files",

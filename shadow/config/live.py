@@ -170,10 +170,10 @@ def record_plan(flags: Flags) -> RecordPlan:
         flags["upstream"], side="baseline", name="upstream", option="--upstream"
     )
     table, rotate_s = config.redact, flags["rotate_after"]
-    rotate_bytes = flags["rotate_size"]
+    rotate_bytes = flags["rotate_bytes"]
     if flags["keep_files"] is not None and rotate_s is None and rotate_bytes is None:
         raise ConfigError(
-            "--keep-files without rotation", "add --rotate-size 100MiB or --rotate-after 1h"
+            "--keep-files without rotation", "add --rotate-bytes 100MiB or --rotate-after 1h"
         )
     return RecordPlan(
         listen=parse_listen(flags["listen"], "--listen"),
@@ -181,7 +181,7 @@ def record_plan(flags: Flags) -> RecordPlan:
         upstream=live_target(config, upstream),
         limits=Limits(timeout_s=seconds(flags["timeout"], "--timeout")),
         out=flags["out"],
-        rotate_bytes=None if rotate_bytes is None else octets(rotate_bytes, "--rotate-size"),
+        rotate_bytes=None if rotate_bytes is None else octets(rotate_bytes, "--rotate-bytes"),
         rotate_s=None if rotate_s is None else seconds(rotate_s, "--rotate-after"),
         keep_files=flags["keep_files"],
         redact_key=flags["redact_key"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -244,6 +245,16 @@ def test_two_recorders_of_one_file_do_not_meet(tmp_path: Path) -> None:
         second.write(exchange(2))
         assert recover(path) == []
     assert recorded(tmp_path) == [exchange(1), exchange(2)]
+
+
+def test_a_disk_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(CaptureError, match="cannot be written: No locks available"):
+        RotatingWriter(tmp_path / "traffic.jsonl")
+    assert contents(tmp_path) == []
 
 
 def test_an_exchange_that_could_not_be_read_back_is_refused(tmp_path: Path) -> None:

@@ -55,12 +55,7 @@ def _deflate(body: bytes, bound: int) -> bytes | None:
 def _brotli(body: bytes, bound: int) -> bytes | None:
     decoder = brotli.Decompressor()
     found: bytes = decoder.process(body, output_buffer_limit=bound + 1)
-    while not decoder.is_finished() and len(found) <= bound:
-        part = decoder.process(b"", output_buffer_limit=bound + 1 - len(found))
-        if not part:
-            return None
-        found += part
-    return found
+    return found if decoder.is_finished() else None
 
 
 def _zstd(body: bytes, bound: int) -> bytes | None:

@@ -51,9 +51,9 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     """Headers whose value is a secret."""
     query: tuple[str, ...] = ()
-    """Query parameters, in request targets and in URLs elsewhere."""
+    """Parameters of queries: of request targets, of URLs elsewhere, and the same in forms."""
     form: tuple[str, ...] = ()
-    """Fields of forms."""
+    """Fields of forms alone."""
     json: tuple[str, ...] = ()
     """Members of JSON by name, or by path: `$.user.password`, `$.users[*].ssn`."""
     keep_cookies: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class Names:
         return _is_secret_query(name) or _is_among(unquote_plus(name), self._query)
 
     def _is_field(self, name: str) -> bool:
-        return _is_secret_query(name) or _is_among(unquote_plus(name), self._form)
+        return self._is_query(name) or _is_among(unquote_plus(name), self._form)
 
     def _is_member(self, name: str) -> bool:
         name = member_name(name)

@@ -56,6 +56,8 @@ class Texts:
 
     def url(self, url: str) -> str:
         """Return a request target, or the URL that is all of a header's value."""
+        if '"' in url:
+            url = self._members.redact(url)
         if "@" in url:
             url = self._userinfo(url)
         if "=" not in url and "%" not in url:

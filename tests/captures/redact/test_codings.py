@@ -53,9 +53,10 @@ def test_what_is_not_coded_as_it_says_is_refused(name: str, body: bytes) -> None
     assert decoded(b"\x00not" + body, [name], 1_000) is None
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("name", ["gzip", "br", "zstd"])
 def test_nothing_may_stand_behind(name: str) -> None:
     assert decoded(CODED[name](b"body") + b"secret", [name], 100) is None
+    assert decoded(CODED[name](b"body") + b"secret" * 200, [name], 100) is None
     assert decoded(CODED[name](b"body") * 2, [name], 100) is None
 
 

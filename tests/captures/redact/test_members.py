@@ -35,6 +35,7 @@ def redacted(text: str, *rules: str) -> str:
         ('{"token":"Bearer x"}', '{"token":"Bearer ~"}'),
         ('{"token":"Bearer\\tx"}', '{"token":"Bearer ~"}'),
         ('{"token":"\\u0078"}', '{"token":"~"}'),
+        ('{"token":"\\q"}', '{"token":"?"}'),
         ('{"token":"\\n"}', '{"token":"\\n"}'),
         ('{"token":"a\\"b\\\\"}', '{"token":"?"}'),
         ('{"a\\"token":"x","a":"token","b":"x"}', '{"a\\"token":"~","a":"token","b":"x"}'),

@@ -35,7 +35,7 @@ NAMES = Names(
         ("query", "iban", False),
         ("query", "code", True),
         ("field", "iban", True),
-        ("field", "account", False),
+        ("field", "account", True),
         ("field", "client_secret", True),
         ("member", "ssn", True),
         ("member", "PIN", True),

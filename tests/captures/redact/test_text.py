@@ -43,6 +43,7 @@ def shape(text: str) -> str:
         ("/a?b={%22token%22:%22x%22,%22c%20%22:1}", "/a?b={%22token%22:%22~%22,%22c%20%22:1}"),
         ("/a?b=%7b%22token%22%3a+%22x%22%7d", "/a?b=%7b%22token%22%3a+%22~%22%7d"),
         ("/a?b=%7B%22c%22%3a1%7D%2", "/a?b=%7B%22c%22%3a1%7D%2"),
+        ('/a?q={"token":"x"}&b', '/a?q={"token":"~"}&b'),
         ("token=x", "token=x"),
         ("*", "*"),
     ],
@@ -55,7 +56,7 @@ def test_a_url(url: str, expected: str) -> None:
     ("text", "expected"),
     [
         ("password=x", "password=~"),
-        ("iban=x&acct=x", "iban=~&acct=x"),
+        ("iban=x&acct=x", "iban=~&acct=~"),
         ("a=1&password=x#y z\n&b", "a=1&password=?&b"),
         ("password=x\n", "password=~"),
         ('{"password":"x"}', '{"password":"~"}'),
