@@ -123,13 +123,15 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.fullmatch(_plain(name[-100:])) is not None
 
 
-def _is_secret_query(name: str) -> bool:
+def is_secret_query(name: str) -> bool:
+    """Whether values of this query parameter are credentials; it may be percent-encoded."""
     name = unquote_plus(name)
     inner = name.rpartition("[")[2].rstrip("]") or name.partition("[")[0]
     return is_secret_name(inner) or _SECRET_QUERY_NAME.fullmatch(_plain(inner[-100:])) is not None
 
 
-def _is_secret_header(name: str) -> bool:
+def is_secret_header(name: str) -> bool:
+    """Whether values of this header field are credentials; `name` in lower case."""
     return is_secret_name(name) or _SECRET_HEADER_WORD.search(name) is not None
 
 
@@ -191,7 +193,7 @@ class Masker:
         if name in {"authorization", "proxy-authorization"}:
             scheme, space, rest = value.partition(" ")
             return scheme + space + self.mark(rest) if space else self.mark(value)
-        if _is_secret_header(name):
+        if is_secret_header(name):
             return self.mark(value)
         return self.mask_text(value)
 
@@ -236,7 +238,7 @@ class Masker:
         return _BASIC.sub(self._basic, text)
 
     def _query_pair(self, found: re.Match[str]) -> str:
-        return f"{found[2]}={self.mark(found[3])}" if _is_secret_query(found[2]) else found[0]
+        return f"{found[2]}={self.mark(found[3])}" if is_secret_query(found[2]) else found[0]
 
     def _text_pair(self, found: re.Match[str]) -> str:
         return f"{found[1]}={self.mark(found[2])}" if is_secret_name(found[1]) else found[0]

@@ -220,6 +220,13 @@ _SIDECAR_OPTIONS = (
         "--rust", "--candidate", "candidate", metavar="URL", help="The service under test."
     ),
     click.option("--secondary", metavar="URL", help="A second Go instance: learn noise from it."),
+    click.option(
+        "--noise",
+        type=click.Choice(["off", "twice"]),
+        default="off",
+        show_default=True,
+        help="`twice` asks the Go service twice: the first 20 reads of an endpoint, and one in 20.",
+    ),
     _STATUS,
     click.option(
         "--admin",

@@ -49,6 +49,7 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
         baseline=baseline,
         candidate=candidate,
         secondary=_secondary(config, flags),
+        noise_twice=flags["noise"] == "twice",
         limits=Limits(connections=flags["concurrency"], timeout_s=timeout_s),
         mirror=MirrorOptions(
             queue=flags["queue"],

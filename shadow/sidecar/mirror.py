@@ -36,8 +36,10 @@ HEAVY: Final = 32
 """Pairs that are judged in other processes, or wait for it, at once."""
 MASKED_INLINE: Final = 20
 """Divergences of one exchange that are masked in the loop; a hostile one takes 5 ms."""
-LEARNING: Final = 8
-"""Requests to the second Go instance at once."""
+LEARNING: Final = 32
+"""Exchanges at once of which Go is asked a second time."""
+MAX_ENDPOINTS: Final = 5_000
+"""Endpoints whose exchanges are counted for that."""
 _BUSY: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-busy")
 _FAILED: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-failed")
 
@@ -127,7 +129,7 @@ class Mirror:
 
     async def ended(self) -> None:
         """Wait until nothing is on its way and nothing waits."""
-        while self._queue or self._in_flight or self._heavy:
+        while self._queue or self._in_flight or self._heavy or self._learning:
             self._concluded.clear()
             await self._concluded.wait()
 
@@ -206,8 +208,17 @@ class Mirror:
             self._counters.timed(side, timing.service_s)
         if not copy.left:
             self._in_flight -= 1
-            self._judge(copy)
+            self._land(copy)
             self._pump()
+
+    def _land(self, copy: Copy) -> None:
+        """Both sides have answered: learn first, where that is due, and judge."""
+        second, baseline = self._second, copy.seen["baseline"]
+        if second is not None and isinstance(baseline, Answer) and self._wants(copy):
+            self._learning += 1
+            self._spawn(self._learn(copy, second, baseline))
+        else:
+            self._judge(copy)
 
     # Judging.
 
@@ -269,28 +280,31 @@ class Mirror:
         )
         self._judged(copy, judgement)
         self._concluded.set()
-        if self._second is not None:
-            self._learn(copy, self._second)
 
     # Go against Go.
 
-    def _learn(self, copy: Copy, second: Service) -> None:
-        """Ask the second Go instance too, for some of the safe exchanges."""
-        baseline = copy.seen["baseline"]
-        if not copy.safe or not isinstance(baseline, Answer) or self._learning >= LEARNING:
-            return
-        first = self._asked[copy.endpoint] < self.options.noise_first
-        if not first and self._random.random() >= self.options.noise_sample:
-            return
-        if len(self._asked) < 5_000 or copy.endpoint in self._asked:
-            self._asked[copy.endpoint] += 1
-        self._learning += 1
-        self._spawn(self._ask_second(copy, second, baseline))
+    def _wants(self, copy: Copy) -> bool:
+        """Whether Go is asked a second time: for the first exchanges of an endpoint, and a share.
 
-    async def _ask_second(self, copy: Copy, second: Service, baseline: Answer) -> None:
+        They are judged afterwards, so that what is noise is known from the first one on.
+        """
+        if not copy.safe or self._learning >= LEARNING:
+            return False
+        asked, endpoint = self._asked, copy.endpoint
+        first = asked[endpoint] < self.options.noise_first
+        if not first and self._random.random() >= self.options.noise_sample:
+            return False
+        if len(asked) < MAX_ENDPOINTS or endpoint in asked:
+            asked[endpoint] += 1
+        return True
+
+    async def _learn(self, copy: Copy, second: Service, baseline: Answer) -> None:
+        request = copy.exchange.request
         try:
-            request = copy.exchange.request
             again = await second.send(second.render(request), method=request.method, safe=True)
             await self._judging.learn(copy.endpoint, baseline, again)
+        except ShadowError as error:  # out of file descriptors
+            self._keeping.complain(f"noise is not learned: {error.message}")
         finally:
             self._learning -= 1
+            self._judge(copy)

@@ -85,6 +85,8 @@ class SidecarPlan(msgspec.Struct, frozen=True, kw_only=True):
     candidate: Target
     secondary: Target | None = None
     """A second instance of the baseline, to learn noise from."""
+    noise_twice: bool = False
+    """Learn noise by asking the baseline itself twice now and then."""
     limits: Limits
     server: ServerLimits = ServerLimits()
     mirror: MirrorOptions

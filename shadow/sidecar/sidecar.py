@@ -23,11 +23,12 @@ from shadow.events import rollback_fields
 from shadow.judging import Judging
 from shadow.masking import Masker
 from shadow.metrics import Counters
-from shadow.model import Exchange, Judgement, Request
+from shadow.model import Exchange, Judgement, Request, SideName
 from shadow.results.routes import RouteState
 from shadow.results.store import Store
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.choice import open_service
+from shadow.sending.service import Service
 from shadow.sidecar.archive import Archive
 from shadow.sidecar.evidence import seen_of
 from shadow.sidecar.flags import SAFE, FlagFile
@@ -101,15 +102,15 @@ class Sidecar:
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
             self.tasks = await enter(Tasks(self._task_failed))
-            services = {
+            services: dict[SideName, Service] = {
                 "baseline": await enter(open_service(plan.baseline, plan.limits)),
                 "candidate": await enter(open_service(plan.candidate, plan.limits)),
             }
-            second = None
+            second: Service | None = services["baseline"] if plan.noise_twice else None
             if plan.secondary is not None:
                 second = await enter(open_service(plan.secondary, plan.limits))
             self.mirror = Mirror(
-                services,  # type: ignore[arg-type]  # the keys are sides
+                services,
                 judging=await enter(self.judging),
                 keeping=self.keeping,
                 counters=self.counters,

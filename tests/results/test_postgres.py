@@ -232,9 +232,38 @@ def test_many_rows_are_read_as_they_are_needed(
     monkeypatch.setattr(queries, "ROWS", 7)
     run_id = shared.start_run(info)
     commit(shared, run_id, *(make_record(seq, target=f"/a?q{seq}=1") for seq in range(50)))
-    evidence = shared.evidence(shared.load(run_id))
-    assert len(evidence.endpoints["GET /a"].shapes) == 50
-    assert evidence.paired
+    run = shared.load(run_id)
+    taken: list[int] = []
+    asked = "SELECT statement FROM pg_cursors WHERE name = 'rows'"
+
+    def take(rows: list[object]) -> None:
+        (left,) = connection.exec_driver_sql(asked).scalars()
+        assert "outcome = 'divergent'" in left
+        taken.append(len(rows))
+
+    evidence = Evidence(["GET /a"])
+    monkeypatch.setattr(evidence, "add_requests", take)
+    with shared._reading() as connection:
+        (number,) = connection.exec_driver_sql("SELECT run FROM runs").scalars()
+        queries.gather(connection, number, evidence, pairs=True)
+    assert taken == [7] * 7 + [1]
+    assert len(shared.evidence(run).endpoints["GET /a"].shapes) == 50
+
+
+def test_what_a_reader_sees_does_not_change_and_it_changes_nothing(
+    shared: Store, info: RunInfo
+) -> None:
+    counting, deleting = "SELECT count(*) FROM runs", "DELETE FROM runs"
+    with shared._reading() as connection:
+        assert connection.exec_driver_sql(counting).scalar() == 0
+        shared.start_run(info)
+        assert connection.exec_driver_sql(counting).scalar() == 0
+    with (
+        pytest.raises(ShadowError, match="in a read-only transaction"),
+        shared._reading() as connection,
+    ):
+        connection.exec_driver_sql(deleting)
+    assert len(shared.runs()) == 1
 
 
 def test_who_commits_waits_for_who_settles(
@@ -352,6 +381,15 @@ def test_a_server_that_is_stopped_is_told_at_once_and_used_again(
         postgres.start()
     commit(shared, run_id, make_record(1))
     assert shared.load(run_id).tally.read == 2
+
+
+def test_a_server_that_was_started_anew_is_used_as_if_nothing_had_been(
+    postgres: Postgres, shared: Store, info: RunInfo
+) -> None:
+    run_id = shared.start_run(info)
+    postgres.stop()
+    postgres.start()
+    assert shared.load(run_id).info.id == run_id
 
 
 @pytest.mark.parametrize("table", [tables.exchanges, tables.divergences])

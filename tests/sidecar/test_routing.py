@@ -426,6 +426,7 @@ class Sidecar:
 
     def __init__(self) -> None:
         self.routing = Routing(GuardPolicy())
+        self.has_read = False
         self.must: dict[str, int] = {}
         """Routes that it knows as latched; a reset opens them that has a higher revision."""
 
@@ -456,7 +457,7 @@ class Routings(RuleBasedStateMachine):
 
     def must_stay(self, sidecar: Sidecar, route: str) -> None:
         """From now on; one that has read nothing yet knows only that there may be old resets."""
-        states = sidecar.routing.states or self.store.states
+        states = sidecar.routing.states if sidecar.has_read else self.store.states
         sidecar.must[route] = states[route].revision if route in states else 0
 
     def was_reset(self, sidecar: Sidecar, route: str) -> bool:
@@ -502,6 +503,7 @@ class Routings(RuleBasedStateMachine):
             return
         self.store.add(deltas, over.states)
         due = over.sync(self.store.states, self.store.evidence)
+        sidecar.has_read = True
         stored = {route for route, each in self.store.states.items() if each.latched}
         assert over.states == self.store.states
         assert over.latched == stored | {rollback.route for rollback in over.pending}
@@ -521,7 +523,7 @@ class Routings(RuleBasedStateMachine):
     def read_what_is_old(self, which: int) -> None:
         over = self.sidecars[which].routing
         known = dict(over.states)
-        if self.older.keys() <= known.keys():
+        if known and self.older.keys() <= known.keys():
             newer = [
                 name for name in self.older if self.older[name].revision > known[name].revision
             ]

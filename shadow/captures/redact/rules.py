@@ -12,7 +12,7 @@ import msgspec
 
 from shadow.captures.redact.marks import octets
 from shadow.errors import ConfigError
-from shadow.masking import _is_secret_header, _is_secret_query, is_secret_name
+from shadow.masking import is_secret_header, is_secret_name, is_secret_query
 
 LONGEST_NAME: Final = 300
 """Characters of a name that are looked at, from its end."""
@@ -106,10 +106,10 @@ class Names:
 
     def _is_header(self, name: str) -> bool:
         name = name.lower()
-        return name in self._headers or _is_secret_header(name)
+        return name in self._headers or is_secret_header(name)
 
     def _is_query(self, name: str) -> bool:
-        return _is_secret_query(name) or _is_among(unquote_plus(name), self._query)
+        return is_secret_query(name) or _is_among(unquote_plus(name), self._query)
 
     def _is_field(self, name: str) -> bool:
         return self._is_query(name) or _is_among(unquote_plus(name), self._form)

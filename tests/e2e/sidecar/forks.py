@@ -1,0 +1,83 @@
+"""Runs commands of `shadow`, any number at once, as forks of one process that has imported them.
+
+A packet on standard input is a job: to start a command, whose output goes to the descriptors that
+come along, or to wait for one that has ended. The answer is its process id, or its exit code.
+What still runs when the packets end is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from shadow import cli
+from shadow.config import live, plans
+from shadow.replay import replay
+from shadow.reports import show
+from shadow.results import postgres
+from shadow.rollout import routes
+from shadow.sidecar import proxying, recording, sinking
+
+PACKET = 1 << 16
+UNEXPECTED = 99
+IMPORTED = (live, plans, postgres, proxying, recording, replay, routes, show, sinking)
+
+
+def main() -> None:
+    jobs = socket.socket(fileno=0)
+    children: set[int] = set()
+    while True:
+        packet, descriptors, _, _ = socket.recv_fds(jobs, PACKET, 2)
+        if not packet:
+            break
+        job = json.loads(packet)
+        if "wait" in job:
+            _, status = os.waitpid(job["wait"], 0)
+            children.discard(job["wait"])
+            jobs.send(str(os.waitstatus_to_exitcode(status)).encode())
+            continue
+        child = os.fork()
+        if child == 0:
+            jobs.close()
+            run(job, *descriptors)
+        children.add(child)
+        for each in descriptors:
+            os.close(each)
+        jobs.send(str(child).encode())
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def run(job: dict[str, Any], out: int, err: int) -> NoReturn:
+    os.chdir(job["cwd"])
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    for number, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, err)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = open(  # type: ignore[misc]
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
+    for name, most in job["limits"].items():
+        resource.setrlimit(getattr(resource, name), (most, most))
+    sys.argv = ["shadow", *job["words"]]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        os._exit(ended.code if isinstance(ended.code, int) else UNEXPECTED)
+    except BaseException:  # noqa: BLE001 - never back into the loop of the parent
+        traceback.print_exc()
+        os._exit(UNEXPECTED)
+
+
+if __name__ == "__main__":
+    main()
