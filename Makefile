@@ -61,7 +61,7 @@ captures: setup services  ## record replay_data/catalogue*.jsonl.gz anew
 verdicts: setup services  ## can the verdicts be trusted? Measured, as a table
 	$(BIN)/python -m bench.verdicts
 
-packages:  ## nginx, wrk and chromium from Debian, actionlint: for benchmarks and tests
+packages:  ## nginx, wrk, chromium, postgresql, promtool, actionlint: for benchmarks and tests
 	@.ci/packages
 
 bench: setup services packages  ## speed and memory beside the alternatives (FULL=1, PROFILE=1)

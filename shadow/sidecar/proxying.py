@@ -128,7 +128,7 @@ class Proxy:
         answered = seen.get(passage.side)
         counters.answered(passage.side, passage.status)
         if passage.fell_back:
-            counters.fell_back(sidecar.keeping.endpoint(passage.endpoint))
+            counters.fell_back(sidecar.route(passage.endpoint))
         for side, span in passage.spans.items():
             span.end(seen.get(side))
         reason = passage.no_copy or self._not_worth(passage, answered)

@@ -147,8 +147,9 @@ def _exchange(
     due: Sequence[RouteChange],
 ) -> Shared:
     for change in due:
-        store.change_route(change)
+        store.change_route(change, known=known)
     if deltas:
         store.add_evidence(deltas, known=known)
+    states = store.route_states()  # first: evidence from before a reset must not outlive it
     evidence = cast("Mapping[tuple[str, Guard], Buckets]", store.evidence_of(version))
-    return Shared(store.route_states(), evidence)
+    return Shared(states, evidence)

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,7 +24,7 @@ from shadow.judging import Judging
 from shadow.masking import Masker
 from shadow.metrics import Counters
 from shadow.model import Exchange, Judgement, Request, SideName
-from shadow.results.routes import RouteState
+from shadow.results.routes import RouteState, route_name
 from shadow.results.store import Store
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.choice import open_service
@@ -90,6 +90,8 @@ class Sidecar:
             complain=self.archive.complain,
         )
         self.flags: FlagFile | None = None
+        self.route = lru_cache(maxsize=4096)(route_name)
+        """The name of an endpoint as a route, which is the same in all sidecars."""
         self._exchanges = 0
         self._session_key = secrets.token_bytes(16)
         self._checking = False
@@ -201,7 +203,7 @@ class Sidecar:
         flags = self.flags_of(endpoint)
         if self.plan.sample < flags.shadow_sample:
             flags = msgspec.structs.replace(flags, shadow_sample=self.plan.sample)
-        route = self.keeping.endpoint(endpoint)
+        route = self.route(endpoint)
         return self.routing.choose(route, key, flags, token=token, safe=safe)
 
     # Guards.
@@ -209,7 +211,7 @@ class Sidecar:
     def _judged(self, copy: Copy, judgement: Judgement) -> None:
         """Take a verdict as evidence."""
         seen = seen_of(
-            self.keeping.endpoint(copy.endpoint),
+            self.route(copy.endpoint),
             judgement,
             copy.seen["baseline"],
             copy.seen["candidate"],
