@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import compare, lag, measure, memory, profiled, replay, start, stored
+from bench import compare, lag, measure, memory, profiled, proxy, replay, start, stored
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -30,6 +30,7 @@ AREAS: dict[str, Area] = {
     "compare": compare.measured,
     "lag": lag.measured,
     "memory": memory.measured,
+    "proxy": proxy.measured,
     "workers": stored.workers,
     "report": stored.report,
 }

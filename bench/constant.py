@@ -142,9 +142,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     ascending = sorted(took[warm_up:])
-    print(
-        json.dumps({"p50_s": percentile(ascending, 0.5), "p99_s": percentile(ascending, 0.99)})
-    )
+    print(json.dumps({"p50_s": percentile(ascending, 0.5), "p99_s": percentile(ascending, 0.99)}))
     return 0
 
 

@@ -139,7 +139,7 @@ def uvicorn(go: str) -> Iterator[Between]:
 
 @contextlib.contextmanager
 def nginx_proxy(go: str) -> Iterator[Between]:
-    """nginx with `proxy_pass` and kept connections to the service."""
+    """An nginx with `proxy_pass` and kept connections to the service."""
     (port,) = free_ports(1)
     servers = f"""
   upstream service {{ server {authority(go)}; keepalive 64; keepalive_requests 1000000000; }}
@@ -191,7 +191,7 @@ http {{
 
 @contextlib.contextmanager
 def nginx_mirror(go: str, sink: str) -> Iterator[Between]:
-    """nginx by the shipped file, which copies each request to a sink; to none where it is empty."""
+    """An nginx by the shipped file, which copies each request to a sink; without one to none."""
     (port,) = free_ports(1)
     text = shipped("nginx/mirror.conf", f"127.0.0.1:{port}", go, sink or go)
     if not sink:

@@ -79,7 +79,8 @@ async def whole(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if not message.get("more_body", False):
             return body
 
@@ -89,7 +90,7 @@ async def serve(url: str, port: int) -> None:
     target = parse_target(url, side="baseline", name="go", option="--go")
     async with Wire(target) as wire:
         config = uvicorn.Config(
-            BareProxy(wire),  # type: ignore[arg-type]  # as uvicorn has it, only spelt otherwise
+            BareProxy(wire),
             host="127.0.0.1",
             port=port,
             http="httptools",

@@ -11,6 +11,7 @@ import msgspec
 
 from shadow import __version__
 from shadow.captures.redact import Redaction
+from shadow.captures.redact.rules import Names
 from shadow.compare.noise import NoiseProfile
 from shadow.config import plans
 from shadow.config.file import FILE_NAME, Config, TargetTable, load
@@ -20,19 +21,17 @@ from shadow.config.units import octets, seconds
 from shadow.errors import ConfigError
 from shadow.model import SideName
 from shadow.results.runs import RunInfo, Side
-from shadow.rollout.routes import admin_token
+from shadow.rollout.routes import TOKEN_VARIABLE, admin_token
 from shadow.sending.limits import Limits
 from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Target, parse_target
 from shadow.sidecar.guards import GuardPolicy
-from shadow.sidecar.keeping import Room
 from shadow.sidecar.mirror import MirrorOptions
 from shadow.sidecar.options import parse_listen
 from shadow.sidecar.plans import Address, AdminPlan, RecordPlan, SidecarPlan, parse_session
+from shadow.sidecar.window import Room
 
 Flags = plans.Flags
-TOKEN_VARIABLE: Final = "SHADOW_ADMIN_TOKEN"  # noqa: S105 - its name, not the token
-MIN_TOKEN: Final = 16
 
 
 def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
@@ -41,6 +40,8 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
     baseline = live_target(config, plans.target(config, "baseline", flags["baseline"]))
     candidate = live_target(config, plans.target(config, "candidate", flags["candidate"]))
     _refuse_unsafe(command, config, flags)
+    if command == "proxy":
+        _refuse_detours(config, baseline, candidate)
     timeout_s = seconds(flags["timeout"], "--timeout")
     return SidecarPlan(
         listen=parse_listen(flags["listen"], "--listen"),
@@ -99,6 +100,18 @@ def _refuse_unsafe(command: str, config: Config, flags: Flags) -> None:
             )
 
 
+def _refuse_detours(config: Config, *targets: Target) -> None:
+    """Refuse what stands in for a target: clients are handed on by HTTP/1.1, directly."""
+    for target in targets:
+        for key, given in (("http2", target.http2), ("proxy", target.proxy is not None)):
+            if given:
+                place = config.at("targets", target.side, key)
+                raise ConfigError(
+                    f"{place}: targets.{target.side}.{key} does not go with live traffic",
+                    "shadow proxy speaks HTTP/1.1 to both services, and directly",
+                )
+
+
 def _secondary(config: Config, flags: Flags) -> Target | None:
     if flags["secondary"] is None:
         return None
@@ -124,13 +137,15 @@ def admin_plan(flags: Flags) -> AdminPlan | None:
     place = address(flags["admin"], "--admin")
     if place is None:
         return None
-    token = admin_token(flags["admin_token_file"], os.environ.get(TOKEN_VARIABLE, ""))
-    if len(token) < MIN_TOKEN:
+    file, given = flags["admin_token_file"], os.environ.get(TOKEN_VARIABLE, "")
+    if file is None and not given.strip():
         raise ConfigError(
-            f"--admin: the token has less than {MIN_TOKEN} characters",
+            "--admin: there is no token for it",
             f"export {TOKEN_VARIABLE}=$(openssl rand -hex 32), or give --admin-token-file FILE",
         )
-    return AdminPlan(address=place, token=token, hosts=tuple(flags["admin_host"]))
+    return AdminPlan(
+        address=place, token=admin_token(file, given), hosts=tuple(flags["admin_host"])
+    )
 
 
 def guard_policy(config: Config) -> GuardPolicy:
@@ -170,8 +185,7 @@ def record_plan(flags: Flags) -> RecordPlan:
     upstream = parse_target(
         flags["upstream"], side="baseline", name="upstream", option="--upstream"
     )
-    table, rotate_s = config.redact, flags["rotate_after"]
-    rotate_bytes = flags["rotate_bytes"]
+    rotate_bytes, rotate_s = flags["rotate_bytes"], flags["rotate_after"]
     if flags["keep_files"] is not None and rotate_s is None and rotate_bytes is None:
         raise ConfigError(
             "--keep-files without rotation", "add --rotate-bytes 100MiB or --rotate-after 1h"
@@ -186,13 +200,22 @@ def record_plan(flags: Flags) -> RecordPlan:
         rotate_s=None if rotate_s is None else seconds(rotate_s, "--rotate-after"),
         keep_files=flags["keep_files"],
         redact_key=flags["redact_key"],
-        redaction=Redaction(
-            headers=tuple(table.headers),
-            query=tuple(table.query),
-            form=tuple(table.form),
-            json=tuple(table.json),
-            keep_cookies=tuple(table.keep_cookies),
-        ),
+        redaction=redaction(config),
         session=parse_session(flags["session"]) if flags["session"] else None,
         drain_s=seconds(flags["drain"], "--drain"),
+    )
+
+
+def redaction(config: Config) -> Redaction:
+    """What is redacted besides credentials. Raises ConfigError for a path that is none."""
+    table = config.redact
+    for path in table.json:
+        with named(config, "redact", "json"):
+            Names(Redaction(json=(path,)))
+    return Redaction(
+        headers=tuple(table.headers),
+        query=tuple(table.query),
+        form=tuple(table.form),
+        json=tuple(table.json),
+        keep_cookies=tuple(table.keep_cookies),
     )

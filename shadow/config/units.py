@@ -29,7 +29,7 @@ def octets(text: str, option: str) -> int:
     """Read `64MiB`, `10GB` or a number of bytes. Raises ConfigError, beginning with `option`."""
     found = _NUMBER.fullmatch(text.strip())
     unit = {**_BYTES, **_DECIMAL}.get(found[2].lower()) if found else None
-    value = int(float(found[1]) * unit) if found and unit is not None else 0
-    if not 0 < value <= MAX_BYTES:
+    value = float(found[1]) * unit if found and unit is not None else 0.0
+    if not 1 <= value <= MAX_BYTES:
         raise ConfigError(f"{option} {text}: is no size", "write it like 64MiB, 10GB or 4096")
-    return value
+    return int(value)

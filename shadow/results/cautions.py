@@ -11,6 +11,8 @@ from shadow.model import Outcome
 from shadow.results.runs import Run
 from shadow.results.tally import MAX_ENDPOINTS, MAX_FINDINGS, OTHER, Tally
 
+LIVE: Final = frozenset({"proxy", "sink"})
+"""Commands whose runs are windows of live traffic, which nobody can send again."""
 MAX_INCOMPARABLE: Final = 0.05
 MAX_HOLLOW: Final = 0.05
 """Shares of the exchanges that were not skipped; above, a run is inconclusive."""
@@ -30,6 +32,10 @@ _STATES: Final = {"killed": "not finished, and its process is gone"}
 def _advice(run: Run) -> str:
     if run.info.command == "replay" and run.info.state in ("killed", "interrupted", "failed"):
         return f"go on with it: shadow replay --resume {run.info.id}"
+    if run.info.command in LIVE:
+        if run.info.state == "running":
+            return "look again, or at a window that has ended: shadow runs"
+        return "its last exchanges are missing: look at another window, shadow runs"
     return "replay again before you rely on them"
 
 
@@ -45,7 +51,7 @@ def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[C
         )
     yield from _rules(run)
     yield from _builds(run)
-    yield from _evidence(tally, max_incomparable, max_hollow)
+    yield from _evidence(run, max_incomparable, max_hollow)
     yield from _bounds(tally)
 
 
@@ -80,7 +86,8 @@ def _rules(run: Run) -> Iterator[Caution]:
             )
 
 
-def _evidence(tally: Tally, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
+def _evidence(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
+    tally = run.tally
     sent = tally.read - tally.outcomes[Outcome.SKIPPED]
     incomparable, hollow = tally.outcomes[Outcome.INCOMPARABLE], tally.hollow
     if not tally.compared:
@@ -94,7 +101,8 @@ def _evidence(tally: Tally, max_incomparable: float, max_hollow: float) -> Itera
             code="incomparable",
             text=f"{incomparable:,} exchanges ({incomparable / sent:.1%}) are incomparable,"
             f" more than {max_incomparable:.0%}",
-            advice="check that the baseline is up and not overloaded, then replay again",
+            advice="check that the baseline is up and not overloaded"
+            + ("" if run.info.command in LIVE else ", then replay again"),
         )
     if hollow:
         over = hollow > max_hollow * sent

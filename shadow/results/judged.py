@@ -5,6 +5,7 @@ Imports numpy and scipy only where there are pairs to judge.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -13,9 +14,9 @@ from urllib.parse import urlsplit
 
 from shadow.model import Outcome
 from shadow.results.bounds import RateBound, rate_bound
-from shadow.results.cautions import Caution
+from shadow.results.cautions import LIVE, Caution
 from shadow.results.evidence import Evidence
-from shadow.results.failures import Errors, judge_errors
+from shadow.results.failures import Errors, Failures, judge_errors
 from shadow.results.record import COMPARED
 from shadow.results.resources import BUSY
 from shadow.results.runs import Run, RunInfo
@@ -32,6 +33,11 @@ UNSCHEDULED: Final = Caution(
     code="speed-unscheduled",
     text="no verdict on speed: sent as fast as possible, which measures the generator as well",
     advice="replay with --rate or --speed, or with --concurrency 1",
+)
+UNPAIRED: Final = Caution(
+    code="speed-live",
+    text="no verdict on speed: of live traffic one side is asked before the other one",
+    advice="record the traffic, and replay it with --rate or --speed",
 )
 TOGETHER: Final = Caution(
     code="speed-together",
@@ -59,24 +65,46 @@ def judge_evidence(run: Run, evidence: Evidence | None, intervals: int | None = 
 
     `intervals` is of how many endpoints the percentiles of the latency get one.
     """
+    live = run.info.command in LIVE  # where not every exchange has a row
+    rows = None if live else evidence
     rates = {
-        name: _rate([endpoint], _shapes(evidence, [name]))
+        name: _rate([endpoint], _shapes(rows, [name]))
         for name, endpoint in run.tally.endpoints.items()
     }
-    rate = _rate(run.tally.endpoints.values(), _shapes(evidence, run.tally.endpoints))
+    rate = _rate(run.tally.endpoints.values(), _shapes(rows, run.tally.endpoints))
     if evidence is None:
         return Judged(rate=rate, rates=rates)
     reason = why_withheld(run.info) if evidence.paired else None
     speeds = _speeds(evidence, run.info, intervals) if evidence.paired and reason is None else {}
     cautions = tuple(_cautions(run.info)) if speeds else ()
+    failures = {name: each.failures for name, each in evidence.endpoints.items()}
     return Judged(
         rate=rate,
         rates=rates,
         speeds=speeds,
-        errors=judge_errors({name: each.failures for name, each in evidence.endpoints.items()}),
+        errors=judge_errors(_all_failures(run, failures) if live else failures),
         speed_withheld=reason,
         cautions=cautions,
     )
+
+
+def _all_failures(run: Run, failures: Mapping[str, Failures]) -> dict[str, Failures]:
+    """Return the failures of rows, with those that are counted as a finding and have none."""
+    counted: Counter[tuple[str, bool]] = Counter()
+    for finding in run.tally.findings:
+        if finding.where in {"status", "transport"} and finding.examples:
+            example = finding.examples[0]
+            statuses = example.baseline_status, example.candidate_status
+            ours, theirs = (status is None or status >= 500 for status in statuses)
+            if ours != theirs:
+                counted[finding.endpoint, theirs] += finding.exchanges
+    return {
+        name: each._replace(
+            baseline_only=max(each.baseline_only, counted[name, False]),
+            candidate_only=max(each.candidate_only, counted[name, True]),
+        )
+        for name, each in failures.items()
+    }
 
 
 def _rate(endpoints: Iterable[EndpointTally], shapes: tuple[int, int] | None) -> RateBound:
@@ -102,6 +130,8 @@ def why_withheld(info: RunInfo) -> Caution | None:
     """Say why no latency of a run can be judged, if so."""
     if not (info.baseline.url and info.candidate.url):
         return RECORDED
+    if info.command in LIVE:
+        return UNPAIRED
     options = info.options
     scheduled = options.get("rate") is not None or options.get("speed") is not None
     if not scheduled and options.get("concurrency") != 1:

@@ -35,9 +35,12 @@ class Connection(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._passing = False
         """The head of the answer has gone to the receiver."""
-        self._paused = False
-        self.unfinished = False
+        self._paused, self._paused_at = False, 0.0
+        """The receiver takes nothing for now, and since when."""
+        self._unfinished = False
         """A part of the request is still to come."""
+        self._clogged = False
+        """The service does not take what is written."""
         self._safe = False
         self._timeout_s = 0.0
         self._served = False
@@ -80,7 +83,7 @@ class Connection(asyncio.Protocol):
         self.deadline = deadline
         self._sent = time.perf_counter()
         self._due = self._sent if due is None else due
-        self.unfinished = False
+        self._unfinished = self._clogged = False
         if self.open:
             self._transport.write(message)
             if receiver is not None:
@@ -105,38 +108,70 @@ class Connection(asyncio.Protocol):
 
     # For a receiver: a `service.Source`.
 
-    def more(self, data: bytes) -> None:
+    def more(self, data: bytes, *, ended: bool) -> None:
         """Write on; the request's time begins anew."""
         if self.open and self._done is not None:
-            self.deadline = self._loop.time() + self._timeout_s
+            self._unfinished = not ended
+            self._begin_anew()
+            if ended:  # only now it is sent
+                self._sent = self._due = time.perf_counter()
             if data:
                 self._transport.write(data)
 
     def pause(self) -> None:
         """Read nothing for now; the answer's time stands still."""
-        if self.open and self._done is not None:
-            self.deadline, self._paused = inf, True
+        if self.open and self._done is not None and not self._paused:
+            self._paused, self._paused_at = True, time.perf_counter()
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on; the answer's time begins anew."""
-        if self.open and self._done is not None:
-            self.deadline, self._paused = self._loop.time() + self._timeout_s, False
-            self._transport.resume_reading()
+        if self._paused:
+            self._paused = False
+            if self.open and self._done is not None:
+                waited_s = time.perf_counter() - self._paused_at
+                self._sent += waited_s  # none of it is the service's
+                self._due += waited_s
+                self._begin_anew()
+                self._transport.resume_reading()
+
+    def keep_only(self) -> None:
+        """Read the rest of the answer for `done` alone, in the time that is left."""
+        if self._done is not None:
+            self.resume()
+            self._receiver, self._passing = None, False
+            self._reader.keep_only()
+
+    def give_up(self, kind: NoAnswerKind, detail: str) -> None:
+        """Close the connection, and say so."""
+        if self._done is not None:
+            self._fail(kind, f"{detail} {self._reader.progress()}")
 
     def pause_writing(self) -> None:
         """What is written is not taken at once."""
+        self._clogged = True
         if self._receiver is not None:
             self._receiver.writable(now=False)
 
     def resume_writing(self) -> None:
         """All that was written is gone."""
+        self._clogged = False
         if self._receiver is not None:
+            self._begin_anew()
             self._receiver.writable(now=True)
 
     def expire(self) -> None:
-        """Give up on the request in flight: its time has passed."""
-        self._fail("timeout", f"total: {self._timeout_s:g} s passed {self._reader.progress()}")
+        """Give up on the request in flight, unless it is its client that keeps the service waiting.
+
+        Then its time begins anew.
+        """
+        if self._paused or (self._unfinished and not self._clogged):
+            self._begin_anew()
+        else:
+            self._fail("timeout", f"total: {self._timeout_s:g} s passed {self._reader.progress()}")
+
+    def _begin_anew(self) -> None:
+        self.deadline = self._loop.time() + self._timeout_s
 
     def is_quiet(self) -> bool:
         """Whether nothing lies unread: no close, no answer that nobody asked for."""
@@ -165,7 +200,7 @@ class Connection(asyncio.Protocol):
         if self._reader.complete:
             self._answer()
         elif self._receiver is not None and self._reader.head is not None:
-            self.deadline = self._loop.time() + self._timeout_s
+            self._begin_anew()
             self._pass_on()
 
     def eof_received(self) -> None:
@@ -215,14 +250,13 @@ class Connection(asyncio.Protocol):
 
     def _pass_on(self) -> None:
         """Give the receiver what has come of an answer."""
-        receiver = self._receiver
+        receiver, head = self._receiver, self._reader.head
         assert receiver is not None
-        head = self._reader.head
         if not self._passing and head is not None:
             self._passing = True
             receiver.head(*head)
         fresh = self._reader.take_fresh()
-        if fresh and self._done is not None:
+        if fresh and self._receiver is not None:  # it may have had enough
             receiver.piece(fresh)
 
     def _answer(self) -> None:
@@ -234,7 +268,7 @@ class Connection(asyncio.Protocol):
         timing = Timing(due=self._due, sent=self._sent, done=reader.done)
         self._served = True
         # An early answer leaves the rest of the request unsent: that connection is spoilt.
-        unsent = self.unfinished or self._transport.get_write_buffer_size()
+        unsent = self._unfinished or self._transport.get_write_buffer_size()
         reusable = self.open and reader.reusable and not unsent
         self._settle(Answer(response=reader.take(), timing=timing), reusable=reusable)
 

@@ -159,6 +159,10 @@ class AnswerReader:
         """Status and fields, once the head of the answer is complete."""
         return (self._status, self._headers) if self._final else None
 
+    def keep_only(self) -> None:
+        """Hand on nothing more: the body is read up to the bound on the copy of it."""
+        self._passing, self._fresh = False, []
+
     def take_fresh(self) -> bytes:
         """Hand over the body that has come since the last time; with `passing` only."""
         fresh, self._fresh = self._fresh, []

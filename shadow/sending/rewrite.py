@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from shadow.model import Request, header, header_values
+from shadow.model import Headers, Request, header, header_values
 from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_word
 from shadow.sending.target import Target
 
@@ -71,13 +71,24 @@ def render_head(request: Request, target: Target) -> tuple[bytes, bool]:
     return sent, framing == "chunked"
 
 
-def _head(request: Request, target: Target, length: str) -> tuple[bytes, Framing]:
+def render_upgrade(request: Request, target: Target, protocol: str) -> bytes:
+    """Write a request without a body that asks to go on in another protocol.
+
+    Raises `Unsendable` as `render`.
+    """
+    head, _ = _head(request, target, "0", (("Connection", "Upgrade"), ("Upgrade", protocol)))
+    return head
+
+
+def _head(
+    request: Request, target: Target, length: str, added: Headers = ()
+) -> tuple[bytes, Framing]:
     if not is_word(request.method):
         raise Unsendable("unsupported", f"not a method: {request.method!a}")
     path = request_target(request.method, request.target, target.prefix)
     keys = [name.lower() for name, _ in request.headers]
     framing = _framing(request, keys)
-    fields = _fields(request, target, keys, framing, length)
+    fields = [*_fields(request, target, keys, framing, length), *added]
     head = f"{request.method} {path} HTTP/1.1\r\n"
     head += "".join([f"{name}: {value}\r\n" for name, value in fields]) + "\r\n"
     _refuse_broken_lines(head, fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
-from shadow.model import Headers, Observation, Request
+from shadow.model import Headers, NoAnswerKind, Observation, Request
 
 Message = Any
 """What a service's `render` made, for its own `start` and `send`: nobody else looks inside."""
@@ -21,11 +21,12 @@ once more, with `send(…, fresh=True)`.
 class Source(Protocol):
     """A request on its way, for who takes its answer as it comes."""
 
-    unfinished: bool
-    """A part of the request is still to come: an answer before that ends the connection."""
+    def more(self, data: bytes, *, ended: bool) -> None:
+        """Write on: a further part of the request, framed by the caller, and whether it ends so.
 
-    def more(self, data: bytes) -> None:
-        """Write on: a further part of the request, framed by the caller."""
+        Until it has ended the service is given all the time that its client takes, and an answer
+        before that ends the connection.
+        """
 
     def pause(self) -> None:
         """Take nothing more of the answer for now; no time passes meanwhile."""
@@ -33,8 +34,14 @@ class Source(Protocol):
     def resume(self) -> None:
         """Take the answer again."""
 
-    def drop(self) -> None:
-        """Give up: the connection is closed, and nobody is told."""
+    def keep_only(self) -> None:
+        """Hand on nothing more: the answer goes to `Done` alone, up to the copy of it.
+
+        It has the time that is left now, for all of it.
+        """
+
+    def give_up(self, kind: NoAnswerKind, detail: str) -> None:
+        """Close the connection; `Done` is called at once, and takes this for what came of it."""
 
 
 class Receiver(Protocol):

@@ -8,43 +8,49 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from shadow.compare.noise import NoiseProfile
-from shadow.errors import ShadowError
+from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events
 from shadow.judge import Policy
+from shadow.masking import Masker
 from shadow.model import Outcome
 from shadow.reports.show import readable_path
-from shadow.results.lock import held
-from shadow.results.record import Record
-from shadow.results.runs import RunInfo, new_run_id
+from shadow.results.lock import held, is_held, lock_path
+from shadow.results.record import Record, Revision
+from shadow.results.runs import Run, RunInfo, new_run_id
 from shadow.results.store import Store
 from shadow.results.summary import COUNTS, exit_code, summarise
 from shadow.results.tally import Tally
 from shadow.settle import Memory
-from shadow.settling import settle_run
+from shadow.settling import Log, settle_run
+from shadow.sidecar.complaints import Complaints, where
 
-TOLD_S: Final = 60.0
-"""Seconds in which one complaint is told once."""
+FOLDED: Final = 200
+"""Batches after which the store adds their counts up: a reader would have to."""
+
+_Task = Literal["open", "write"]
+T = TypeVar("T")
 
 
 class Batch(msgspec.Struct, kw_only=True):
     """What is written together. The records are some of those that the tally counts."""
 
-    records: list[Record]
+    number: int
+    """In the window, from 1: no two batches have the same."""
+    records: Sequence[Record]
     tally: Tally
 
 
 class Archive:
     """The store of a sidecar and the event logs of its windows. All calls from one thread.
 
-    `error` says what is wrong with the store now; `run_id` is of the window, empty between two.
+    `store`, `error` and `run_id` may be read from any.
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class Archive:
         events: str | None,
         info: RunInfo,
         keep_windows: int,
-        tell: Callable[[str], None],
+        complain: Complaints,
     ) -> None:
         """Keep windows at `where`, described by `info`; `events` is one log for all of them.
 
@@ -64,147 +70,307 @@ class Archive:
         self._events_path = events
         self._info = info
         self._keep_windows = keep_windows
-        self._tell = tell
-        self._told: dict[str, float] = {}
+        self._complain = complain
         self.store: Store | None = None
-        self.error = ""
         self.run_id = ""
-        self._started = 0.0
+        """Of the window; empty between two."""
+        self._errors: dict[_Task, str] = {}
+        self._file: tuple[int, int] | None = None
+        """What the path of the store led to when it was opened."""
+        self._in_doubt = False
+        """Whether the last batch is in the store is not known."""
+        self._cursor = ""
+        """The last batch that is."""
+        self._in_part = False
+        """The window began in a store that is gone, with some of its records."""
+        self._begun = 0.0
         self._log: Events | None = None
         self._log_file = contextlib.ExitStack()
         self._lock = contextlib.ExitStack()
         """Tells others that the window goes on."""
         self._log_path = ""
-        self._logs: list[str] = []
+        self._lost = 0
+        self._own: set[str] = set()
+        """The windows of this process that may have a log."""
 
-    def open(self) -> Store | None:
-        """Open the store where that is possible now."""
-        if self.store is None:
-            with self._noted():
-                self.store = Store.open(self._where)
-        return self.store
+    @property
+    def error(self) -> str:
+        """What is wrong with the store now, or empty."""
+        return next(iter(list(self._errors.values())), "")  # another thread may change it
 
-    def write(self, batch: Batch) -> bool:
-        """Keep a batch, and tell of its records in the event log; whether it is in the store."""
-        with self._noted():
-            self._in_window().commit_segment(
-                self.run_id, cursor="", records=batch.records, tally=batch.tally
-            )
-        return not self.error
+    def open(self) -> None:
+        """Open the store. Raises ShadowError where it is none, UnfinishedError while it is away."""
+        try:
+            self._ready()
+        except ShadowError as error:
+            self._errors["open"] = error.message
+            raise
 
-    def tell_events(self, records: Sequence[Record], traces: Mapping[int, str]) -> int:
-        """Write the events of records that are in the store; return how many could not be.
+    def check(self) -> None:
+        """Look after the store though nothing is written, and after the window's lock."""
+        self._tried("open", self._check)
+
+    def _check(self) -> None:
+        store = self._ready()
+        if self.run_id and not is_held(store.place, self.run_id):
+            self._hold(store)
+
+    def write(self, batch: Batch) -> Sequence[Record] | None:
+        """Keep a batch; return its records that are in the store now, None where it is not kept."""
+        return self._tried("write", partial(self._write, batch))
+
+    def _write(self, batch: Batch) -> Sequence[Record]:
+        store = self._window_in(self._ready())
+        if self._cursor == str(batch.number):  # we were not told that it was
+            return batch.records
+        records = self._commit(store, batch)
+        self._cursor = str(batch.number)
+        if batch.number % FOLDED == 0:
+            self._fold(store)
+        return records
+
+    def tell_events(self, records: Sequence[Record], traces: Mapping[int, str]) -> None:
+        """Write the events of records that are in the store.
 
         `traces` are the ids of their traces, by `seq`.
         """
-        lost = 0
         for record in records:
-            if not record.divergences and record.outcome in (Outcome.MATCH, Outcome.EQUIVALENT):
-                continue
-            if not self._logged(partial(_exchange, record, traces.get(record.seq))):
-                lost += max(1, len(record.divergences))
-        return lost
+            if record.divergences or record.outcome not in (Outcome.MATCH, Outcome.EQUIVALENT):
+                tell = partial(_exchange, record, traces.get(record.seq))
+                self._logged(tell, max(1, len(record.divergences)))
 
-    def tell_one(self, write: Callable[[Events], None]) -> bool:
-        """Write an event of another kind; whether that worked."""
-        return self._logged(write)
+    def tell_one(self, write: Callable[[Events], None]) -> None:
+        """Write an event of another kind, which begins a window."""
+        if not self.run_id:
+            self._tried("open", lambda: self._window_in(self._ready()))
+        self._logged(write)
+
+    def take_lost(self) -> int:
+        """Return how many events could not be written since the last time."""
+        lost, self._lost = self._lost, 0
+        return lost
 
     def finish(
         self,
         memory: Memory,
         *,
+        kept: Mapping[str, int],
         noise: NoiseProfile | None,
         policy: Policy,
-        leave: AbstractSet[str],
-    ) -> None:
-        """End the window: settle it, and forget the oldest ones."""
-        store, run_id = self.store, self.run_id
-        if store is None or not run_id:
-            return
-        with self._noted():
-            if self._log is not None:
-                settle_run(
-                    store, self._log, run_id, memory, noise=noise, policy=policy, leave=leave
-                )
-            duration_s = round(time.monotonic() - self._started, 3)
-            code = exit_code(store.load(run_id).tally)
-            run = store.finish_run(run_id, state="finished", exit_code=code, duration_s=duration_s)
-            summary = summarise(run)
-            told = {name: getattr(summary, name) for name in COUNTS}
-            self._logged(lambda log: log.run_finished(told))
-            store.forget_runs(self._info.command, self._keep_windows)
-        self.run_id = ""
-        self._close_log()
-        self._lock.close()
-        self._forget_logs()
+    ) -> bool:
+        """End the window: settle it, and forget the oldest ones. `kept` is as in `settle_run`.
+
+        Say whether that is done: not where the store does not take it now.
+        """
+        if not self.run_id:
+            return True
+        if noise is not None:  # which goes on to change, in the event loop
+            noise = NoiseProfile.from_json(noise.state())
+        kept = {} if self._in_part else kept
+        settle = partial(settle_run, memory=memory, noise=noise, policy=policy, kept=kept)
+        return self._tried("write", lambda: self._finish(settle)) is not None
+
+    def _finish(self, settle: Callable[[Store, Log, str], None]) -> Literal[True]:
+        store = self._ready()
+        if self.run_id:  # else it was in a store that is gone
+            with self._going_on("settling the window"):
+                settle(store, _Revisions(self._logged), self.run_id)
+            summary = summarise(self._enter_end(store))
+            counts = {name: getattr(summary, name) for name in COUNTS}
+            self._logged(lambda log: log.run_finished(counts))
+            self._leave()
+            self._in_part = False
+        with self._going_on("forgetting old windows"):
+            self._forget(store)
+        return True
 
     def close(self) -> None:
         """Let go of the files."""
-        self._close_log()
-        self._lock.close()
+        self._leave()
         if self.store is not None:
             self.store.close()
 
-    def complain(self, error: ShadowError) -> None:
-        """Tell of an error, but not of the same one again and again."""
-        now = time.monotonic()
-        if now - self._told.get(error.message, -TOLD_S) >= TOLD_S:
-            if len(self._told) > 100:
-                self._told.clear()
-            self._told[error.message] = now
-            self._tell(f"{error.message}; traffic goes on")
+    # The store.
+
+    def _tried(self, task: _Task, work: Callable[[], T]) -> T | None:
+        """Do some work; None where it fails, which is noted until the same works again."""
+        try:
+            done = work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            self._in_doubt = True
+            self._errors[task] = text = _text(error)
+            self._complain(f"{text}; traffic goes on")
+            return None
+        if task == "write":  # so it can be opened
+            self._errors.clear()
+        self._errors.pop(task, None)
+        return done
 
     @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
+    def _going_on(self, what: str) -> Iterator[None]:
+        """Tell of an error that would be the same the next time, and leave it at that."""
         try:
             yield
-        except ShadowError as error:
-            self.error = error.message
-            self.complain(error)
-        else:
-            self.error = ""
+        except UnfinishedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._complain(f"{what} failed: {_text(error)}; traffic goes on")
 
-    def _in_window(self) -> Store:
-        """The store, with a window begun in it."""
+    def _ready(self) -> Store:
+        """The store; opened anew where it failed, or where its file is another one by now."""
         store = self.store
-        if store is None:
-            store = self.store = Store.open(self._where)
-        if not self.run_id:
-            run_id = new_run_id()
-            path = self._events_path or str(store.events_path(run_id))
-            info = msgspec.structs.replace(self._info, id=run_id, events=readable_path(path))
-            self.run_id, self._log_path = store.start_run(info), path
-            self._lock.enter_context(held(store.place, self.run_id))
-            self._started = time.monotonic()
-            self._logged(lambda log: log.run_started(_started(info)))
+        if store is None or self._in_doubt or self._file != _file(store):
+            self.store = Store.open(self._where)
+            if store is not None:
+                store.close()
+            store = self.store
+            self._file = _file(store)
+            self._find_window(store)
+            self._in_doubt = False
         return store
 
-    def _logged(self, write: Callable[[Events], None]) -> bool:
-        if not self.run_id:  # no window has begun, or the store is broken
-            return False
+    def _find_window(self, store: Store) -> None:
+        """Go on with the window in a store that was opened anew, if it is there."""
+        if not self.run_id:
+            return
+        try:
+            self._cursor = store.progress(self.run_id, 0).cursor or ""
+        except UnfinishedError:
+            raise
+        except ShadowError:  # the store was made anew, and what it held is gone
+            self._leave()
+            self._in_part = True
+        else:
+            self._hold(store)
+
+    def _window_in(self, store: Store) -> Store:
+        """Begin a window where there is none."""
+        if not self.run_id:
+            self._begin(store)
+        return store
+
+    def _begin(self, store: Store) -> None:
+        run_id = new_run_id()
+        path = self._events_path or self._own_log(store, run_id)
+        info = msgspec.structs.replace(
+            self._info, id=run_id, events=readable_path(path) if path else ""
+        ).masked(Masker())
+        self.run_id, self._log_path = store.start_run(info), path
+        self._own.add(self.run_id)
+        self._cursor, self._begun = "", time.monotonic()
+        self._hold(store)
+        self._logged(lambda log: log.run_started(_started(info)))
+
+    def _own_log(self, store: Store, run_id: str) -> str:
+        try:
+            return str(store.events_path(run_id))
+        except ShadowError as error:  # the store may be elsewhere, and work
+            self._complain(f"{error.message}; there is no event log")
+            return ""
+
+    def _hold(self, store: Store) -> None:
+        self._lock.close()
+        self._lock.enter_context(held(store.place, self.run_id))
+
+    def _commit(self, store: Store, batch: Batch) -> Sequence[Record]:
+        commit = partial(
+            store.commit_segment, self.run_id, cursor=str(batch.number), tally=batch.tally
+        )
+        try:
+            commit(records=batch.records)
+        except UnfinishedError:
+            raise
+        except Exception as error:
+            if not batch.records:
+                raise
+            commit(records=())  # where that works, it was one of the records
+            count = len(batch.records)
+            self._complain(f"{count} exchanges are counted and not kept: {_text(error)}")
+            return ()
+        return batch.records
+
+    def _fold(self, store: Store) -> None:
+        """Let one segment hold what the others count."""
+        with self._going_on("adding up the window"):
+            if not store.load(self.run_id).tally.findings_dropped:  # else all are counted anew
+                store.revise(self.run_id, ())
+
+    def _enter_end(self, store: Store) -> Run:
+        run = store.load(self.run_id)
+        expired = any(rule.expired(run.day) for rule in run.info.accept)
+        return store.finish_run(
+            self.run_id,
+            state="finished",
+            exit_code=1 if expired else exit_code(run.tally),
+            duration_s=round(time.monotonic() - self._begun, 3),
+        )
+
+    def _leave(self) -> None:
+        self.run_id = ""
+        self._close_log()
+        self._lock.close()
+
+    def _forget(self, store: Store) -> None:
+        """Forget the oldest windows with their logs, whichever process made them."""
+        command = self._info.command
+        before = {info.id for info in store.runs() if info.command == command} | self._own
+        store.forget_runs(command, self._keep_windows)
+        gone = before - {info.id for info in store.runs()}
+        self._own -= gone
+        for run_id in gone:
+            paths = [store.events_path(run_id)]
+            if isinstance(store.place, Path):
+                paths.append(lock_path(store.place, run_id))  # of one that was killed
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    # The event log.
+
+    def _logged(self, write: Callable[[Events], None], events: int = 1) -> None:
+        """Write to the log; `events` are lost where that cannot be."""
+        if not self.run_id or not self._log_path:
+            self._lost += events
+            return
         try:
             if self._log is None:
                 opened = Events.open(self._log_path, self.run_id)
                 self._log = self._log_file.enter_context(opened)
-                if self._events_path is None and self._log_path not in self._logs:
-                    self._logs.append(self._log_path)
             write(self._log)
         except ShadowError as error:
-            self.complain(error)
+            self._lost += events
+            self._complain(f"{error.message}; traffic goes on")
             self._close_log()
-            return False
-        return True
 
     def _close_log(self) -> None:
         self._log = None
         with contextlib.suppress(OSError):
             self._log_file.close()
 
-    def _forget_logs(self) -> None:
-        """Remove the logs of windows that are forgotten."""
-        while len(self._logs) > self._keep_windows:
-            with contextlib.suppress(OSError):
-                Path(self._logs.pop(0)).unlink()
+
+class _Revisions:
+    """Takes the revisions of a window as events."""
+
+    def __init__(self, logged: Callable[[Callable[[Events], None], int], None]) -> None:
+        self._logged = logged
+
+    def revised(self, record: Record, revision: Revision) -> None:
+        self._logged(lambda log: log.revised(record, revision), len(revision.changes))
+
+
+def _file(store: Store) -> tuple[int, int] | None:
+    """What the path of a store leads to; None where it is in a server, or nothing is there."""
+    if not isinstance(store.place, Path):
+        return None
+    try:
+        found = store.place.stat()
+    except OSError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
+
+
+def _text(error: Exception) -> str:
+    return error.message if isinstance(error, ShadowError) else f"a bug in shadow: {where(error)}"
 
 
 def _exchange(record: Record, trace_id: str | None, log: Events) -> None:
@@ -212,6 +378,8 @@ def _exchange(record: Record, trace_id: str | None, log: Events) -> None:
 
 
 def _started(info: RunInfo) -> dict[str, object]:
+    sides = (("baseline", info.baseline_build), ("candidate", info.candidate_build))
+    builds = {side: build.version for side, build in sides if build.version}
     return {
         "command": info.command,
         "captures": [],
@@ -219,5 +387,5 @@ def _started(info: RunInfo) -> dict[str, object]:
         "baseline": msgspec.to_builtins(info.baseline),
         "candidate": msgspec.to_builtins(info.candidate),
         "options": info.options,
-        "versions": info.versions,
+        "versions": {**info.versions, **builds},
     }

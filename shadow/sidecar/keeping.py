@@ -1,8 +1,7 @@
 """What became of each exchange: counted always, kept while there is room, written in batches.
 
-A window is a run of the store. Counts are of all its exchanges; rows and events are of the first
-so many of each finding and of so many others, so that a window has a size. A store that fails
-loses rows at last, and says how many; what is counted is added to what is written next.
+A window is a run of the store (`window`). A store that fails loses rows at last, and says how
+many; what is counted is added to what is written next.
 """
 
 from __future__ import annotations
@@ -10,49 +9,33 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
 from shadow.compare.noise import NoiseProfile
-from shadow.errors import ShadowError
+from shadow.events import Events
 from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.metrics import Counters
-from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
+from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.results.record import Record
 from shadow.results.tally import Tally
-from shadow.settle import Memory
-from shadow.sidecar.archive import Archive, Batch
+from shadow.sidecar.archive import Archive
+from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.window import AT_ONCE, Room, Window
 from shadow.tracing import trace_id_of
 
-FLUSH_S: Final = 0.25
+FLUSH_S: Final = 0.5
 """How often what was kept is written."""
-AT_ONCE: Final = 500
-"""Records of one transaction."""
-WAITING: Final = 20_000
-"""Records that wait for a store that does not take them; beyond, they are lost and counted."""
+CHECK_S: Final = 2.0
+"""How often the store is looked after where nothing is written."""
 SWITCH_S: Final = 0.0005
 """How long the writing thread may keep the event loop from running."""
-NEWEST: Final = 100
-"""Findings whose times are remembered."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """How much of a window has rows and events."""
-
-    window_s: float = 3600.0
-    rows: int = 200_000
-    """Of exchanges with a difference, and as many without."""
-    per_finding: int = 500
-    """Records of one finding that have rows and events; the others are counted."""
 
 
 class Keeping:
@@ -67,44 +50,43 @@ class Keeping:
         masker: Masker,
         noise: NoiseProfile | None,
         policy: Policy,
+        complain: Complaints,
     ) -> None:
         self._archive = archive
         self._room = room
         self._counters = counters
         self._masker = masker
+        self._withholder = Masker(withhold=True)
         self._noise = noise
         self._policy = policy
+        self._complain = complain
         self._thread = ThreadPoolExecutor(1, "keeping")
-        self._records: list[Record] = []
-        self._traces: dict[int, str] = {}
-        """Ids of the traces of records that wait, by `seq`."""
-        self._tally = Tally()
-        self._begin()
+        self._window = Window(room)
+        self._ending: Window | None = None
+        """The one before, until the store has all of it."""
+        self._stop = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Who writes."""
 
-    def _begin(self) -> None:
-        """Begin a window."""
-        self.window = Tally()
-        """The counts of the window, as far as they were written."""
-        self._began = time.monotonic()
-        self._seq = 0
-        self._rows = {True: 0, False: 0}
-        """With a difference and without."""
-        self._of_finding: Counter[str] = Counter()
-        self._partial: set[str] = set()
-        """Findings that have records without a row."""
-        self._memory = Memory()
-        self.times: dict[str, tuple[datetime, datetime]] = {}
+    @property
+    def window(self) -> Tally:
+        """The counts of the window, a moment ago; another object with each window."""
+        return self._window.tally
+
+    @property
+    def times(self) -> dict[str, tuple[datetime, datetime]]:
         """When the newest divergent findings were seen first and last, by signature."""
+        return self._window.times
 
     @property
     def waiting(self) -> int:
         """Records that are not written yet."""
-        return len(self._records)
+        return self._window.waiting + (self._ending.waiting if self._ending else 0)
 
     @property
-    def error(self) -> str:
-        """What is wrong with the store now, or empty."""
-        return self._archive.error
+    def unwritten(self) -> int:
+        """Exchanges that the store does not count yet."""
+        return self._window.unwritten + (self._ending.unwritten if self._ending else 0)
 
     def endpoint(self, name: str) -> str:
         """An endpoint's name as it may leave memory."""
@@ -114,18 +96,18 @@ class Keeping:
         """The divergences as they may be kept. From any thread."""
         return tuple(map(self._masker.mask_divergence, judgement.divergences))
 
-    def complain(self, line: str) -> None:
-        """Tell the operator what went wrong, but not again and again."""
-        self._archive.complain(ShadowError(line))
+    def withheld(self, judgement: Judgement) -> tuple[Divergence, ...]:
+        """The divergences without their values, which takes little time. From any thread."""
+        return tuple(map(self._withholder.mask_divergence, judgement.divergences))
 
     def skip(self, endpoint: str, reason: str) -> None:
         """Count an exchange that was not compared, and of which there is no more to say."""
         self._counters.skipped(reason)
-        self._tally.count_skipped(self.endpoint(endpoint), reason)
+        self._window.skip(self.endpoint(endpoint), reason, time.monotonic())
 
     def shed(self, endpoint: str) -> None:
         """Count an exchange whose copy was dropped, which the counters know already."""
-        self._tally.count_skipped(self.endpoint(endpoint), "shed")
+        self._window.skip(self.endpoint(endpoint), "shed", time.monotonic())
 
     def keep(
         self,
@@ -138,133 +120,130 @@ class Keeping:
         masked: tuple[Divergence, ...] | None = None,
         trace_id: str | None = None,
     ) -> None:
-        """Keep the outcome of an exchange, masked. By default its trace is the request's own."""
+        """Keep the outcome of an exchange, masked. By default its trace is the request's own.
+
+        Counts nothing where it raises.
+        """
+        window, counters = self._window, self._counters
         record = Record.of(
             exchange,
             judgement,
-            seq=self._seq,
+            seq=window.next_seq(),
             endpoint=endpoint,
             masker=self._masker,
             baseline=baseline,
             candidate=candidate,
             masked=masked,
         )
-        self._seq += 1
-        self._tally.add(record)
-        counters = self._counters
-        if judgement.outcome is Outcome.SKIPPED:
-            counters.skipped(judgement.reason)
-        else:
-            counters.judged(judgement.outcome)
+        counters.judged(judgement.outcome)
         for divergence in record.divergences:
             counters.diverged(record.endpoint, divergence.kind, divergence.verdict)
-        if judgement.outcome is Outcome.DIVERGENT:
-            self._show(record)
-        if self._has_room(record):
-            self._records.append(record)
-            if record.divergences:
-                self._memory.remember(record, judgement)
-                trace_id = trace_id or trace_id_of(exchange.request.headers)
-                if trace_id is not None:
-                    self._traces[record.seq] = trace_id
+        kept = window.add(record, judgement, time.monotonic(), counters.store_lost)
+        if not record.divergences:
+            return
+        window.show(record, datetime.now(UTC))
+        trace_id = trace_id or trace_id_of(exchange.request.headers)
+        if kept and trace_id is not None:
+            window.traces[record.seq] = trace_id
 
-    def _has_room(self, record: Record) -> bool:
-        """Whether a record gets a row: while it is among the first of one of its findings."""
-        signatures = {divergence.signature for divergence in record.divergences}
-        of_finding, most = self._of_finding, self._room.per_finding
-        fresh = not signatures or any(of_finding[each] < most for each in signatures)
-        found = bool(signatures)
-        full = len(self._records) >= WAITING
-        if full:
-            self._counters.store_lost()
-        if full or not fresh or self._rows[found] >= self._room.rows:
-            self._partial.update(signatures)
-            return False
-        self._rows[found] += 1
-        of_finding.update(signatures)
-        return True
+    def tell(self, write: Callable[[Events], None]) -> None:
+        """Write an event in its turn, behind what is being written."""
+        loop = asyncio.get_running_loop()
+        told = self._thread.submit(self._counting, partial(self._archive.tell_one, write))
+        told.add_done_callback(lambda told: loop.call_soon_threadsafe(self._told, told))
 
-    def _show(self, record: Record) -> None:
-        """Remember when the findings of an exchange were seen, for people to look at."""
-        now, times = datetime.now(UTC), self.times
-        for divergence in record.divergences:
-            if divergence.verdict == "divergent":
-                first, _ = times.get(divergence.signature, (now, now))
-                times[divergence.signature] = first, now
-        while len(times) > NEWEST:
-            del times[next(iter(times))]
+    def _told(self, told: Future[tuple[None, int]]) -> None:
+        failed = told.cancelled() or told.exception() is not None
+        self._counters.events_lost(1 if failed else told.result()[1])
 
     # Writing.
 
     async def run(self) -> None:
-        """Write what is kept, again and again, until it is cancelled; `close` writes the rest."""
+        """Write what is kept, again and again, until `finish`."""
         sys.setswitchinterval(SWITCH_S)
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            while await self._flush() and len(self._records) >= AT_ONCE:
+        checked = time.monotonic()
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(FLUSH_S):
+                    await self._stop.wait()
+            except TimeoutError:
                 pass
-            if time.monotonic() - self._began >= self._room.window_s:
-                await self._end_window()
+            try:
+                async with self._turn:
+                    await self._write(ending=self._window.is_over(time.monotonic()))
+                if time.monotonic() - checked >= CHECK_S:
+                    await self.in_thread(self._archive.check)
+                    checked = time.monotonic()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                self._complain(f"a bug in shadow: {where(error)}; traffic goes on")
+
+    async def finish(self) -> bool:
+        """Write the rest and end the window; say whether the store has taken all of it."""
+        self._stop.set()
+        async with self._turn:
+            ended = self._ending is None or await self._write(ending=False)
+            ended = ended and await self._write(ending=True)
+        if not ended:
+            self._counters.store_lost(self.waiting)
+        return ended
 
     async def close(self) -> None:
-        """Write the rest, and end the window."""
-        while self._records and await self._flush():
-            pass
-        await self._end_window()
+        """Let go of the store."""
         await self.in_thread(self._archive.close)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Do what may wait for a disk, in turn with the writing."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        loop = asyncio.get_running_loop()
+        done, lost = await loop.run_in_executor(self._thread, self._counting, call)
+        self._counters.events_lost(lost)
+        return done
 
-    async def _flush(self) -> bool:
-        """Write a batch; whether the store took it."""
-        if not self._tally.read and not self._records:
-            return True
-        batch = Batch(records=self._records[:AT_ONCE], tally=self._tally)
-        del self._records[:AT_ONCE]
-        self._tally = Tally()
-        if not await self.in_thread(partial(self._archive.write, batch)):
-            self._counters.store_failed()
-            self._take_back(batch)
+    def _counting(self, call: Callable[[], T]) -> tuple[T, int]:
+        """Do something, and return the events that were lost by it too."""
+        return call(), self._archive.take_lost()
+
+    async def _write(self, *, ending: bool) -> bool:
+        """Write what waits, the older window first; say whether the store took all of it.
+
+        `ending` ends the window, unless the one before is still to be written.
+        """
+        if ending and self._ending is None:
+            self._ending, self._window = self._window, Window(self._room)
+        if self._ending is None:
+            return await self._write_out(self._window, until=AT_ONCE)
+        if not await self._write_out(self._ending, until=0):
             return False
-        self.window.merge(batch.tally)
-        told = partial(self._archive.tell_events, batch.records, self._traces_of(batch.records))
-        lost = await self.in_thread(told)
-        if lost:
-            self._counters.events_lost(lost)
-        return True
-
-    def _traces_of(self, records: list[Record]) -> dict[int, str]:
-        traces = self._traces
-        if not traces:
-            return {}
-        return {each.seq: traces.pop(each.seq) for each in records if each.seq in traces}
-
-    def _take_back(self, batch: Batch) -> None:
-        """Keep a batch that the store did not take for the next time, as far as there is room."""
-        batch.tally.merge(self._tally)
-        self._tally = batch.tally
-        room = max(0, WAITING - len(self._records))
-        lost = batch.records[room:]
-        self._records[:0] = batch.records[:room]
-        if lost:
-            self._traces_of(lost)
-            self._counters.store_lost(len(lost))
-            self._partial.update(d.signature for each in lost for d in each.divergences)
-
-    async def _end_window(self) -> None:
-        memory, leave = self._memory, frozenset(self._partial)
-        if self._records:
-            return  # what waits for the store belongs to the window
-        self._begin()
-        await self.in_thread(
+        ended = await self.in_thread(
             partial(
                 self._archive.finish,
-                memory,
+                self._ending.memory,
+                kept=self._ending.kept,
                 noise=self._noise,
                 policy=self._policy,
-                leave=leave,
             )
         )
+        if not ended:
+            self._counters.store_failed()
+            return False
+        self._ending = None
+        return True
+
+    async def _write_out(self, window: Window, *, until: int) -> bool:
+        """Write until fewer records than that wait, or nothing does; say whether that worked."""
+        counters, archive = self._counters, self._archive
+        while batch := window.batch():
+            stored = await self.in_thread(partial(archive.write, batch))
+            if stored is None:
+                counters.store_failed()
+                return False
+            counters.store_lost(window.written(stored))
+            traces = {
+                each.seq: window.traces.pop(each.seq)
+                for each in batch.records
+                if each.seq in window.traces
+            }
+            await self.in_thread(partial(archive.tell_events, stored, traces))
+            if window.waiting < until:
+                break
+        return True

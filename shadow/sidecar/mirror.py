@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from shadow.errors import ShadowError
 from shadow.judging import Judging
 from shadow.metrics import Counters
+from shadow.metrics.counters import ShedReason
 from shadow.model import (
     Answer,
     Divergence,
@@ -25,12 +27,15 @@ from shadow.model import (
     NoAnswer,
     Observation,
     Outcome,
+    Request,
+    Response,
     SideName,
 )
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
+from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.keeping import Keeping
-from shadow.sidecar.traces import Spans, Traces
+from shadow.sidecar.traces import Spans, Traces, given_up
 
 HEAVY: Final = 32
 """Pairs that are judged in other processes, or wait for it, at once."""
@@ -39,7 +44,12 @@ MASKED_INLINE: Final = 20
 LEARNING: Final = 32
 """Exchanges at once of which Go is asked a second time."""
 MAX_ENDPOINTS: Final = 5_000
-"""Endpoints whose exchanges are counted for that."""
+"""Endpoints whose noise is learned."""
+OVERHEAD: Final = 2_000
+"""Bytes that a copy takes up besides heads and bodies, about."""
+STOPPED: Final = "stopped"
+"""Why an exchange was skipped that had no outcome when the sidecar ended."""
+_PLAIN: Final = Request(method="GET", target="/")
 _BUSY: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-busy")
 _FAILED: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-failed")
 
@@ -81,11 +91,17 @@ class Copy:
         self.left = 0
         self.spans: Spans = {}
         """Of the sides that are being traced."""
-        self.size = 2_000 + 2 * len(exchange.request.body)
+        self.size = OVERHEAD + 2 * size_of(exchange.request) + sum(map(_answer_size, seen.values()))
         """Bytes that it keeps in memory while it waits, about."""
-        for observation in seen.values():
-            if isinstance(observation, Answer):
-                self.size += len(observation.response.body)
+
+
+def size_of(message: Request | Response) -> int:
+    """Return the bytes of a message that are kept in memory, about."""
+    return len(message.body) + sum(map(len, chain.from_iterable(message.headers)))
+
+
+def _answer_size(observation: Observation) -> int:
+    return size_of(observation.response) if isinstance(observation, Answer) else 0
 
 
 class Mirror:
@@ -101,6 +117,7 @@ class Mirror:
         options: MirrorOptions,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         judged: Judged,
+        complain: Complaints,
         traces: Traces,
         second: Service | None = None,
     ) -> None:
@@ -112,14 +129,19 @@ class Mirror:
         self.options = options
         self._spawn = spawn
         self._judged = judged
+        self._complain = complain
         self.traces = traces
         self._second = second
         self._queue: deque[Copy] = deque()
+        self._open: set[Copy] = set()
+        """The copies that were taken and have no outcome yet."""
         self.bytes = 0
-        """Of the copies that wait or are in flight."""
+        """Of those."""
         self._in_flight = self._heavy = self._learning = 0
+        self._pumping = False
         self._concluded = asyncio.Event()
-        self._asked: Counter[str] = Counter()
+        self._asked: dict[str, int] = {}
+        """Requests to the second Go instance, by endpoint."""
         self._random = random.Random()  # noqa: S311 - a sample, not a secret
 
     @property
@@ -128,21 +150,27 @@ class Mirror:
         return len(self._queue)
 
     async def ended(self) -> None:
-        """Wait until nothing is on its way and nothing waits."""
-        while self._queue or self._in_flight or self._heavy or self._learning:
+        """Wait until every copy has its outcome."""
+        while self._open:
             self._concluded.clear()
             await self._concluded.wait()
+
+    def stop(self) -> None:
+        """Give up what has no outcome yet: it is skipped."""
+        self._queue.clear()
+        for copy in list(self._open):
+            self._let_go(copy)
+            given_up(copy.spans)
+            self._keeping.skip(copy.endpoint, STOPPED)
 
     def offer(self, copy: Copy, sides: tuple[SideName, ...]) -> None:
         """Take a copy that is to be sent to these sides; where there is no room it is shed."""
         options = self.options
         if len(self._queue) >= options.queue:
-            self._counters.shed("queue-full")
-            self._keeping.shed(copy.endpoint)
+            self._shed(copy, "queue-full")
             return
         if self.bytes + copy.size > options.queue_bytes and self.bytes:
-            self._counters.shed("queue-bytes")
-            self._keeping.shed(copy.endpoint)
+            self._shed(copy, "queue-bytes")
             return
         try:
             for side in sides:
@@ -153,25 +181,46 @@ class Mirror:
                     )
                 copy.messages[side] = self._services[side].render(request)
         except Unsendable as unsendable:
+            given_up(copy.spans)
             self._keeping.skip(copy.endpoint, unsendable.reason)
             return
         copy.left = len(sides)
-        self.bytes += copy.size
+        self._take(copy)
         self._queue.append(copy)
         self._pump()
 
     def known(self, copy: Copy) -> None:
         """Take an exchange of which both answers are known."""
-        self.bytes += copy.size
+        self._take(copy)
         self._judge(copy)
 
+    def _shed(self, copy: Copy, reason: ShedReason) -> None:
+        given_up(copy.spans)
+        self._counters.shed(reason)
+        self._keeping.shed(copy.endpoint)
+
+    def _take(self, copy: Copy) -> None:
+        self._open.add(copy)
+        self.bytes += copy.size
+
+    def _let_go(self, copy: Copy) -> None:
+        self._open.discard(copy)
+        self.bytes -= copy.size
+        self._concluded.set()
+
     def _pump(self) -> None:
-        """Send what may go."""
-        while self._queue and self._in_flight < self.options.in_flight:
-            copy = self._queue.popleft()
-            self._in_flight += 1
-            for side in copy.messages:
-                self._ask(copy, side)
+        """Send what may go. An answer that is there at once does not begin it anew."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._queue and self._in_flight < self.options.in_flight:
+                copy = self._queue.popleft()
+                self._in_flight += 1
+                for side in copy.messages:
+                    self._ask(copy, side)
+        finally:
+            self._pumping = False
 
     def _ask(self, copy: Copy, side: SideName) -> None:
         service, request = self._services[side], copy.exchange.request
@@ -189,16 +238,25 @@ class Mirror:
                 safe=copy.safe,
                 fresh=fresh,
             )
-        except ShadowError as error:  # out of file descriptors
-            observation = NoAnswer(kind="connect", detail=error.message)
+        except Exception as error:  # noqa: BLE001 - out of file descriptors, or a bug
+            text = error.message if isinstance(error, ShadowError) else type(error).__name__
+            self._complain(f"a copy could not be sent to the {side}: {text}", "send")
+            observation = NoAnswer(kind="connect", detail=text)
         self._answered(copy, side, observation)
 
     def _answered(self, copy: Copy, side: SideName, observation: Observation | None) -> None:
         if observation is None:
             self._spawn(self._send(copy, side, fresh=True))
             return
-        copy.seen[side] = observation
         copy.left -= 1
+        if not copy.left:
+            self._in_flight -= 1
+        if copy not in self._open:  # given up meanwhile
+            return
+        copy.seen[side] = observation
+        size = _answer_size(observation)
+        copy.size += size
+        self.bytes += size
         if side in copy.spans:
             copy.spans[side].end(observation)
         timing = observation.timing
@@ -207,7 +265,6 @@ class Mirror:
         elif timing is not None:
             self._counters.timed(side, timing.service_s)
         if not copy.left:
-            self._in_flight -= 1
             self._land(copy)
             self._pump()
 
@@ -224,21 +281,22 @@ class Mirror:
 
     def _judge(self, copy: Copy) -> None:
         """Judge here what is cheap, elsewhere what is not."""
-        exchange, endpoint, seen = copy.exchange, copy.endpoint, copy.seen
+        seen = copy.seen
         try:
             judgement = self._judging.inline(
-                exchange, endpoint, seen["baseline"], seen["candidate"]
+                copy.exchange, copy.endpoint, seen["baseline"], seen["candidate"]
             )
+            if judgement is not None and len(judgement.divergences) <= MASKED_INLINE:
+                self._conclude(copy, judgement)
+            elif self._heavy < HEAVY:
+                self._heavy += 1
+                self._spawn(self._judge_elsewhere(copy, judgement))
+            elif judgement is None:
+                self._conclude(copy, _BUSY)
+            else:
+                self._conclude(copy, judgement, self._keeping.withheld(judgement))
         except Exception as error:  # noqa: BLE001 - whatever it is, the live path goes on
             self._failed(copy, error)
-            return
-        if judgement is not None and len(judgement.divergences) <= MASKED_INLINE:
-            self._conclude(copy, judgement)
-        elif self._heavy >= HEAVY:
-            self._conclude(copy, _BUSY)
-        else:
-            self._heavy += 1
-            self._spawn(self._judge_elsewhere(copy, judgement))
 
     async def _judge_elsewhere(self, copy: Copy, judgement: Judgement | None) -> None:
         seen = copy.seen
@@ -253,22 +311,27 @@ class Mirror:
             self._failed(copy, error)
         finally:
             self._heavy -= 1
-            self._concluded.set()
 
     def _failed(self, copy: Copy, error: Exception) -> None:
+        """Count an exchange on which judging, or keeping what came of it, failed."""
+        name = self._keeping.endpoint(copy.endpoint)
         self._counters.judge_failed()
-        self._keeping.complain(f"judging {copy.endpoint} failed: {type(error).__name__}")
-        self._conclude(copy, _FAILED)
+        self._complain(
+            f"judging {copy.exchange.id} of {name} failed: {where(error)}; traffic goes on", "judge"
+        )
+        try:
+            self._conclude(copy, _FAILED)
+        except Exception:  # noqa: BLE001 - something in the exchange that cannot be kept
+            copy.exchange = Exchange(id=copy.exchange.id, request=_PLAIN)
+            self._conclude(copy, _FAILED)
 
     def _conclude(
         self, copy: Copy, judgement: Judgement, masked: tuple[Divergence, ...] | None = None
     ) -> None:
-        self.bytes -= copy.size
+        """Keep what came of a copy, once."""
+        if copy not in self._open:  # given up meanwhile
+            return
         seen = copy.seen
-        trace_id = None
-        for span in copy.spans.values():
-            span.judged(judgement.outcome)
-            trace_id = span.trace_id
         self._keeping.keep(
             copy.exchange,
             copy.endpoint,
@@ -276,10 +339,12 @@ class Mirror:
             seen["baseline"],
             seen["candidate"],
             masked=masked,
-            trace_id=trace_id,
+            trace_id=next((span.trace_id for span in copy.spans.values()), None),
         )
+        self._let_go(copy)
+        for span in copy.spans.values():
+            span.judged(judgement.outcome)
         self._judged(copy, judgement)
-        self._concluded.set()
 
     # Go against Go.
 
@@ -290,21 +355,22 @@ class Mirror:
         """
         if not copy.safe or self._learning >= LEARNING:
             return False
-        asked, endpoint = self._asked, copy.endpoint
-        first = asked[endpoint] < self.options.noise_first
+        asked = self._asked.get(copy.endpoint, 0)
+        if not asked and len(self._asked) >= MAX_ENDPOINTS:
+            return False
+        first = asked < self.options.noise_first
         if not first and self._random.random() >= self.options.noise_sample:
             return False
-        if len(asked) < MAX_ENDPOINTS or endpoint in asked:
-            asked[endpoint] += 1
+        self._asked[copy.endpoint] = asked + 1
         return True
 
     async def _learn(self, copy: Copy, second: Service, baseline: Answer) -> None:
-        request = copy.exchange.request
         try:
+            request = copy.exchange.request
             again = await second.send(second.render(request), method=request.method, safe=True)
             await self._judging.learn(copy.endpoint, baseline, again)
-        except ShadowError as error:  # out of file descriptors
-            self._keeping.complain(f"noise is not learned: {error.message}")
+        except Exception as error:  # noqa: BLE001 - out of file descriptors, or a bug
+            self._complain(f"noise is not learned: {where(error)}; traffic goes on", "learn")
         finally:
             self._learning -= 1
-            self._judge(copy)
+        self._judge(copy)

@@ -5,6 +5,7 @@ Callbacks on the event loop: a task is made only where a connection has to be wa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
@@ -19,6 +20,8 @@ from shadow.sidecar.traces import Spans
 
 COPY_BYTES: Final = 1 << 20
 """Of a request's body, and of an answer's, that are kept to be compared."""
+HOLD_S: Final = 1.0
+"""For the body of a failure that comes in parts, before Go is asked in its place."""
 
 
 class Owner(Protocol):
@@ -93,7 +96,7 @@ class Passage:
         """Why the other side gets no copy, or empty."""
         self.cut = self.fell_back = False
         self.too_long = False
-        """The body is longer than the copy of it."""
+        """The copy of the body is not whole."""
         self._source: Source | None = None
         self._sent = onward
         self._holding = False
@@ -158,8 +161,7 @@ class Passage:
         if self._source is None:
             self._pending += part
         else:
-            self._source.more(part)
-            self._source.unfinished = self._uploading
+            self._source.more(part, ended=not self._uploading)
 
     def _keep(self, data: bytes) -> None:
         if self._body is not None:
@@ -172,27 +174,36 @@ class Passage:
     def sending(self, source: Source) -> None:
         """Take what the request goes out on."""
         self._source = source
-        if not self.call.whole or self._pending:
+        if self.cut:
+            source.give_up("reset", "the client left")
+        elif not self.call.open:
+            source.keep_only()
+        elif self.call.more is not None:
             pending, self._pending = bytes(self._pending), bytearray()
-            source.more(pending)
-            source.unfinished = self._uploading
+            source.more(pending, ended=not self._uploading)
             if self._writable:
                 self.call.resume()
 
     def head(self, status: int, headers: Headers) -> None:
         """Begin the client's answer, unless Go is to be asked instead."""
-        if status >= 500 and self.side == "candidate" and self.safe and self.call.whole:
+        call, source = self.call, self._source
+        if self.side == "candidate" and source is not None and self._may_fall_back(status):
             self._holding = True
+            source.keep_only()
+            asyncio.get_running_loop().call_later(HOLD_S, self._held, source)
             return
-        call = self.call
         call.writable = self._client_takes
         self.status = status
         call.begin(status, headers)
 
+    def _held(self, source: Source) -> None:
+        """Wait no longer for the body of a failure."""
+        if self._holding and self._source is source:
+            source.give_up("timeout", f"total: {HOLD_S:g} s passed")
+
     def piece(self, data: bytes) -> None:
         """Hand on a part of the answer."""
-        if not self._holding:
-            self.call.piece(data)
+        self.call.piece(data)
 
     def writable(self, *, now: bool) -> None:
         """Hold back the client while the service does not take what it sends."""
@@ -205,12 +216,15 @@ class Passage:
 
     def done(self, observation: Observation | None) -> None:
         """Take what the service did: the answer, or the end of one that was handed on."""
+        self._source = None
         if observation is None:  # lost on a stale connection, and safe to be sent once more
             wire = self._owner.wire(self.side)
             again = self._send(wire, wire.render(self._sent), safe=True, fresh=True)
             self._owner.spawn(again)
             return
-        self._source = None
+        if self.cut:
+            self._ended()
+            return
         self.seen[self.side] = observation
         call = self.call
         if call.streaming:
@@ -231,10 +245,13 @@ class Passage:
         self._ended()
 
     def _falls_back(self, observation: Observation) -> bool:
-        failed = isinstance(observation, NoAnswer) or observation.response.status >= 500
-        return (
-            failed and self.safe and self.call.whole and self._owner.falls_back(self, observation)
-        )
+        status = observation.response.status if isinstance(observation, Answer) else 502
+        return self._may_fall_back(status) and self._owner.falls_back(self, observation)
+
+    def _may_fall_back(self, status: int) -> bool:
+        """Whether Go may be asked, where Rust answers with this status."""
+        call = self.call
+        return status >= 500 and self.safe and call.whole and call.open
 
     def _end_stream(self, observation: Observation) -> None:
         if isinstance(observation, Answer):
@@ -256,10 +273,12 @@ class Passage:
     def _gone(self) -> None:
         """The client has gone. An answer that is not under way yet is still waited for."""
         source = self._source
-        if source is not None and (self.call.streaming or self._uploading):
-            self._source, self.cut = None, True
-            source.drop()
-            self._ended()
+        if self.call.streaming or self._uploading:
+            self.cut = True
+            if source is not None:
+                source.give_up("reset", "the client left")
+        elif source is not None:
+            source.keep_only()
 
     def refuse(self, status: int, text: str) -> None:
         """Answer in place of the service."""
@@ -270,6 +289,7 @@ class Passage:
     def _ended(self) -> None:
         call = self.call
         call.gone = call.writable = call.more = None
+        self.too_long = self.too_long or self._uploading
         if self._body is not None:
             self.request = _with(self.request, bytes(self._body))
             self.onward = _with(self.onward, bytes(self._body))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,10 +21,12 @@ from shadow.sending.safety import Safety
 from shadow.sending.target import Target
 from shadow.sending.webhook import Webhook
 from shadow.sidecar.guards import GuardPolicy
-from shadow.sidecar.keeping import Room
 from shadow.sidecar.mirror import MirrorOptions
 from shadow.sidecar.server.limits import ServerLimits
+from shadow.sidecar.window import Room
 
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A name of a field or a cookie (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1)."""
 Address = tuple[str, int]
 """Host and port to listen on."""
 
@@ -51,7 +54,7 @@ class SessionKey(msgspec.Struct, frozen=True, kw_only=True):
 def parse_session(text: str) -> SessionKey:
     """Read `cookie:sid` or `header:X-User`. Raises ConfigError."""
     where, colon, name = text.partition(":")
-    if not colon or not name or where not in ("cookie", "header") or not name.isascii():
+    if not colon or not _TOKEN.fullmatch(name) or where not in ("cookie", "header"):
         raise ConfigError(
             f"--session {text}: is not cookie:NAME or header:NAME",
             "--session cookie:sid takes the value of that cookie",

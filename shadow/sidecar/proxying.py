@@ -22,6 +22,7 @@ from shadow.sidecar.ports.view import sidecar_ports
 from shadow.sidecar.server.connection import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
+from shadow.sidecar.traces import given_up
 from shadow.sidecar.tunnel import IGNORED, Tunnels
 
 OTHER: Final[dict[SideName, SideName]] = {"baseline": "candidate", "candidate": "baseline"}
@@ -39,6 +40,11 @@ def refuse_upgrade(call: Call, result: str) -> None:
         answer_plainly(call, 503, "too many connections have changed their protocol")
 
 
+def unanswered(passage: Passage) -> str:
+    """Why a service has not answered: the client has gone, or was answered in its place."""
+    return "unsupported" if passage.status and not passage.cut else "client-gone"
+
+
 class Proxy:
     """Handles the calls of the live port; the owner of their passages."""
 
@@ -52,6 +58,8 @@ class Proxy:
         self._forwarding = Forwarding(sidecar.ident)
         self._tunnels = Tunnels(plan.baseline)
         self._longest_s = plan.limits.timeout_s * LONG_SHARE
+        self._open: set[Passage] = set()
+        """Those that have not ended."""
         self.refused = sidecar.counters.refused
 
     def handle(self, call: Call) -> None:
@@ -83,7 +91,13 @@ class Proxy:
             passage.no_copy = "write"
         elif not choice.mirror:
             passage.no_copy = "sampled-out"
+        self._open.add(passage)
         passage.go()
+
+    def close(self) -> None:
+        """Count the passages that nobody waits for any more."""
+        for passage in list(self._open):
+            self.ended(passage)
 
     async def _tunnel(self, call: Call, onward: Request) -> None:
         """Let a connection go on in another protocol, with Go alone."""
@@ -117,6 +131,9 @@ class Proxy:
 
     def ended(self, passage: Passage) -> None:
         """Count the answer, and see to the copy."""
+        if passage not in self._open:
+            return
+        self._open.discard(passage)
         sidecar, seen = self._sidecar, passage.seen
         counters = sidecar.counters
         for side, observation in seen.items():
@@ -125,59 +142,61 @@ class Proxy:
                     counters.timed(side, observation.timing.service_s)
             else:
                 counters.upstream_failed(side, observation.kind)
-        answered = seen.get(passage.side)
         counters.answered(passage.side, passage.status)
-        if passage.fell_back:
-            counters.fell_back(sidecar.route(passage.endpoint))
         for side, span in passage.spans.items():
             span.end(seen.get(side))
-        reason = passage.no_copy or self._not_worth(passage, answered)
-        if reason:
-            for span in passage.spans.values():
-                span.judged(None)
-            sidecar.keeping.skip(passage.endpoint, reason)
-            return
-        exchange = passage.exchange
-        assert exchange is not None
-        if exchange.request is not passage.onward:  # its body came in parts
-            exchange = msgspec.structs.replace(exchange, request=passage.onward)
-        copy = Copy(exchange, passage.endpoint, seen, safe=passage.safe)
-        copy.spans.update(passage.spans)
+        reason = self._not_worth(passage)
         if passage.fell_back:
-            sidecar.mirror.known(copy)
+            counters.fell_back(sidecar.route(passage.endpoint))
+        if reason:
+            if passage.fell_back:  # which is evidence all the same
+                sidecar.fell_back(passage.endpoint, seen)
+            given_up(passage.spans)
+            sidecar.keeping.skip(passage.endpoint, reason)
+        elif passage.fell_back:
+            sidecar.mirror.known(_copy(passage))
         else:
-            sidecar.mirror.offer(copy, (OTHER[passage.side],))
+            sidecar.mirror.offer(_copy(passage), (OTHER[passage.side],))
 
-    def _not_worth(self, passage: Passage, answered: Observation | None) -> str:
-        """Why the other side is not asked, or empty."""
+    def _not_worth(self, passage: Passage) -> str:
+        """Why the answers are not compared, or empty; what fell back has both already."""
+        if passage.no_copy and not passage.fell_back:
+            return passage.no_copy
+        answered = passage.seen.get(passage.side)
         if answered is None:
-            return "client-gone"
-        if passage.too_long:
+            return unanswered(passage)
+        if passage.too_long or (isinstance(answered, Answer) and answered.response.truncated):
             return "truncated"
-        if isinstance(answered, Answer):
-            if answered.response.truncated:
-                return "truncated"
-            timing = answered.timing
-            if timing is not None and timing.service_s > self._longest_s:
-                return "long-answer"
-        return ""
+        timing = answered.timing
+        long = timing is not None and timing.service_s > self._longest_s
+        return "long-answer" if long and not passage.fell_back else ""
+
+
+def _copy(passage: Passage) -> Copy:
+    exchange = passage.exchange
+    assert exchange is not None
+    if exchange.request is not passage.onward:  # its body came in parts
+        exchange = msgspec.structs.replace(exchange, request=passage.onward)
+    copy = Copy(exchange, passage.endpoint, passage.seen, safe=passage.safe)
+    copy.spans.update(passage.spans)
+    return copy
 
 
 def proxy(plan: SidecarPlan, tell: Tell) -> int:
     """Run `shadow proxy` until SIGINT or SIGTERM; return the exit code.
 
-    Raises UnfinishedError where it cannot listen, ShadowError for a store that is none.
+    It is 4 where the store did not take the last results. Raises UnfinishedError where it cannot
+    listen, ShadowError for a store that is none.
     """
     admin = plan.admin.address if plan.admin else None
     with (
         Ports(plan.listen, status=plan.status, admin=admin) as ports,
         asyncio.Runner(loop_factory=event_loop) as runner,
     ):
-        runner.run(_proxy(plan, ports, tell))
-    return 0
+        return runner.run(_proxy(plan, ports, tell))
 
 
-async def _proxy(plan: SidecarPlan, ports: Ports, tell: Tell) -> None:
+async def _proxy(plan: SidecarPlan, ports: Ports, tell: Tell) -> int:
     limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
     async with (
         Sidecar(plan, tell) as sidecar,
@@ -185,10 +204,14 @@ async def _proxy(plan: SidecarPlan, ports: Ports, tell: Tell) -> None:
         Wire(plan.candidate, limits=limits) as rust,
     ):
         service = Proxy(sidecar, {"baseline": go, "candidate": rust})
-        async with (
-            LiveServer(service, ports.live, plan.server) as server,
-            sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
-        ):
-            for line in ports.told(f"proxying {plan.baseline.url}"):
-                tell(line)
-            await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
+        try:
+            async with (
+                LiveServer(service, ports.live, plan.server) as server,
+                sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
+            ):
+                for line in ports.told(f"proxying {plan.baseline.url}"):
+                    tell(line)
+                await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
+        finally:
+            service.close()
+    return sidecar.exit_code

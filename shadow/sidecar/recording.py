@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,12 +20,14 @@ from shadow.metrics import Counters, Gauges, Metrics, QueueNow
 from shadow.model import Answer, Exchange, NoAnswer, Observation, Request, SideName
 from shadow.sending.loop import event_loop
 from shadow.sending.wire import Wire
+from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.forwarding import Forwarding
+from shadow.sidecar.mirror import OVERHEAD, size_of
 from shadow.sidecar.passage import COPY_BYTES, Passage
 from shadow.sidecar.plans import RecordPlan
 from shadow.sidecar.ports.opening import Ports, serve_until_told, served
 from shadow.sidecar.ports.status import Readiness, status_app
-from shadow.sidecar.proxying import LIVE_CONNECTIONS, refuse_upgrade
+from shadow.sidecar.proxying import LIVE_CONNECTIONS, refuse_upgrade, unanswered
 from shadow.sidecar.server.connection import Call
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.tasks import Tasks
@@ -42,15 +45,19 @@ class Recorder:
     """Writes exchanges in a thread of its own. What the disk does not take is counted and told."""
 
     def __init__(
-        self, writer: RotatingWriter, redactor: Redactor, counters: Counters, tell: Tell
+        self,
+        writer: RotatingWriter,
+        redactor: Redactor,
+        counters: Counters,
+        complain: Complaints,
     ) -> None:
         self._writer = writer
         self._redactor = redactor
         self._counters = counters
-        self._tell = tell
-        self._told = ""
+        self._complain = complain
         self._waiting: list[Exchange] = []
         self._bytes = 0
+        self._stop = asyncio.Event()
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -62,51 +69,59 @@ class Recorder:
         size = _size(exchange)
         if len(self._waiting) >= WAITING or self._bytes + size > WAITING_BYTES:
             self._counters.record_lost()
+            self._complain("the disk is too slow: traffic goes on, and is not all recorded")
             return
         self._waiting.append(exchange)
         self._bytes += size
 
     async def run(self) -> None:
-        """Write what is taken, until it is cancelled; `close` writes the rest."""
-        while True:
-            await asyncio.sleep(WRITE_S)
+        """Write what is taken, until `stop`; then the rest."""
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(WRITE_S):
+                    await self._stop.wait()
+            except TimeoutError:
+                pass
             await self._flush()
+        await self._flush()  # what came meanwhile
 
-    async def close(self) -> None:
-        """Write the rest and finish the file. Raises UnfinishedError where the disk is full."""
-        await self._flush()
-        await asyncio.to_thread(self._writer.close)
+    def stop(self) -> None:
+        """Take it that nothing more comes."""
+        self._stop.set()
 
     async def _flush(self) -> None:
         batch, self._waiting, self._bytes = self._waiting, [], 0
-        written, trouble = await asyncio.to_thread(self._write, batch)
+        written = await asyncio.to_thread(self._write, batch)
         self._counters.recorded(written)
         self._counters.record_lost(len(batch) - written)
-        if trouble and trouble != self._told:
-            self._tell(f"{trouble}; traffic goes on, and is not recorded")
-        self._told = trouble
 
-    def _write(self, batch: list[Exchange]) -> tuple[int, str]:
-        """Write a batch; return how many were taken, and what is wrong."""
-        written, trouble = 0, ""
+    def _write(self, batch: list[Exchange]) -> int:
+        """Write a batch; return how many were taken."""
+        written = 0
         for exchange in batch:
-            try:
+            with self._told():
                 self._writer.write(self._redactor.redact(exchange))
                 written += 1
-            except ShadowError as error:
-                trouble = error.message
-            except ValueError as error:
-                trouble = f"an exchange cannot be written: {error}"
-        try:
+        with self._told():
             self._writer.tick()
-        except ShadowError as error:
-            trouble = error.message
-        return written, trouble
+        return written
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what is wrong with an exchange or the disk, and go on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the others are written
+            if isinstance(error, ShadowError):
+                text = error.message
+            else:  # its text may quote what it is about
+                text = f"an exchange cannot be written: {where(error)}"
+            self._complain(f"{text}; traffic goes on, and is not recorded")
 
 
 def _size(exchange: Exchange) -> int:
-    body = 0 if exchange.response is None else len(exchange.response.body)
-    return 2_000 + len(exchange.request.body) + body
+    response = exchange.response
+    return OVERHEAD + size_of(exchange.request) + (size_of(response) if response else 0)
 
 
 class Recording:
@@ -124,6 +139,8 @@ class Recording:
         self._tunnels = Tunnels(plan.upstream)
         self._name = secrets.token_hex(4)
         self._exchanges = 0
+        self._open: set[Passage] = set()
+        """Those that have not ended."""
         self.refused = counters.refused
 
     def handle(self, call: Call) -> None:
@@ -135,7 +152,13 @@ class Recording:
         passage = Passage(self, call, onward)
         passage.exchange = self._exchange(call.request)
         passage.safe = call.request.method in ("GET", "HEAD", "OPTIONS")
+        self._open.add(passage)
         passage.go()
+
+    def close(self) -> None:
+        """Count the passages that nobody waits for any more."""
+        for passage in list(self._open):
+            self.ended(passage)
 
     async def _tunnel(self, call: Call, onward: Request) -> None:
         result = await self._tunnels.dig(call, onward)
@@ -176,10 +199,13 @@ class Recording:
 
     def ended(self, passage: Passage) -> None:
         """Count the answer, and write the exchange down."""
+        if passage not in self._open:
+            return
+        self._open.discard(passage)
         counters, seen = self._counters, passage.seen.get("baseline")
         counters.answered("baseline", passage.status)
         if seen is None:
-            counters.skipped("client-gone")
+            counters.skipped(unanswered(passage))
             return
         if isinstance(seen, NoAnswer):
             counters.upstream_failed("baseline", seen.kind)
@@ -222,9 +248,6 @@ def record(plan: RecordPlan, tell: Tell) -> int:
         ) as writer,
         asyncio.Runner(loop_factory=event_loop) as runner,
     ):
-        for left in recover(plan.out):
-            what = left.problem or f"{left.exchanges:,} exchanges are in {left.finished}"
-            tell(f"{left.part} was left behind by a recorder that died: {what}")
         runner.run(_record(plan, ports, writer, Redactor(key, plan.redaction), tell))
     return 0
 
@@ -232,30 +255,44 @@ def record(plan: RecordPlan, tell: Tell) -> int:
 async def _record(
     plan: RecordPlan, ports: Ports, writer: RotatingWriter, redactor: Redactor, tell: Tell
 ) -> None:
-    counters, readiness = Counters(), Readiness()
-    recorder = Recorder(writer, redactor, counters, tell)
-    limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
+    counters, complain = Counters(), Complaints(tell)
+    recorder = Recorder(writer, redactor, counters, complain)
 
     def failed(error: BaseException) -> None:
-        tell(f"a bug in shadow: {type(error).__name__}: {error}")
+        complain(f"a bug in shadow: {where(error)}; traffic goes on")
 
-    try:
-        async with (
-            Tasks(failed) as tasks,
-            Wire(plan.upstream, limits=limits) as wire,
-            LiveServer(
-                Recording(plan, wire, recorder, counters, tasks), ports.live, plan.server
-            ) as server,
-            served(
-                status_app(readiness, metrics=_metrics(counters, server, recorder)), ports.status
-            ),
-        ):
-            tasks.spawn(recorder.run())
-            for line in ports.told(f"recording {plan.upstream.url} to {plan.out}"):
-                tell(line)
-            await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
-    finally:
-        await recorder.close()
+    async with Tasks(failed) as tasks, asyncio.TaskGroup() as writing:
+        writing.create_task(recorder.run())
+        tasks.spawn(_recover(plan.out, tell))
+        try:
+            await _serve(plan, ports, recorder, counters, tasks, tell)
+        finally:
+            recorder.stop()
+
+
+async def _serve(  # noqa: PLR0917 - everything that it is made of
+    plan: RecordPlan, ports: Ports, recorder: Recorder, counters: Counters, tasks: Tasks, tell: Tell
+) -> None:
+    readiness = Readiness()
+    limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
+    async with Wire(plan.upstream, limits=limits) as wire:
+        service = Recording(plan, wire, recorder, counters, tasks)
+        try:
+            async with LiveServer(service, ports.live, plan.server) as server:
+                app = status_app(readiness, metrics=_metrics(counters, server, recorder))
+                async with served(app, ports.status, tell):
+                    for line in ports.told(f"recording {plan.upstream.url} to {plan.out}"):
+                        tell(line)
+                    await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
+        finally:
+            service.close()
+
+
+async def _recover(out: str, tell: Tell) -> None:
+    """Finish what recorders that died have left behind, which may take a while."""
+    for left in await asyncio.to_thread(recover, out):
+        what = left.problem or f"{left.exchanges:,} exchanges are in {left.finished}"
+        tell(f"{left.part} was left behind by a recorder that died: {what}")
 
 
 def _metrics(counters: Counters, server: LiveServer, recorder: Recorder) -> Metrics:

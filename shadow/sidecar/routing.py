@@ -5,10 +5,10 @@ Pure: flags, the store's states, observations and a clock in; decisions out. One
 
 - asks `choose` for every request, and tells `observe` what was seen of it,
 - calls `check` a few times a second: without a new hit it costs nothing,
-- twice a second gives what `take_deltas` returns to the store together with `states`, says
-  `put_back` where that failed, and otherwise reads states and evidence and hands them to `sync`,
-- writes the rollbacks that are `pending` to the store: at once, and after each `sync` (not before,
-  which would undo the reset that it may bring) until there are no more.
+- again and again writes the rollbacks that are `pending` and what `take_deltas` returns to the
+  store, both under the `states` they are from, so that none outlives a reset; says `put_back`
+  where that failed; else reads states and evidence and hands them to `sync`. One round at a time:
+  what is taken in a second one is not in the evidence that the first reads.
 
 A broken store holds up none of it: the route is latched here at once, and evidence stays here
 until the store has it.

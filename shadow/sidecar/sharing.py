@@ -12,15 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
-from shadow.errors import ShadowError
+from shadow.errors import ShadowError, UnfinishedError
 from shadow.results.routes import Buckets, EvidenceKey, Guard, RouteChange, RouteState
 from shadow.results.store import Store
+from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.guards import Rollback
 from shadow.sidecar.routing import Routing, change_of
 
 SYNC_S: Final = 0.25
+
+T = TypeVar("T")
 
 
 class Shared(NamedTuple):
@@ -46,7 +49,7 @@ class Sharing:
         sidecar: str,
         rolled_back: Callable[[Rollback], None],
         changed: Callable[[RouteState], None],
-        complain: Callable[[ShadowError], None],
+        complain: Complaints,
     ) -> None:
         self._routing = routing
         self._store = store
@@ -57,7 +60,10 @@ class Sharing:
         self._complain = complain
         self._thread = ThreadPoolExecutor(1, "sharing")
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._revisions: dict[str, int] = {}
+        self.error = ""
+        """Why the store could not be read or written the last time, or empty."""
         self.known = False
         """Whether the states were read at all: before that, Go answers."""
         self.synced = 0.0
@@ -66,7 +72,10 @@ class Sharing:
     async def run(self) -> None:
         """Do it again and again, until it is cancelled."""
         while True:
-            await self.once()
+            try:
+                await self.once()
+            except Exception as error:  # noqa: BLE001 - routes must be followed all the same
+                self._failed(error)
             try:
                 async with asyncio.timeout(SYNC_S):
                     await self._wake.wait()
@@ -79,7 +88,11 @@ class Sharing:
         self._wake.set()
 
     async def once(self) -> None:
-        """Give and take once."""
+        """Give and take once; what is taken in one round must not meet another round's."""
+        async with self._turn:
+            await self._once()
+
+    async def _once(self) -> None:
         store, routing = self._store(), self._routing
         if store is None:
             return
@@ -92,17 +105,28 @@ class Sharing:
             change_of(rollback, at=now, version=self._version, sidecar=self._sidecar)
             for rollback in routing.pending
         ]
-        call = partial(_exchange, store, self._version, deltas, dict(routing.states), due)
+        give = partial(_give, store, deltas, dict(routing.states), due)
         try:
-            shared = await asyncio.get_running_loop().run_in_executor(self._thread, call)
-        except ShadowError as error:
+            await self._in_thread(give)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             routing.put_back()
-            self._complain(error)
+            self._failed(error)
             return
-        except BaseException:
-            routing.put_back()
-            raise
+        try:
+            shared = await self._in_thread(partial(_read, store, self._version))
+        except Exception as error:  # noqa: BLE001 - as above; the store has what was given
+            self._failed(error)
+            return
+        self.error = ""
         self._take_over(shared)
+
+    def _failed(self, error: Exception) -> None:
+        text = error.message if isinstance(error, ShadowError) else where(error)
+        self.error = f"routes are not shared: {text}"
+        self._complain(f"{self.error}; what is known of them goes on to hold", "sharing")
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _take_over(self, shared: Shared) -> None:
         due = self._routing.sync(shared.states, shared.evidence)
@@ -118,38 +142,38 @@ class Sharing:
 
     async def change(self, change: RouteChange) -> RouteState:
         """Make an operator's change and go by it at once. Raises ShadowError."""
-        store = self._store()
-        if store is None:
-            raise ShadowError("the store cannot be reached", "see the log of the sidecar")
-        loop = asyncio.get_running_loop()
-        state = await loop.run_in_executor(self._thread, store.change_route, change)
+        state = await self._in_thread(partial(self._there().change_route, change))
         await self.once()
         return state
 
     async def changes(self, limit: int) -> Sequence[RouteChange]:
         """Return the ledger, newest first. Raises ShadowError."""
+        return await self._in_thread(partial(self._there().route_changes, limit))
+
+    def _there(self) -> Store:
         store = self._store()
         if store is None:
-            return ()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, store.route_changes, limit)
+            raise UnfinishedError("the store cannot be reached", "see the log of the sidecar")
+        return store
 
     def close(self) -> None:
         """Wait for nothing more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _exchange(
+def _give(
     store: Store,
-    version: str,
     deltas: Mapping[EvidenceKey, tuple[int, int]],
     known: Mapping[str, RouteState],
     due: Sequence[RouteChange],
-) -> Shared:
-    for change in due:
+) -> None:
+    for change in due:  # not where it was decided before a reset
         store.change_route(change, known=known)
     if deltas:
         store.add_evidence(deltas, known=known)
-    states = store.route_states()  # first: evidence from before a reset must not outlive it
-    evidence = cast("Mapping[tuple[str, Guard], Buckets]", store.evidence_of(version))
-    return Shared(states, evidence)
+
+
+def _read(store: Store, version: str) -> Shared:
+    states = store.route_states()  # first: evidence from before a reset must not come with it
+    evidence = store.evidence_of(version)
+    return Shared(states, cast("Mapping[tuple[str, Guard], Buckets]", evidence))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,23 +19,24 @@ from typing import Any, Final, Self
 import msgspec
 
 from shadow.compare.noise import NoiseProfile
-from shadow.errors import ShadowError, UnfinishedError
+from shadow.errors import UnfinishedError
 from shadow.events import rollback_fields
 from shadow.judging import Judging
 from shadow.masking import Masker
 from shadow.metrics import Counters
-from shadow.model import Exchange, Judgement, Request, SideName
+from shadow.model import Exchange, Judgement, Observation, Outcome, Request, SideName
 from shadow.results.routes import RouteState, route_name
-from shadow.results.store import Store
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.choice import open_service
 from shadow.sending.service import Service
 from shadow.sidecar.archive import Archive
+from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.evidence import seen_of
 from shadow.sidecar.flags import SAFE, FlagFile
 from shadow.sidecar.guards import Rollback
 from shadow.sidecar.keeping import Keeping
 from shadow.sidecar.mirror import Copy, Mirror
+from shadow.sidecar.passage import COPY_BYTES
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.routing import Choice, RouteFlags, Routing, change_of
 from shadow.sidecar.sharing import Sharing
@@ -43,8 +45,11 @@ from shadow.sidecar.traces import Traces
 from shadow.tracing import open_tracing
 
 SETTLE_S: Final = 5.0
-"""That copies in flight may take after the last client has its answer."""
-REOPEN_S: Final = 2.0
+"""That copies in flight may take after the last client has its answer; the store, too."""
+ANSWER_BYTES: Final = 4 * COPY_BYTES
+"""Of an answer to a copy that are kept; a longer one is not compared."""
+CHECK_S: Final = 0.05
+"""How soon a verdict against the candidate is weighed."""
 
 Tell = Callable[[str], None]
 
@@ -63,12 +68,13 @@ class Sidecar:
         self.traces = Traces(
             self.tracing, {"baseline": plan.baseline, "candidate": plan.candidate}, self._masked
         )
+        self.complaints = Complaints(tell)
         self.archive = Archive(
             where=plan.store,
             events=plan.events,
             info=plan.info,
             keep_windows=plan.keep_windows,
-            tell=tell,
+            complain=self.complaints,
         )
         noise = plan.profile or NoiseProfile()
         self.judging = Judging(plan.policy, noise)
@@ -79,6 +85,7 @@ class Sidecar:
             masker=Masker(withhold=plan.no_values),
             noise=noise,
             policy=plan.policy,
+            complain=self.complaints,
         )
         self.sharing = Sharing(
             self.routing,
@@ -87,14 +94,16 @@ class Sidecar:
             sidecar=self.ident,
             rolled_back=self._rolled_back,
             changed=self._route_changed,
-            complain=self.archive.complain,
+            complain=self.complaints,
         )
         self.flags: FlagFile | None = None
         self.route = lru_cache(maxsize=4096)(route_name)
         """The name of an endpoint as a route, which is the same in all sidecars."""
+        self.kept = True
+        """At the end: whether the store has taken everything."""
         self._exchanges = 0
         self._session_key = secrets.token_bytes(16)
-        self._checking = False
+        self._check_soon: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         plan = self.plan
@@ -104,13 +113,14 @@ class Sidecar:
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
             self.tasks = await enter(Tasks(self._task_failed))
+            limits = replace(plan.limits, max_body=ANSWER_BYTES)
             services: dict[SideName, Service] = {
-                "baseline": await enter(open_service(plan.baseline, plan.limits)),
-                "candidate": await enter(open_service(plan.candidate, plan.limits)),
+                "baseline": await enter(open_service(plan.baseline, limits)),
+                "candidate": await enter(open_service(plan.candidate, limits)),
             }
             second: Service | None = services["baseline"] if plan.noise_twice else None
             if plan.secondary is not None:
-                second = await enter(open_service(plan.secondary, plan.limits))
+                second = await enter(open_service(plan.secondary, limits))
             self.mirror = Mirror(
                 services,
                 judging=await enter(self.judging),
@@ -119,13 +129,13 @@ class Sidecar:
                 options=plan.mirror,
                 spawn=self.spawn,
                 judged=self._judged,
+                complain=self.complaints,
                 traces=self.traces,
                 second=second,
             )
             await self.sharing.once()
             for work in (self.keeping.run(), self.sharing.run(), self._watch_flags()):
                 self.spawn(work)
-            self.spawn(self._reopen_store())
             self._stack = stack.pop_all()
         return self
 
@@ -135,14 +145,38 @@ class Sidecar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            await self._wind_up()
+        finally:
+            await self._stack.__aexit__(kind, error, trace)
+            await self.keeping.close()
+            self.sharing.close()
+            await asyncio.to_thread(self.tracing.close)
+
+    async def _wind_up(self) -> None:
+        """Give every exchange its outcome, and the store what it does not have yet."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
                 await self.mirror.ended()
-        await self.sharing.once()
-        await self._stack.__aexit__(kind, error, trace)
-        await self.keeping.close()
-        self.sharing.close()
-        await asyncio.to_thread(self.tracing.close)
+        self.mirror.stop()
+        try:
+            await self._share_the_last()
+        except Exception as error:  # noqa: BLE001 - what is counted is to be kept all the same
+            self._task_failed(error)
+        self.kept = await self.keeping.finish()
+        if not self.kept:
+            left = self.keeping.unwritten
+            self.tell(f"{self.archive.error}: {left:,} exchanges are not in the store")
+
+    async def _share_the_last(self) -> None:
+        if self._check_soon is not None:
+            self._check_soon.cancel()
+        self._check()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await self.sharing.once()
+                if self.routing.pending:  # decided by what was just read
+                    await self.sharing.once()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work that waits; what goes wrong in it is told."""
@@ -152,25 +186,28 @@ class Sidecar:
         return self.keeping.endpoint(endpoint)
 
     def _task_failed(self, error: BaseException) -> None:
-        self.archive.complain(ShadowError(f"a bug in shadow: {type(error).__name__}: {error}"))
-
-    # The store.
+        self.complaints(f"a bug in shadow: {where(error)}; traffic goes on")
 
     async def _open_store(self) -> None:
         """Open the store; one that cannot be reached now is tried again. Raises ShadowError."""
         try:
-            self.archive.store = await self.keeping.in_thread(partial(Store.open, self.plan.store))
+            await self.keeping.in_thread(self.archive.open)
         except UnfinishedError as error:
-            self.archive.error = error.message
             self.tell(f"{error.message}; serving Go until it can be reached")
         else:
-            if not self.archive.store.shared:
+            store = self.archive.store
+            if store is not None and not store.shared:
                 self.tell("the store is a file: this sidecar shares routes and evidence with none")
 
-    async def _reopen_store(self) -> None:
-        while self.archive.store is None:
-            await asyncio.sleep(REOPEN_S)
-            await self.keeping.in_thread(self.archive.open)
+    @property
+    def exit_code(self) -> int:
+        """Of the command, at its end: 4 where the store has not taken everything."""
+        return 0 if self.kept else UnfinishedError.exit_code
+
+    @property
+    def store_error(self) -> str:
+        """What is wrong with the store now, or empty."""
+        return self.archive.error or self.sharing.error
 
     async def _watch_flags(self) -> None:
         if self.flags is not None:
@@ -210,18 +247,24 @@ class Sidecar:
 
     def _judged(self, copy: Copy, judgement: Judgement) -> None:
         """Take a verdict as evidence."""
-        seen = seen_of(
-            self.route(copy.endpoint),
-            judgement,
-            copy.seen["baseline"],
-            copy.seen["candidate"],
-        )
-        if self.routing.observe(seen) and not self._checking:
-            self._checking = True
-            asyncio.get_running_loop().call_later(0.05, self._check)
+        self._observe(copy.endpoint, judgement, copy.seen)
+
+    def fell_back(self, endpoint: str, seen: Mapping[SideName, Observation]) -> None:
+        """Take as evidence that Go answered for the candidate, though the two are not compared."""
+        if len(seen) == 2:
+            self._observe(endpoint, _NOT_JUDGED, seen)
+
+    def _observe(
+        self, endpoint: str, judgement: Judgement, answers: Mapping[SideName, Observation]
+    ) -> None:
+        route = self.route(endpoint)
+        seen = seen_of(route, judgement, answers["baseline"], answers["candidate"])
+        if self.routing.observe(seen) and self._check_soon is None:
+            loop = asyncio.get_running_loop()
+            self._check_soon = loop.call_later(CHECK_S, self._check)
 
     def _check(self) -> None:
-        self._checking = False
+        self._check_soon = None
         for rollback in self.routing.check():
             self._rolled_back(rollback)
 
@@ -230,27 +273,20 @@ class Sidecar:
         self.counters.rolled_back(rollback.route, rollback.guard)
         self.tell(f"rollback: {rollback.route} is served by Go: {rollback.reason}")
         self.sharing.wake()
-        self.spawn(self._announce(rollback))
-
-    async def _announce(self, rollback: Rollback) -> None:
         change = change_of(
             rollback, at=datetime.now(UTC), version=self.plan.version, sidecar=self.ident
         )
         fields = rollback_fields(change)
-        told = partial(self.archive.tell_one, lambda log: log.rollback(fields))
-        if not await self.keeping.in_thread(told):
-            self.counters.events_lost()
-        webhook = self.plan.webhook
-        notice = Notice(event="shadow.rollback", fields=fields)
-        await asyncio.to_thread(notify, webhook, notice, self.tell)
+        self.keeping.tell(lambda log: log.rollback(fields))
+        if self.plan.webhook is not None:
+            self.spawn(self._announce(Notice(event="shadow.rollback", fields=fields)))
+
+    async def _announce(self, notice: Notice) -> None:
+        await asyncio.to_thread(notify, self.plan.webhook, notice, self.tell)
 
     def _route_changed(self, state: RouteState) -> None:
-        self.spawn(self._tell_route(state))
-
-    async def _tell_route(self, state: RouteState) -> None:
-        told = partial(self.archive.tell_one, lambda log: log.route_changed(state))
-        if not await self.keeping.in_thread(told):
-            self.counters.events_lost()
+        self.keeping.tell(lambda log: log.route_changed(state))
 
 
 _NO_FLAGS: Final = RouteFlags()
+_NOT_JUDGED: Final = Judgement(outcome=Outcome.SKIPPED)

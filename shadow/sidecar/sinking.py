@@ -17,6 +17,7 @@ from shadow.sidecar.ports.view import sidecar_ports
 from shadow.sidecar.server.connection import Call
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
+from shadow.sidecar.tunnel import IGNORED
 
 _ACCEPTED: Final[Headers] = (("Content-Length", "0"),)
 _SUFFIX: Final = re.compile(r"-shadow(?=(?::[0-9]+)?\Z)")
@@ -57,7 +58,7 @@ class Sink:
             reason = "loop"
         elif not call.whole:
             reason = "truncated"
-        elif call.upgrade:
+        elif call.upgrade and call.upgrade not in IGNORED:
             reason = "upgrade"
         elif not (safe or self._safety.allow_writes):
             reason = "write"
@@ -82,18 +83,18 @@ def _as_it_was(headers: Headers) -> Headers:
 def sink(plan: SidecarPlan, tell: Tell) -> int:
     """Run `shadow sink` until SIGINT or SIGTERM; return the exit code.
 
-    Raises UnfinishedError where it cannot listen, ShadowError for a store that is none.
+    It is 4 where the store did not take the last results. Raises UnfinishedError where it cannot
+    listen, ShadowError for a store that is none.
     """
     admin = plan.admin.address if plan.admin else None
     with (
         Ports(plan.listen, status=plan.status, admin=admin) as ports,
         asyncio.Runner(loop_factory=event_loop) as runner,
     ):
-        runner.run(_sink(plan, ports, tell))
-    return 0
+        return runner.run(_sink(plan, ports, tell))
 
 
-async def _sink(plan: SidecarPlan, ports: Ports, tell: Tell) -> None:
+async def _sink(plan: SidecarPlan, ports: Ports, tell: Tell) -> int:
     async with (
         Sidecar(plan, tell) as sidecar,
         LiveServer(Sink(sidecar), ports.live, plan.server) as server,
@@ -102,3 +103,4 @@ async def _sink(plan: SidecarPlan, ports: Ports, tell: Tell) -> None:
         for line in ports.told("taking copies"):
             tell(line)
         await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
+    return sidecar.exit_code

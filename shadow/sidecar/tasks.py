@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -42,4 +43,5 @@ class Tasks:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
-            self._failed(error)
+            with contextlib.suppress(Exception):
+                self._failed(error)

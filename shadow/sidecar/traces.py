@@ -11,6 +11,13 @@ from shadow.tracing import Span, Tracing
 Spans = dict[SideName, Span]
 
 
+def given_up(spans: Spans) -> None:
+    """End the spans of an exchange that nothing judges."""
+    for span in spans.values():
+        span.end(None)
+        span.judged(None)
+
+
 class Traces:
     """Begins spans. Where it is not `active` there is nothing to call."""
 

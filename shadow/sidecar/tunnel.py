@@ -6,55 +6,94 @@ Such a connection is the Go service's alone: nobody could say what a copy of it 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Literal, cast
 
-from shadow.model import Request
+from shadow.model import Request, header
 from shadow.sending.connect import tls_context
-from shadow.sending.rewrite import Unsendable, request_target
+from shadow.sending.rewrite import Unsendable, render_upgrade
 from shadow.sending.target import Target
 from shadow.sidecar.server.connection import Call
 
 MAX_TUNNELS: Final = 1_000
 """Open at once; beyond, an upgrade is refused."""
 CONNECT_S: Final = 5.0
-IGNORED: Final = frozenset({"h2c", "http/2.0", "tls/1.0", "tls/1.2"})
+FLUSH_S: Final = 10.0
+"""That one end may take for what the other one had sent before it closed."""
+IGNORED: Final = frozenset({"h2c", "http/2.0", "tls/1.0", "tls/1.1", "tls/1.2", "tls/1.3"})
 """Upgrades that a server may leave aside, and that we do (RFC 9113 section 3.1 gave h2c up)."""
 
+Dug = Literal["passed", "refused", "failed", "gone"]
 
-class _Pipe(asyncio.Protocol):
+
+class _End(asyncio.Protocol):
     """One end of a tunnel; what it reads is written to the other."""
 
-    def __init__(self, lost: Callable[[Exception | None], None]) -> None:
-        self._lost = lost
-        self.other: asyncio.Transport | None = None
-        self.transport: asyncio.Transport | None = None
+    def __init__(self, transport: asyncio.Transport | None = None) -> None:
+        self.transport = transport
+        self.other: _End | None = None
+        self.lost: Callable[[Exception | None], None] | None = None
+        self.ended = False
+        """Nothing more comes from here."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.other is not None and not self.other.is_closing():
+        if self.other is not None:
             self.other.write(data)
 
     def eof_received(self) -> bool:
-        if self.other is not None and not self.other.is_closing() and self.other.can_write_eof():
-            self.other.write_eof()
-            return True
-        return False
+        self.ended = True
+        return self.other is not None and not self.other.ended and self.other.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.other is not None and not self.other.is_closing():
+        if self.other is not None:
             self.other.close()
-        self._lost(exc)
+        if self.lost is not None:
+            self.lost(exc)
 
     def pause_writing(self) -> None:
-        if self.other is not None and not self.other.is_closing():
-            self.other.pause_reading()
+        if self.other is not None:
+            self.other.hold(back=True)
 
     def resume_writing(self) -> None:
-        if self.other is not None and not self.other.is_closing():
-            self.other.resume_reading()
+        if self.other is not None:
+            self.other.hold(back=False)
+
+    # For the other end.
+
+    def _open(self) -> asyncio.Transport | None:
+        transport = self.transport
+        return None if transport is None or transport.is_closing() else transport
+
+    def write(self, data: bytes) -> None:
+        """Write on."""
+        if transport := self._open():
+            transport.write(data)
+
+    def end(self) -> bool:
+        """Write nothing more; False where the whole connection has to close for that."""
+        transport = self._open()
+        if transport is None or not transport.can_write_eof():
+            return False
+        transport.write_eof()
+        return True
+
+    def hold(self, *, back: bool) -> None:
+        """Read nothing for now, or go on."""
+        if transport := self._open():
+            if back:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    def close(self) -> None:
+        """Close when all is written, if that takes no longer than `FLUSH_S`."""
+        if transport := self._open():
+            transport.close()
+            asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)
 
 
 class Tunnels:
@@ -65,58 +104,59 @@ class Tunnels:
         self._tls = tls_context(target)
         self.open = 0
 
-    async def dig(self, call: Call, request: Request) -> str:
-        """Connect a client to the target; say what came of it: `passed`, `refused`, `failed`.
+    async def dig(self, call: Call, request: Request) -> Dug:
+        """Connect a client to the target; say what came of it.
 
-        Where it is not `passed` the call still wants its answer.
+        Where it is `refused` or `failed` the call still wants its answer.
         """
         if self.open >= MAX_TUNNELS:
             return "refused"
+        protocol = header(call.request.headers, "upgrade") or call.upgrade
         try:
-            head = _head(request, self._target)
+            head = render_upgrade(request, self._target, protocol)
         except Unsendable:
             return "refused"
         self.open += 1
-        loop = asyncio.get_running_loop()
+        dug: Dug = "failed"
         try:
-            async with asyncio.timeout(CONNECT_S):
-                _, service = await loop.create_connection(
-                    lambda: _Pipe(self._ended),
-                    self._target.host,
-                    self._target.port,
-                    ssl=self._tls,
-                    server_hostname=self._target.host if self._tls else None,
-                )
-        except (OSError, TimeoutError):
-            self.open -= 1
-            return "failed"
-        self._join(call, service, head)
-        return "passed"
+            service = await _connect(self._target, self._tls)
+            if service is not None:
+                dug = self._join(call, service, head)
+        finally:
+            if dug != "passed":
+                self.open -= 1
+        return dug
 
-    def _join(self, call: Call, service: _Pipe, head: bytes) -> None:
+    def _join(self, call: Call, service: _End, head: bytes) -> Dug:
         transport = service.transport
-        assert transport is not None
-        client = _Pipe(self._nothing)
+        if transport is None or transport.is_closing():
+            return "failed"
+        client = _End()
         taken = call.take_over(client)
-        if taken is None:  # the client has gone meanwhile
-            transport.close()
-            return
-        client._lost = taken.lost  # noqa: SLF001 - known only now
-        client.transport, client.other = taken.transport, transport
-        service.other = taken.transport
+        if taken is None:
+            transport.abort()
+            return "gone"
+        client.transport, client.lost, client.ended = taken.transport, taken.lost, taken.ended
+        service.lost = self._ended
+        client.other, service.other = service, client
         transport.write(head + taken.held)
-
-    @staticmethod
-    def _nothing(exc: Exception | None) -> None:
-        del exc
+        if taken.ended:
+            service.end()
+        return "passed"
 
     def _ended(self, exc: Exception | None) -> None:
         del exc
         self.open -= 1
 
 
-def _head(request: Request, target: Target) -> bytes:
-    """The head as the client sent it: here the fields of the connection are what matters."""
-    path = request_target(request.method, request.target, target.prefix)
-    lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-    return f"{request.method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+async def _connect(target: Target, tls: ssl.SSLContext | None) -> _End | None:
+    """Connect to a target; None where that fails."""
+    connecting = asyncio.get_running_loop().create_connection(
+        _End, target.host, target.port, ssl=tls, server_hostname=target.host if tls else None
+    )
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            _, end = await connecting
+    except (OSError, TimeoutError):
+        return None
+    return end

@@ -396,9 +396,10 @@ class FakeStore:
             )
         )
 
-    def write(self, rollback: Rollback) -> None:
+    def write(self, rollback: Rollback, known: Mapping[str, RouteState]) -> None:
         self._now += timedelta(seconds=1)
-        self.apply(change_of(rollback, at=self._now, version="", sidecar="s"))
+        if is_current(rollback.route, known, self.states):
+            self.apply(change_of(rollback, at=self._now, version="", sidecar="s"))
 
     def apply(self, change: RouteChange) -> None:
         after = changed(self.states.get(change.route) or begun(change), change)
@@ -501,6 +502,8 @@ class Routings(RuleBasedStateMachine):
         if not self.store.up:
             over.put_back()
             return
+        for rollback in over.pending:
+            self.store.write(rollback, over.states)
         self.store.add(deltas, over.states)
         due = over.sync(self.store.states, self.store.evidence)
         sidecar.has_read = True
@@ -512,8 +515,6 @@ class Routings(RuleBasedStateMachine):
         sidecar.must.clear()
         for route in over.latched:
             self.must_stay(sidecar, route)
-        for rollback in over.pending:
-            self.store.write(rollback)
 
     @rule()
     def remember(self) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Final, Self
 
+from shadow.sidecar.complaints import where
 from shadow.sidecar.plans import Address
 from shadow.sidecar.ports.serving import App, address, listening, serve_app
 from shadow.sidecar.ports.status import Readiness
@@ -69,14 +70,26 @@ class Ports:
 
 
 @contextlib.asynccontextmanager
-async def served(app: App | None, listener: socket.socket | None) -> AsyncIterator[None]:
-    """Serve an application while the block runs; nothing where there is no port for it."""
+async def served(
+    app: App | None, listener: socket.socket | None, tell: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Serve an application while the block runs; nothing where there is no port for it.
+
+    Where that fails it is told, and the block runs on.
+    """
     if app is None or listener is None:
         yield
         return
     stop = asyncio.Event()
+
+    async def serve() -> None:
+        try:
+            await serve_app(app, listener, stop=stop)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the live path goes on
+            tell(f"the port {address(listener)} is served no more: {where(error)}")
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve_app(app, listener, stop=stop))
+        group.create_task(serve())
         try:
             yield
         finally:

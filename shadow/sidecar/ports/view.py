@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Final
 
+import msgspec
+
+from shadow.errors import UnfinishedError
 from shadow.metrics import FlagsNow, Gauges, GuardNow, Metrics, QueueNow, RouteNow
 from shadow.model import Outcome
 from shadow.reports.live.view import (
@@ -24,10 +27,12 @@ from shadow.reports.live.view import (
     LiveTimes,
 )
 from shadow.results.database import place_of
+from shadow.results.gates.verdicts import GateResult
 from shadow.results.routes import RouteChange
 from shadow.results.runs import Run
+from shadow.results.store import Store
 from shadow.results.summary import finding_summary
-from shadow.results.tally import EndpointTally, Measure
+from shadow.results.tally import EndpointTally, Measure, Tally
 from shadow.rollout.routes import in_order
 from shadow.sidecar.guards import GuardStanding
 from shadow.sidecar.ports.control import Control
@@ -50,7 +55,7 @@ class View:
 
     def __init__(self, sidecar: Sidecar) -> None:
         self._sidecar = sidecar
-        self._run_id = ""
+        self._window: Tally | None = None
         self._times: dict[tuple[str, Measure], tuple[int, LiveTimes]] = {}
         """Percentiles, and of how many pairs they are."""
 
@@ -82,8 +87,8 @@ class View:
 
         To sort all histograms takes half a second, which the live path does not have.
         """
-        if self._run_id != self._sidecar.archive.run_id:
-            self._run_id = self._sidecar.archive.run_id
+        if self._window is not self._sidecar.keeping.window:
+            self._window = self._sidecar.keeping.window
             self._times.clear()
         due = [
             (self._times.get((name, measure), _NEVER)[0] / latency.total, name, measure, latency)
@@ -112,11 +117,14 @@ class View:
         """Where routes and guards stand."""
         routing = self._sidecar.routing
         weights = routing.weights(self._sidecar.flags_of)
-        states = routing.states
+        states, latched = routing.states, routing.latched
         rows = [
-            LiveRoute.of(states[route], weight=weight)
-            if route in states
-            else LiveRoute(route=route, weight=weight, latched=route in routing.latched)
+            msgspec.structs.replace(
+                LiveRoute.of(states[route], weight=weight)
+                if route in states
+                else LiveRoute(route=route, weight=weight),
+                latched=route in latched,  # here, before the store says so
+            )
             for route, weight in weights.items()
         ]
         guards = tuple(map(_guard, routing.standings()))
@@ -160,7 +168,7 @@ class View:
         return LiveStore(
             name=str(place_of(sidecar.plan.store)),
             shared=store is not None and store.shared,
-            error=sidecar.archive.error,
+            error=sidecar.store_error,
             lost=sidecar.counters.tables["shadow_store_lost_total"][()],
         )
 
@@ -190,7 +198,7 @@ class View:
             ),
             routes=self._routes_now,
             guards=self._guards_now,
-            store_error=lambda: bool(sidecar.archive.error or sidecar.archive.store is None),
+            store_error=lambda: bool(sidecar.store_error or sidecar.archive.store is None),
             connections=connections,
         )
 
@@ -238,16 +246,32 @@ def _nearest(standing: GuardStanding) -> tuple[float, float]:
     return max(pairs, key=lambda pair: pair[0] - pair[1])
 
 
+class _Gates:
+    """The gates on the store that the sidecar has now: a `gate.Judge`."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self._sidecar = sidecar
+        self._store: Store | None = None
+        self._polled: PolledGates | None = None
+
+    async def __call__(self, phase: str, wanted: str) -> GateResult:
+        """Say what the gate says. Raises NotThere, ShadowError."""
+        store = self._sidecar.archive.store
+        if store is None:
+            raise UnfinishedError("the store cannot be reached", "see the log of the sidecar")
+        if self._polled is None or store is not self._store:
+            self._store = store
+            self._polled = PolledGates(store, self._sidecar.plan.gates)
+        return await self._polled(phase, wanted)
+
+
 @asynccontextmanager
 async def sidecar_ports(
     sidecar: Sidecar, ports: Ports, connections: CountNow
 ) -> AsyncIterator[Readiness]:
     """Serve the small ports of a sidecar while the block runs."""
     plan, view, readiness = sidecar.plan, View(sidecar), Readiness()
-    gate = None
-    store = sidecar.archive.store
-    if plan.gates and store is not None:
-        gate = gate_page(PolledGates(store, plan.gates))
+    gate = gate_page(_Gates(sidecar)) if plan.gates else None
     metrics = Metrics(sidecar.counters, view.gauges(connections))
     control = None
     if plan.admin is not None:
@@ -259,7 +283,7 @@ async def sidecar_ports(
         )
         control = Control(door, view, sidecar.sharing.change)
     async with (
-        served(status_app(readiness, metrics=metrics, gate=gate), ports.status),
-        served(control, ports.admin),
+        served(status_app(readiness, metrics=metrics, gate=gate), ports.status, sidecar.tell),
+        served(control, ports.admin, sidecar.tell),
     ):
         yield readiness

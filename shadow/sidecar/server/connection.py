@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import socket
+import struct
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -21,10 +26,17 @@ from shadow.sidecar.server.heads import (
     chunk,
 )
 from shadow.sidecar.server.limits import ServerLimits
+from shadow.sidecar.server.refusals import Refusal, check, framing_of
 
+LINGER_S: Final = 5.0
+"""That a client may go on sending what nobody reads, after its last answer."""
 _READ_AHEAD: Final = 64 << 10
 """Bytes of later requests that are held unparsed while one is answered."""
-_CLOSE_HEADERS: Final[Headers] = (("Content-Type", "text/plain; charset=utf-8"),)
+_LAST_S: Final = 1.0
+"""That a client may take to begin its request where it was the last to be let in."""
+_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
+_RESET: Final = struct.pack("ii", 1, 0)
+"""For SO_LINGER: to close is to reset."""
 
 
 class Service(Protocol):
@@ -37,21 +49,14 @@ class Service(Protocol):
         """Count what was not let in: a connection, or a message that is no request."""
 
 
-class Refusal(Exception):  # noqa: N818  it is the client's fault
-    """A request that is answered with an error, after which the connection closes."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-
-
 class Taken(NamedTuple):
     """A connection that is of another protocol now."""
 
     transport: asyncio.Transport
     held: bytes
     """What the client had sent already."""
+    ended: bool
+    """It sends nothing more."""
     lost: Callable[[Exception | None], None]
     """To be called when it is lost."""
 
@@ -66,10 +71,10 @@ class Call:
     __slots__ = (
         "_connection",
         "_framing",
-        "_keep",
-        "_modern",
         "expects",
         "gone",
+        "keep",
+        "modern",
         "more",
         "peer",
         "request",
@@ -81,19 +86,20 @@ class Call:
 
     def __init__(self, connection: ClientConnection, request: Request) -> None:
         self._connection: ClientConnection | None = connection
+        self._framing: Framing = "none"
         self.request = request
         """Its body is what had come when the call was made."""
         self.peer = connection.peer
-        self.whole = True
+        self.whole = False
         """There is no more of the body to come."""
         self.expects = False
         """The client waits for `100 Continue` before it sends the body."""
         self.upgrade = ""
         """The protocol that it wants to go on with, in lower case."""
+        self.modern = self.keep = True
+        """It speaks HTTP/1.1; the connection stays open after the answer."""
         self.streaming = False
         """An answer in parts is under way."""
-        self._modern = self._keep = True
-        self._framing: Framing = "none"
         self.gone: Callable[[], None] | None = None
         self.writable: Callable[[bool], None] | None = None
         """Takes whether the client takes more of the answer now."""
@@ -119,7 +125,7 @@ class Call:
         else:
             message = head + body
         connection.write(message)
-        self._finish(connection, close=framing == "close")
+        self._finish(connection)
 
     def begin(self, status: int, headers: Headers) -> None:
         """Begin an answer whose body follows in parts."""
@@ -128,6 +134,7 @@ class Call:
             self.streaming = True
             size = HEAD_SIZE if self.request.method == "HEAD" else UNKNOWN_SIZE
             head, self._framing = self._head(connection, status, headers, size)
+            self.keep = self.keep and self._framing != "close"
             connection.write(head)
 
     def piece(self, data: bytes) -> None:
@@ -142,13 +149,20 @@ class Call:
         if connection is not None:
             if self._framing == "chunked":
                 connection.write(LAST_CHUNK)
-            self._finish(connection, close=self._framing == "close")
+            self._finish(connection)
 
     def drop(self) -> None:
         """Cut the connection, so that the client sees that the answer is not whole."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort()
+            connection.abort(reset=self._framing == "close")
+
+    def lose(self) -> None:
+        """Take note that the client has gone."""
+        if self._connection is not None:
+            self._connection = None
+            if self.gone is not None:
+                self.gone()
 
     def proceed(self) -> None:
         """Tell a client that waits for it to send the body."""
@@ -169,33 +183,26 @@ class Call:
     def take_over(self, protocol: asyncio.Protocol) -> Taken | None:
         """Give the connection to another protocol for good; None where the client has gone."""
         connection, self._connection = self._connection, None
-        if connection is None:
-            return None
-        transport, held = connection.hand_over(protocol)
-        return Taken(transport, held, connection.connection_lost)
+        return None if connection is None else connection.hand_over(protocol)
 
     def _head(
         self, connection: ClientConnection, status: int, headers: Headers, size: int
     ) -> tuple[bytes, Framing]:
         # What the client has not sent yet would be taken for its next request.
-        self._keep = self._keep and self.whole and not connection.draining
+        self.keep = self.keep and self.whole and not connection.draining
         return connection.heads.render(
-            status, headers, modern=self._modern, keep=self._keep, size=size
+            status, headers, modern=self.modern, keep=self.keep, size=size
         )
 
-    def _finish(self, connection: ClientConnection, *, close: bool) -> None:
+    def _finish(self, connection: ClientConnection) -> None:
         self._connection = None
-        connection.finished(close=close or not self._keep)
+        connection.finished(keep=self.keep)
 
 
 def answer_plainly(call: Call, status: int, text: str) -> None:
     """Answer in place of a service, in a line of text."""
     body = f"shadow: {text}\n".encode()
-    headers = (
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-    )
-    call.answer(status, headers, body)
+    call.answer(status, (_TEXT, ("Content-Length", str(len(body)))), body)
 
 
 class Connections:
@@ -203,6 +210,8 @@ class Connections:
 
     def __init__(self) -> None:
         self.all: set[ClientConnection] = set()
+        self.draining = False
+        """One that is made now was accepted just before nobody was any more."""
         self._none = asyncio.Event()
 
     def add(self, connection: ClientConnection) -> None:
@@ -225,7 +234,7 @@ class Connections:
 class ClientConnection(asyncio.Protocol):
     """Parses what a client sends and hands on one request at a time.
 
-    A server looks at `deadline` now and then and calls `expire`.
+    A server looks at `deadline` and `written_by` now and then, and calls `expire`.
     """
 
     def __init__(
@@ -240,22 +249,38 @@ class ClientConnection(asyncio.Protocol):
         self._call: Call | None = None
         """The one that is being answered."""
         self._waiting: deque[Call] = deque()
+        """Those that came behind it, each whole."""
         self._coming: Call | None = None
         """The one whose body is still to come."""
+        self._parked: Call | None = None
+        """The same, for as long as it takes to change the parser."""
+        self._refusal: Refusal | None = None
+        """What is answered last, when all that came before it is."""
         self._held = bytearray()
-        """What came after the last of too many waiting requests."""
+        """What came while a request was being answered, unparsed."""
+        self._fed = 0
+        """Bytes that are being parsed now."""
         self._paused = self._reading_paused = False
+        self._eof = False
+        """The client sends nothing more."""
         self._ended = False
-        """Nothing more is read: the client ended, or what it sent is no request."""
+        """Nothing more is parsed."""
+        self._closing = False
+        self._untaken = 0
+        """Bytes that the client had still to take when that was last looked at."""
         self.draining = False
         self.deadline = inf
+        """For the client to send something."""
+        self.written_by = inf
+        """For the client to take something."""
         self.peer = ""
         self._new_message()
 
     def _new_message(self) -> None:
         self._target = b""
         self._fields: list[tuple[str, str]] = []
-        self._head_bytes = 0
+        self._bodiless = 0
+        """Bytes that came since the last part of a body, or since the message began."""
         self._body: bytes | bytearray = b""
 
     # What the event loop calls.
@@ -265,25 +290,28 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if len(self._open.all) >= self._limits.connections:
             self._service.refused("connections")
-            self._transport.abort()
+            self.abort()
             return
         self._open.add(self)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        self.deadline = self._loop.time() + self._limits.idle_s
+        self.draining = self._open.draining
+        patience_s = _LAST_S if self.draining else self._limits.idle_s
+        self.deadline = self._loop.time() + patience_s
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
         if self._ended:
             return
-        if self._call is not None and self._coming is None:
-            self._hold_ahead(data)
-            return
-        if self._head_bytes == 0 and self._coming is None:
-            self.deadline = self._loop.time() + self._limits.head_s
-        elif self._coming is not None:
-            self.deadline = self._loop.time() + self._limits.body_s
+        if self._coming is None:
+            if self._call is not None or self._paused:
+                self._hold_ahead(data)
+                return
+            if not self._bodiless:
+                self.deadline = self._loop.time() + self._limits.head_s
         self._feed(data)
+        if self._coming is not None and not self._reading_paused:
+            self.deadline = self._loop.time() + self._limits.body_s
 
     def _hold_ahead(self, data: bytes) -> None:
         """Keep what a client sends before it has its answer, up to a bound."""
@@ -292,58 +320,94 @@ class ClientConnection(asyncio.Protocol):
             self._pause_reading()
 
     def _feed(self, data: bytes) -> None:
+        self._bodiless += len(data)
+        self._fed = len(data)
         try:
-            self._head_bytes += len(data)  # counted back where a message ends
             self._parser.feed_data(data)
-            if self._coming is None and self._head_bytes > self._limits.max_head:
-                raise Refusal(431, "head-too-large")  # noqa: TRY301 - it has one way out
-        except Refusal as refusal:
-            self._refuse(refusal)
         except httptools.HttpParserUpgrade as upgrade:
-            # What follows is of another protocol, or the next request where none is agreed on.
-            self._parser = httptools.HttpRequestParser(self)
-            self._held += data[upgrade.args[0] :]
+            rest = data[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            self._broken(error)
+            return
+        else:
+            if self._bodiless > self._limits.max_head:
+                self._refuse(Refusal(431, "head-too-large"))
+            return
+        self._change_parser(rest)
+
+    def _change_parser(self, rest: bytes) -> None:
+        """Go on behind a request with an Upgrade: the parser takes it for the last one.
+
+        It skips the body, too. Where there is one, another parser is told of its framing.
+        """
+        self._parser = httptools.HttpRequestParser(self)
+        self._coming, self._parked = self._parked, None
+        if self._coming is None:
+            self._held += rest
             if self._call is None:
                 self._loop.call_soon(self._feed_held)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._refuse(cause if isinstance(cause, Refusal) else Refusal(400, "malformed"))
-        except httptools.HttpParserError:
+            return
+        framing = framing_of(self._coming.request.headers)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
+        if rest:
+            self._feed(rest)
+
+    def _broken(self, error: httptools.HttpParserError) -> None:
+        """Refuse what the parser, or one of the methods it calls, does not take."""
+        cause = error.__context__
+        if isinstance(cause, Refusal):
+            self._refuse(cause)
+        elif isinstance(error, httptools.HttpParserCallbackError) and isinstance(cause, Exception):
+            self._tell("failed to read a request", cause)
+            self.abort()
+        else:
             self._refuse(Refusal(400, "malformed"))
 
     def eof_received(self) -> bool:
-        """Take note that the client sends nothing more; it may still read its answer."""
-        self._ended = True
-        if self._coming is not None:
-            self.abort()
-            return False
-        return self._call is not None and not self._call.streaming
+        """Take note that the client sends nothing more; it may still read its answers."""
+        self._eof = True
+        if not self._closing:
+            self._input_ended()
+        return not (self._closing or self._transport.is_closing())
+
+    def _input_ended(self) -> None:
+        """Give up what is not whole, and close where nothing else is left."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            self._ended = True
+            if coming is self._call:
+                self.abort()
+                return
+        if self._call is None and not (self._waiting or self._held or self._refusal):
+            self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever answers that nobody waits any more."""
         del exc
         self._open.discard(self)
-        self._ended, self.deadline = True, inf
+        self._ended, self.deadline, self.written_by = True, inf, inf
         self._waiting.clear()
+        self._held = bytearray()
         call, self._call, self._coming = self._call, None, None
-        if call is not None and call.open:
-            call._connection = None  # noqa: SLF001 - the two are one thing
-            if call.gone is not None:
-                call.gone()
+        self._parser = None  # they hold each other
+        if call is not None:
+            call.lose()
 
     def pause_writing(self) -> None:
         """The client takes nothing for now."""
         self._paused = True
-        self.deadline = self._loop.time() + self._limits.write_s
+        self._untaken = self._unwritten()
+        self.written_by = self._loop.time() + self._limits.write_s
         if self._call is not None and self._call.writable is not None:
             self._call.writable(False)
 
     def resume_writing(self) -> None:
         """The client takes what is written again."""
         self._paused = False
-        idle = self._call is None and self._coming is None
-        self.deadline = self._loop.time() + self._limits.idle_s if idle else inf
-        if self._call is not None and self._call.writable is not None:
+        self.written_by = inf
+        if self._call is None:
+            self._next()
+        elif self._call.writable is not None:
             self._call.writable(True)
 
     # What the parser calls; it chose the names.
@@ -358,23 +422,35 @@ class ClientConnection(asyncio.Protocol):
             return
         if len(self._fields) >= self._limits.max_fields:
             raise Refusal(431, "too-many-fields")
+        # White space after a value is no part of it (RFC 9110 section 5.5).
         self._fields.append((name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """Make the call, or refuse what must not be passed on."""
+        if self._coming is not None or self._ended:
+            return
         parser = self._parser
+        upgrading = parser.should_upgrade()
+        version = parser.get_http_version()
         request = Request(
             method=parser.get_method().decode("latin-1"),
             target=self._target.decode("latin-1"),
             headers=tuple(self._fields),
         )
+        limit = self._limits.max_head
+        if self._bodiless + self._fed > limit and _size(request) > limit:
+            raise Refusal(431, "head-too-large")
+        wishes = check(request, version=version, upgrading=upgrading)
         call = Call(self, request)
-        call._modern = parser.get_http_version() == "1.1"  # noqa: SLF001 - as above
-        call._keep = parser.should_keep_alive()  # noqa: SLF001
-        _check(request, call, modern=call._modern, upgrading=parser.should_upgrade())  # noqa: SLF001
-        call.whole = False
-        self._coming = call
-        if call.expects and self._call is None:
+        call.modern = version == "1.1"
+        call.keep = parser.should_keep_alive()
+        call.expects = wishes.expects
+        if upgrading and framing_of(request.headers):
+            self._parked = call
+        else:
+            call.upgrade = wishes.upgrade
+            self._coming = call
+        if call.expects and self._is_free():
             call.proceed()
 
     def on_body(self, data: bytes) -> None:
@@ -382,8 +458,10 @@ class ClientConnection(asyncio.Protocol):
         call = self._coming
         if call is None or self._ended:
             return
-        if call.more is not None:
-            call.more(data)
+        self._bodiless = 0
+        if call is self._call:
+            if call.more is not None:
+                call.more(data)
             return
         if not self._body:
             self._body = data
@@ -391,90 +469,155 @@ class ClientConnection(asyncio.Protocol):
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += data
-        if len(self._body) > self._limits.body_at_once and not self._is_waiting(call):
-            self._give(call)
+        if len(self._body) > self._limits.body_at_once:
+            if self._is_free():
+                self._give(call)
+            else:
+                self.hold()
 
     def on_message_complete(self) -> None:
         """Hand on the request, or its last part."""
         call, self._coming = self._coming, None
-        if not self._paused:
-            self.deadline = inf
         if call is None or self._ended:
             return
         call.whole = True
-        if call.more is not None:
-            call.more(b"")
-        elif self._is_waiting(call):
-            call.request = _with_body(call.request, self._body)
+        self._ended = not call.keep
+        self.deadline = inf
+        if call is self._call:
+            self._new_message()
+            if call.more is not None:
+                call.more(b"")
         else:
             self._give(call)
-        self._new_message()
+            self._new_message()
 
     # The calls.
 
-    def _is_waiting(self, call: Call) -> bool:
-        return call is self._call or call in self._waiting
+    def _is_free(self) -> bool:
+        """Whether a request may be handled now."""
+        return self._call is None and not self._waiting and not self._paused
 
     def _give(self, call: Call) -> None:
         """Hand a request on, or let it wait for its turn."""
-        call.request = _with_body(call.request, self._body)
-        self._body = b""
-        if self._call is None:
+        if self._body:
+            call.request = _with_body(call.request, bytes(self._body))
+            self._body = b""
+        if self._is_free():
             self._call = call
             self._handle(call)
-            return
-        if len(self._waiting) >= self._limits.pipelined or not call.whole:
-            raise Refusal(503, "pipelined")
-        self._waiting.append(call)
+        elif len(self._waiting) < self._limits.pipelined:
+            self._waiting.append(call)
+        else:
+            self._service.refused("pipelined")
+            self._ended, self._waiting[-1].keep = True, False
 
     def _handle(self, call: Call) -> None:
+        if not call.open:
+            return
         try:
             self._service.handle(call)
         except Exception as error:  # noqa: BLE001 - the loop tells it; the others go on
-            self._loop.call_exception_handler(
-                {"message": "failed to handle a request", "exception": error, "protocol": self}
-            )
+            self._tell("failed to handle a request", error)
             call.drop()
 
-    def finished(self, *, close: bool) -> None:
-        """Go on with the next request, or close."""
+    def _tell(self, message: str, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {"message": message, "exception": error, "protocol": self}
+        )
+
+    def finished(self, *, keep: bool) -> None:
+        """Go on after an answer, or close."""
         self._call = None
-        if close or (self._ended and not self._waiting) or self.draining:
-            self._ended = True
-            self._transport.close()
+        if keep and not self.draining:
+            self._next()
+        else:
+            self._close()
+
+    def _next(self) -> None:
+        """Go on with what comes next, once the client takes what is written to it."""
+        if self._paused or self._call is not None or self._closing:
             return
         if self._waiting:
-            call = self._call = self._waiting.popleft()
-            self._loop.call_soon(self._handle, call)
-            return
-        if not self._paused:
-            self.deadline = self._loop.time() + self._limits.idle_s
-        if self._held:
+            self._call = self._waiting.popleft()
+            self._loop.call_soon(self._handle, self._call)
+        elif self._refusal is not None:
+            self._reply(self._refusal)
+        elif self._ended:
+            self._close()
+        elif self._coming is not None:
+            self._turn(self._coming)
+        elif self._held:
             self._loop.call_soon(self._feed_held)
+        elif self._eof:
+            self._close()
+        else:
+            self.deadline = self._loop.time() + self._limits.idle_s
+            self._resume_reading()
+
+    def _turn(self, coming: Call) -> None:
+        """Go on with a request whose body came while another one was being answered."""
+        coming.proceed()
+        if len(self._body) > self._limits.body_at_once:
+            self._give(coming)
+        else:
+            self.release()
 
     def _feed_held(self) -> None:
         """Read what the client had sent ahead."""
-        if self._ended or self._call is not None or not self._held:
+        if self._ended or not self._held or not self._is_free():
             return
         held, self._held = bytes(self._held), bytearray()
         self._resume_reading()
         self.data_received(held)
+        if self._eof and not self._closing:
+            self._input_ended()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, or must not be passed on, and close."""
-        self._service.refused(refusal.reason)
-        self._ended = True
-        self._coming = None
-        if self._call is not None or self._waiting:
-            self.abort()  # an answer is under way, and another one would be taken for it
+        if self._ended:
             return
+        self._ended = True
+        self._service.refused(refusal.reason)
+        coming, self._coming = self._coming, None
+        call = self._call
+        if call is not None and call is coming:  # the rest of its body is at fault
+            if call.streaming:
+                self.abort(reset=True)
+                return
+            self._call = call = None
+            coming.lose()
+        if call is None and not self._waiting:
+            self._reply(refusal)
+        else:
+            self._refusal = refusal
+
+    def _reply(self, refusal: Refusal) -> None:
         body = f"{refusal.reason}\n".encode()
-        headers = (*_CLOSE_HEADERS, ("Content-Length", str(len(body))))
+        headers = (_TEXT, ("Content-Length", str(len(body))))
         head, _ = self.heads.render(
             refusal.status, headers, modern=True, keep=False, size=len(body)
         )
-        self._transport.write(head + body)
-        self._transport.close()
+        self.write(head + body)
+        self._close(unread=True)
+
+    def _close(self, *, unread: bool = False) -> None:
+        """Close when all is written; where something may come `unread`, when it has come.
+
+        To close on unread bytes is to reset, and to lose the answer (RFC 9112 section 9.6).
+        """
+        if self._transport.is_closing():
+            return
+        unread = unread or bool(self._coming or self._held) or self._reading_paused
+        self._ended = self._closing = True
+        self._coming, self._held = None, bytearray()
+        self._untaken = self._unwritten()
+        patience_s = self._limits.write_s if self._untaken else LINGER_S
+        self.deadline, self.written_by = self._loop.time() + patience_s, inf
+        if unread and not self._eof:
+            self._resume_reading()
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     # For the calls and the server.
 
@@ -483,9 +626,12 @@ class ClientConnection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(data)
 
-    def abort(self) -> None:
-        """Close at once."""
+    def abort(self, *, reset: bool = False) -> None:
+        """Close at once; with `reset` so that the client sees that something went wrong."""
         self._ended = True
+        if reset and not self._transport.is_closing():
+            sock: socket.socket = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     def hold(self) -> None:
@@ -495,37 +641,64 @@ class ClientConnection(asyncio.Protocol):
 
     def release(self) -> None:
         """Take the rest of a body again."""
-        self.deadline = self._loop.time() + self._limits.body_s
+        if self._coming is not None:
+            self.deadline = self._loop.time() + self._limits.body_s
         self._resume_reading()
 
-    def hand_over(self, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
+    def hand_over(self, protocol: asyncio.Protocol) -> Taken:
         """Leave the connection to another protocol, with what has come for it already.
 
         It still counts among the open ones, until `connection_lost` is called.
         """
-        self._call, self._ended, self.deadline = None, True, inf
+        self._call, self._ended = None, True
+        self.deadline = self.written_by = inf
         held, self._held = bytes(self._held), bytearray()
         self._resume_reading()
         self._transport.set_protocol(protocol)
-        return self._transport, held
+        return Taken(self._transport, held, self._eof, self.connection_lost)
 
-    def expire(self) -> None:
+    def expire(self, now: float) -> None:
         """Close a connection whose time has passed."""
-        if self._paused:
-            self._service.refused("slow-reader")
-            self.abort()
-        elif self._coming is not None or self._head_bytes:
+        if self._closing or self.written_by <= now:
+            self._hurry(now)
+        elif self._coming is not None or self._bodiless:
             self._refuse(Refusal(408, "slow-request"))
         else:
-            self._ended = True
-            self._transport.close()
+            self._close()
+
+    def _hurry(self, now: float) -> None:
+        """Wait on for a client that takes something, be it little; cut one that does not."""
+        untaken = self._unwritten()
+        if 0 < untaken < self._untaken:
+            self._untaken = untaken
+            patience = now + self._limits.write_s
+            if self._closing:
+                self.deadline = patience
+            else:
+                self.written_by = patience
+            return
+        if untaken:
+            self._service.refused("slow-reader")
+        self.abort()
+
+    def _unwritten(self) -> int:
+        """Bytes that the client has not taken, here and in the system's buffer."""
+        size = self._transport.get_write_buffer_size()
+        if not size:
+            return 0
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        try:
+            queued: bytes = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return size
+        return size + int.from_bytes(queued, sys.byteorder)
 
     def drain(self) -> None:
         """Close as soon as nothing is in flight."""
         self.draining = True
-        if self._call is None and self._coming is None and not self._waiting:
-            self._ended = True
-            self._transport.close()
+        busy = self._call or self._waiting or self._coming or self._held or self._bodiless
+        if not (busy or self._ended):
+            self._close()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:
@@ -539,31 +712,11 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.resume_reading()
 
 
-def _with_body(request: Request, body: bytes | bytearray) -> Request:
-    if not body:
-        return request
-    return Request(
-        method=request.method, target=request.target, headers=request.headers, body=bytes(body)
-    )
+def _with_body(request: Request, body: bytes) -> Request:
+    return Request(method=request.method, target=request.target, headers=request.headers, body=body)
 
 
-def _check(request: Request, call: Call, *, modern: bool, upgrading: bool) -> None:
-    """Refuse what two servers may read differently. Raises Refusal.
-
-    The parser has refused two lengths, and a length beside chunks (RFC 9112 section 6.3).
-    """
-    hosts = 0
-    for name, value in request.headers:
-        key = name.lower()
-        if key == "host":
-            hosts += 1
-        elif key == "expect":
-            if value.lower() != "100-continue":
-                raise Refusal(417, "expectation")
-            call.expects = modern
-        elif key == "upgrade" and upgrading:
-            call.upgrade = value.lower()
-    if hosts > 1 or (modern and hosts == 0):
-        raise Refusal(400, "host")  # RFC 9112 section 3.2
-    if request.method == "CONNECT":
-        raise Refusal(501, "connect")
+def _size(request: Request) -> int:
+    """Bytes of a head, about."""
+    fields = sum([len(name) + len(value) + 4 for name, value in request.headers])
+    return len(request.method) + len(request.target) + fields

@@ -68,7 +68,7 @@ def _render(
     status: int, headers: Headers, *, modern: bool, keep: bool, size: int
 ) -> tuple[bytes, Framing]:
     names = [name.lower() for name, _ in headers]
-    dropped = _dropped(names, headers)
+    dropped = _dropped(status, names, headers)
     chunked = "transfer-encoding" in names
     framing: Framing = "length"
     added: list[tuple[str, str]] = []
@@ -93,14 +93,16 @@ def _render(
     return f"HTTP/1.1 {status} {reason}\r\n{lines}\r\n".encode("latin-1"), framing
 
 
-def _dropped(names: list[str], headers: Headers) -> set[str]:
+def _dropped(status: int, names: list[str], headers: Headers) -> set[str]:
     """Collect the names of fields that are not handed on."""
     dropped = set(_CONNECTION)
     for name, (_, value) in zip(names, headers, strict=True):
         if name == "connection":
             dropped.update(token.strip() for token in value.lower().split(","))
-    if "transfer-encoding" in names:
-        dropped.add("content-length")  # RFC 9112 section 6.3: it would be a second framing
+    dropped.discard("content-length")  # it is never of the connection alone
+    if "transfer-encoding" in names or status == 204:
+        # A second framing (RFC 9112 section 6.3), or one of nothing (RFC 9110 section 8.6).
+        dropped.add("content-length")
     return dropped
 
 

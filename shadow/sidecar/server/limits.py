@@ -18,10 +18,11 @@ class ServerLimits:
     body_s: float = 30.0
     """Between two parts of a request's body."""
     write_s: float = 60.0
-    """That a client may leave what is written to it untaken."""
+    """That a client may take nothing of what is written to it."""
     max_head: int = 64 << 10
+    """Of a head, and of what is no body between two parts of a body."""
     max_fields: int = 500
     body_at_once: int = 256 << 10
     """A longer body is handed on in parts, as it comes."""
     pipelined: int = 64
-    """Requests that wait for their turn on one connection; beyond it the connection ends."""
+    """Requests that wait for their turn on one connection; it closes after the last of them."""

@@ -27,7 +27,6 @@ class LiveServer:
         self._limits = limits or ServerLimits()
         self._heads = Heads()
         self._open = Connections()
-        self._draining = False
 
     @property
     def connections(self) -> int:
@@ -47,10 +46,11 @@ class LiveServer:
         self._sweeper.cancel()
         for connection in list(self._open.all):
             connection.abort()
+        await self._open.ended()
 
     async def drain(self, within_s: float) -> int:
         """Accept nobody more, let what is in flight end; return how many did not in time."""
-        self._draining = True
+        self._open.draining = True
         self._server.close()
         for connection in list(self._open.all):
             connection.drain()
@@ -60,14 +60,12 @@ class LiveServer:
         return len(self._open.all)
 
     def _connection(self) -> ClientConnection:
-        connection = ClientConnection(self._service, self._limits, self._heads, self._open)
-        connection.draining = self._draining
-        return connection
+        return ClientConnection(self._service, self._limits, self._heads, self._open)
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        late = [connection for connection in self._open.all if connection.deadline <= now]
-        for connection in late:
-            connection.expire()
         self._sweeper = loop.call_later(SWEEP_S, self._sweep)
+        now = loop.time()
+        late = [each for each in self._open.all if each.deadline <= now or each.written_by <= now]
+        for connection in late:
+            connection.expire(now)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,4 +32,11 @@ def go(built: None) -> Iterator[Service]:
 @pytest.fixture
 def rust(built: None) -> Iterator[Service]:
     with Service(RUST) as service:
+        yield service
+
+
+@pytest.fixture
+def second(built: None) -> Iterator[Service]:
+    """Another Go, to learn noise from."""
+    with Service(GO) as service:
         yield service

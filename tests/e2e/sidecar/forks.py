@@ -45,7 +45,7 @@ def main() -> None:
             continue
         child = os.fork()
         if child == 0:
-            jobs.close()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             run(job, *descriptors)
         children.add(child)
         for each in descriptors:
@@ -60,7 +60,7 @@ def run(job: dict[str, Any], out: int, err: int) -> NoReturn:
     os.chdir(job["cwd"])
     os.environ.clear()
     os.environ.update(job["environment"])
-    for number, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, err)):
+    for number, descriptor in ((1, out), (2, err)):
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
@@ -68,7 +68,8 @@ def run(job: dict[str, Any], out: int, err: int) -> NoReturn:
         2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
     )
     for name, most in job["limits"].items():
-        resource.setrlimit(getattr(resource, name), (most, most))
+        kind = getattr(resource, name)
+        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
     sys.argv = ["shadow", *job["words"]]
     try:
         cli.main()

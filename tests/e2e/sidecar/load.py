@@ -108,6 +108,8 @@ class Client(asyncio.Protocol):
         """Send a request and wait for the answer to it."""
         loop = asyncio.get_running_loop()
         began = time.monotonic() if due is None else due
+        if not self.open:  # closed as soon as it was accepted
+            return Asked(began, 0.0, 0, "", message, "lost")
         self._status, self._side, self._body, self.begun = 0, "", b"", False
         answer = self._answer = loop.create_future()
         self._transport.write(message)
@@ -146,7 +148,8 @@ class Load:
         """In the order of the answers."""
         self._more = threading.Condition()
         self._idle: deque[Client] = deque()
-        self._flying = 0
+        self.flying = 0
+        """Requests without an answer."""
         self._pausing = self._ending = False
         self._go_on = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -190,7 +193,7 @@ class Load:
         """Ask nothing while the block runs, and wait first for what is under way."""
         self._pausing = True
         with self._more:
-            assert self._more.wait_for(lambda: not self._flying, 2 * PATIENCE_S)
+            assert self._more.wait_for(lambda: not self.flying, 2 * PATIENCE_S)
         try:
             yield
         finally:
@@ -205,14 +208,14 @@ class Load:
                 due = max(due + 1 / self._rate, time.monotonic() - 0.1)
                 await asyncio.sleep(due - time.monotonic())
                 if not self._pausing:
-                    self._flying += 1
+                    self.flying += 1
                     group.create_task(self._one(next(self._messages), due))
         for client in self._idle:
             client.close()
 
     async def _one(self, message: bytes, due: float) -> None:
         asked = await self._asked(message, due)
-        self._flying -= 1
+        self.flying -= 1
         with self._more:
             self.all.append(asked)
             self._more.notify_all()
@@ -224,9 +227,9 @@ class Load:
         if client is None or not client.open:
             try:
                 client = await Client.to(self._port)
-            except OSError as error:
+            except OSError:
                 took = time.monotonic() - due
-                return Asked(due, took, 0, "", message, f"refused: {error}")
+                return Asked(due, took, 0, "", message, "refused")
         asked = await client.ask(message, due)
         if client.open:
             self._idle.append(client)

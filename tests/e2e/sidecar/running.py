@@ -171,6 +171,8 @@ class Command:
         self.lines: list[str] = []
         self._said = threading.Condition()
         self._ended = ended
+        self._silent = False
+        """It says nothing any more: it has ended."""
         self._code: int | None = None
         self._process = os.pidfd_open(pid)
         self._reader = threading.Thread(target=self._read, args=(err,))
@@ -183,6 +185,7 @@ class Command:
                     self.lines.append(line.rstrip("\n"))
                     self._said.notify_all()
         with self._said:
+            self._silent = True
             self._said.notify_all()
 
     def said(self, what: str | re.Pattern[str], *, within: float = PATIENCE_S) -> re.Match[str]:
@@ -193,7 +196,7 @@ class Command:
             return next(filter(None, map(pattern.search, self.lines)), None)
 
         with self._said:
-            self._said.wait_for(lambda: found() or not self._reader.is_alive(), within)
+            self._said.wait_for(lambda: found() or self._silent, within)
         match = found()
         assert match, (pattern.pattern, self.lines)
         return match
@@ -226,13 +229,13 @@ class Command:
 class Sidecar:
     """`shadow proxy`, `shadow sink` or `shadow record`, ready for traffic."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, *, admin: bool) -> None:
         self.command = command
-        self._ports: dict[str, str] = {}
-        for name, pattern in _PORTS.items():
-            if name == "admin" and not any("admin port" in line for line in command.lines):
-                continue
-            self._ports[name] = command.said(pattern, within=START_TIMEOUT_S)[1]
+        self._ports = {
+            name: command.said(pattern, within=START_TIMEOUT_S)[1]
+            for name, pattern in _PORTS.items()
+            if name != "admin" or admin
+        }
         eventually(lambda: self.status("/-/readyz")[0] == 200, within=START_TIMEOUT_S)
 
     @property
@@ -272,7 +275,9 @@ class Sidecar:
     def settled(self, exchanges: float) -> Metrics:
         """Wait until so many exchanges have an outcome."""
         eventually(lambda: self.compared() >= exchanges)
-        return self.metrics()
+        metrics = self.metrics()
+        assert metrics.of("shadow_exchanges_total") == exchanges
+        return metrics
 
     @property
     def rss(self) -> int:
@@ -320,7 +325,7 @@ class Shadow:
         command, _ = self.start(name, *ports, *words, limits=limits, **env)
         with ExitStack() as stack:
             stack.callback(command.kill)
-            yield Sidecar(command)
+            yield Sidecar(command, admin="--admin" in words)
             if command._code is None:
                 command.send(signal.SIGTERM)
                 assert command.wait() == 0, command.text
@@ -368,6 +373,8 @@ def forking(folder: Path) -> Iterator[Forks]:
         ) as process,
     ):
         theirs.close()
-        yield Forks(ours, folder)
-        ours.close()
-        process.wait(END_TIMEOUT_S)
+        try:
+            yield Forks(ours, folder)
+        finally:
+            ours.close()
+            process.wait(END_TIMEOUT_S)

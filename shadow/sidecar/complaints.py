@@ -1,0 +1,43 @@
+"""What goes wrong beside the live path, told to the operator, but not again and again."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Final
+
+TOLD_S: Final = 60.0
+"""Seconds in which one kind of complaint is told once."""
+KINDS: Final = 100
+"""Kinds that are told apart; beyond, they count as one."""
+
+
+class Complaints:
+    """Tells each kind of trouble at most once a minute. From any thread."""
+
+    def __init__(
+        self, tell: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tell = tell
+        self._clock = clock
+        self._told: dict[str, float] = {}
+        """When each kind was told last."""
+
+    def __call__(self, message: str, kind: str = "") -> None:
+        """Tell it; without a `kind`, messages that are the same are of one."""
+        kind = kind or message
+        if kind not in self._told and len(self._told) >= KINDS:
+            kind = ""
+        now = self._clock()
+        if now - self._told.get(kind, -TOLD_S) >= TOLD_S:
+            self._told[kind] = now
+            self._tell(message)
+
+
+def where(error: BaseException) -> str:
+    """Say what an error is and where it came up, without its text: that may quote an answer."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -1,0 +1,81 @@
+"""What is no request, or would be read differently by two servers (RFC 9112). Pure."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from shadow.model import Headers, Request
+
+_KEYS: Final = frozenset({"host", "expect", "upgrade", "transfer-encoding"})
+_LENGTHS: Final = frozenset(map(len, _KEYS))
+
+
+class Refusal(Exception):  # noqa: N818  it is the client's fault
+    """A request that is answered with an error, after which the connection closes."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        """One of a few: it labels a metric."""
+
+
+class Wishes(NamedTuple):
+    """What a request asks of the server itself."""
+
+    expects: bool
+    """To be told that its body may come."""
+    upgrade: str
+    """To go on with this protocol, in lower case; empty where more than one is named."""
+
+
+_NONE: Final = Wishes(expects=False, upgrade="")
+
+
+def check(request: Request, *, version: str, upgrading: bool) -> Wishes:
+    """Refuse what must not be passed on, and say what is asked for. Raises Refusal.
+
+    The parser has refused two lengths, and a length beside chunks (RFC 9112 section 6.3).
+    """
+    modern = version == "1.1"
+    if not modern and version != "1.0":
+        raise Refusal(505, "version")
+    if request.method == "CONNECT":
+        raise Refusal(501, "connect")
+    found: dict[str, list[str]] = {}
+    for name, value in request.headers:
+        if len(name) in _LENGTHS and (key := name.lower()) in _KEYS:
+            found.setdefault(key, []).append(value.lower())
+    hosts = len(found.get("host", ()))
+    if hosts > 1 or (modern and not hosts):
+        raise Refusal(400, "host")  # RFC 9112 section 3.2
+    if len(found) == hosts:
+        return _NONE
+    for coding in found.get("transfer-encoding", ()):
+        _check_coding(coding, modern=modern)
+    expects = found.get("expect", [])
+    if any(each != "100-continue" for each in expects):
+        raise Refusal(417, "expectation")
+    # An HTTP/1.0 client asks for nothing by Upgrade or Expect (RFC 9110 sections 7.8, 10.1.1).
+    upgrades = found.get("upgrade", []) if modern and upgrading else []
+    sole = len(upgrades) == 1 and "," not in upgrades[0]
+    return Wishes(modern and bool(expects), upgrades[0] if sole else "")
+
+
+def _check_coding(value: str, *, modern: bool) -> None:
+    """Refuse all but chunks: another coding would get lost on the way (RFC 9112 section 6.1)."""
+    if not modern:
+        raise Refusal(400, "framing")
+    if value != "chunked":
+        raise Refusal(501, "transfer-coding")
+
+
+def framing_of(headers: Headers) -> bytes:
+    """The field that frames the body, as a line; empty where there is no body."""
+    for name, value in headers:
+        key = name.lower()
+        if key == "transfer-encoding":
+            return b"Transfer-Encoding: chunked\r\n"
+        if key == "content-length" and int(value):
+            return b"Content-Length: %d\r\n" % int(value)
+    return b""

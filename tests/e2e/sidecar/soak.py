@@ -1,0 +1,7 @@
+"""Whether the long versions are run, which take half an hour: `make soak`."""
+
+from __future__ import annotations
+
+import os
+
+SOAKS = bool(os.environ.get("SHADOW_SOAK"))

@@ -1,0 +1,291 @@
+"""Whatever breaks around `shadow proxy`: clients are answered, as fast as before, and it is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from services import trial
+from services.run import GO, RUST
+from tests.cli.program import add_up
+from tests.e2e.sidecar.doubles import ANSWER_500, CUT, NONSENSE, misbehaving
+from tests.e2e.sidecar.load import Asked, Client, Load, at_once, failures, request, share_ms
+from tests.e2e.sidecar.running import Forks, Metrics, Service, Shadow, Sidecar, eventually, get
+from tests.e2e.sidecar.soak import SOAKS
+from tests.e2e.sidecar.traffic import ITEM, ITEMS, config, messages, recorded
+
+pytestmark = pytest.mark.e2e
+
+RATE = 300
+CLIENTS = 5_000 if SOAKS else 2_000
+LORIS = 300
+HEAD_S = 10.0
+"""What shadow/sidecar/server/limits.py gives a client for a head."""
+
+Fault = Callable[[Service], AbstractContextManager[None]]
+
+
+# Rust.
+
+
+@contextmanager
+def absent(rust: Service) -> Iterator[None]:
+    rust.kill()
+    try:
+        yield
+    finally:
+        rust.start()
+
+
+def instead(said: bytes, *, drops: bool = False) -> Fault:
+    @contextmanager
+    def fault(rust: Service) -> Iterator[None]:
+        with absent(rust), misbehaving(rust.port, said, drops=drops):
+            yield
+
+    return fault
+
+
+FAULTS: dict[str, tuple[Fault, str]] = {
+    "killed": (absent, "connect"),
+    "stuck": (Service.stuck, ""),
+    "answers 500": (instead(ANSWER_500), ""),
+    "drops connections": (instead(b"", drops=True), "reset"),
+    "cuts answers": (instead(CUT, drops=True), "reset"),
+    "talks nonsense": (instead(NONSENSE), "protocol"),
+}
+"""What happens to Rust, and how `shadow_upstream_failures_total` calls it."""
+
+
+class Pair:
+    """A proxy between a Go and a Rust service that are not asked anything but items."""
+
+    def __init__(self, proxy: Sidecar, rust: Service) -> None:
+        self.proxy, self.rust = proxy, rust
+
+
+@pytest.fixture(scope="module")
+def pair(
+    built: None, tmp_path_factory: pytest.TempPathFactory, forks: Forks
+) -> Iterator[tuple[Sidecar, Service]]:
+    """A proxy with little room for copies, for all faults of Rust."""
+    folder = tmp_path_factory.mktemp("pair")
+    bounds = ("--queue", 50, "--concurrency", 10, "--config", config(folder))
+    with (
+        Service(GO) as go,
+        Service(RUST) as rust,
+        Shadow(folder, forks).sidecar("proxy", "--go", go.url, "--rust", rust.url, *bounds) as proxy,
+    ):
+        yield proxy, rust
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_broken_rust_is_not_felt(name: str, pair: tuple[Sidecar, Service]) -> None:
+    (fault, kind), (proxy, rust) = FAULTS[name], pair
+    before = proxy.metrics()
+    healthy: list[Asked] = []
+    broken: list[Asked] = []
+    with Load(proxy.port, ITEMS, rate=RATE) as load:
+        load.answers(30)
+        for _ in range(2):
+            healthy += load.answers(150)
+            with fault(rust):
+                broken += load.answers(200)
+            load.answers(20)
+    assert not failures(load.all)
+    for share in (0.5, 0.9):
+        assert share_ms(broken, share) < 1.5 * share_ms(healthy, share) + 5, share
+    asked = before.of("shadow_exchanges_total") + len(load.all)
+    after = proxy.settled(asked)
+    failed, shed = "shadow_upstream_failures_total", "shadow_sheds_total"
+    if kind:
+        new = after.of(failed, side="candidate", kind=kind) - before.of(failed, kind=kind)
+        assert new >= 300
+    elif name == "stuck":
+        assert after.of(shed, reason="queue-full") - before.of(shed) >= 200
+        assert after.of("shadow_skipped_total", reason="shed") == after.of(shed)
+    else:
+        divergent = "shadow_exchanges_total"
+        assert after.of(divergent, outcome="divergent") - before.of(divergent, outcome="divergent") > 300
+    assert after.of(failed, side="baseline") == 0
+
+
+# Go.
+
+
+def test_without_go_clients_are_told_at_once_and_with_it_they_are_served_again(
+    shadow: Shadow, go: Service, rust: Service
+) -> None:
+    with (
+        shadow.sidecar("proxy", "--go", go.url, "--rust", rust.url) as proxy,
+        Load(proxy.port, ITEMS, rate=RATE) as load,
+    ):
+        load.answers(100)
+        go.kill()
+        killed = time.monotonic()
+        load.until(lambda each: each.status == 502)
+        without = load.answers(150)
+        go.start()
+        back = time.monotonic()
+        load.until(lambda each: each.ok)
+        load.answers(100)
+        load.end()
+        assert {each.status for each in without} == {502}
+        assert share_ms(without, 1) < 1_000
+        assert failures(load.all).keys() == {"502"}
+        bad = [each.began for each in load.all if not each.ok]
+        assert killed - 1 < min(bad)
+        assert max(bad) < back + 0.5
+        failed = proxy.metrics().of("shadow_upstream_failures_total", side="baseline")
+        assert failed == len(bad)
+        assert proxy.latched() <= {"*", ITEM}  # Rust was there, Go was not: nothing against Rust
+
+
+# The store.
+
+
+def test_a_full_disk_is_not_felt_and_nothing_is_lost_once_there_is_room(
+    shadow: Shadow, go: Service, rust: Service
+) -> None:
+    words = ("--go", go.url, "--rust", rust.url, "--config", config(shadow.folder))
+    limits = {"RLIMIT_FSIZE": 200_000}
+    with (
+        shadow.sidecar("proxy", *words, limits=limits) as proxy,
+        Load(proxy.port, ITEMS, rate=RATE) as load,
+    ):
+        eventually(lambda: proxy.metrics().of("shadow_store_error"))
+        full = load.answers(200)
+        unlimited = resource.RLIM_INFINITY, resource.RLIM_INFINITY
+        resource.prlimit(proxy.command.pid, resource.RLIMIT_FSIZE, unlimited)
+        eventually(lambda: not proxy.metrics().of("shadow_store_error"))
+        free = load.answers(200)
+        load.end()
+        assert not failures(load.all)
+        assert share_ms(full, 0.9) < 1.5 * share_ms(free, 0.9) + 5
+        metrics = proxy.settled(len(load.all))
+        assert metrics.of("shadow_store_failures_total") > 0
+        assert metrics.of("shadow_store_lost_total") == 0
+        proxy.command.said("traffic goes on")
+    summary = shadow("report", "latest", "--format", "json").json
+    assert summary["read"] == len(load.all)
+    assert add_up(summary)
+
+
+# Clients.
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process have as many connections as the test needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= 3 * CLIENTS, f"ulimit -Hn {hard}: {CLIENTS} clients need more"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def dribblers(port: int) -> Iterator[threading.Thread]:
+    """Clients that send a head a byte a second, and never end it; the thread ends when all are cut."""
+    connected = threading.Event()
+
+    async def dribble() -> None:
+        clients = [await Client.to(port) for _ in range(LORIS)]
+        connected.set()
+        for byte in request("/", *[f"X-{number}: x" for number in range(100)]):
+            for client in clients:
+                if client.open:
+                    client.send(bytes([byte]))
+            if not any(client.open for client in clients):
+                return
+            await asyncio.sleep(1)
+
+    thread = threading.Thread(target=lambda: asyncio.run(dribble()))
+    thread.start()
+    assert connected.wait(HEAD_S)
+    yield thread
+    thread.join()
+
+
+@pytest.mark.usefixtures("many_files")
+def test_thousands_of_clients_are_served_beside_hundreds_that_never_end_their_request(
+    shadow: Shadow, go: Service, rust: Service
+) -> None:
+    words = ("--go", go.url, "--rust", rust.url, "--config", config(shadow.folder))
+    files = {"RLIMIT_NOFILE": resource.getrlimit(resource.RLIMIT_NOFILE)[1]}
+    with shadow.sidecar("proxy", *words, limits=files) as proxy, dribblers(proxy.port) as slow:
+        asked = at_once(proxy.port, ITEMS, clients=CLIENTS, each=2)
+        assert len(asked) == 2 * CLIENTS
+        assert not failures(asked)
+        proxy.settled(len(asked))
+        with Load(proxy.port, ITEMS, rate=RATE) as load:
+            load.answers(300)
+            assert proxy.metrics().of("shadow_client_connections") > LORIS
+        assert not failures(load.all)
+        assert share_ms(load.all, 0.9) < 100
+        slow.join(2 * HEAD_S)
+        assert not slow.is_alive()
+        metrics = proxy.settled(len(asked) + len(load.all))
+        assert metrics.of("shadow_client_refused_total", reason="slow-request") == LORIS
+        assert metrics.of("shadow_client_connections") == 0
+
+
+def test_nothing_that_was_accepted_is_lost_when_it_is_told_to_end(
+    shadow: Shadow, go: Service, rust: Service
+) -> None:
+    words = ("--go", go.url, "--rust", rust.url, "--config", config(shadow.folder))
+    with (
+        shadow.sidecar("proxy", *words) as proxy,
+        Load(proxy.port, ITEMS, rate=RATE) as load,
+    ):
+        load.answers(200)
+        with go.stuck():
+            eventually(lambda: load.flying >= 20)
+            proxy.command.send(signal.SIGTERM)
+            proxy.command.said("draining")
+            status, page = proxy.status("/-/readyz")
+            assert (status, b"draining" in page) == (503, True)
+        assert proxy.command.wait() == 0
+        load.end()
+        # A connection that was closed before a byte of an answer was not accepted any more.
+        assert failures(load.all).keys() <= {"lost", "refused"}
+        answered = [each for each in load.all if each.ok]
+        assert len([each for each in answered if each.took > 0.02]) >= 20
+        assert asked_of(go) == len(answered)
+    summary = shadow("report", "latest", "--format", "json").json
+    assert summary["state"] == "finished"
+    assert summary["read"] == len(answered)
+    assert add_up(summary)
+
+
+def asked_of(go: Service) -> float:
+    """How many items the Go service was asked for."""
+    _, page = get(f"{go.url}/metrics")
+    return Metrics(page.decode()).of("http_requests_total", route="GET /v1/items/{id}")
+
+
+# Time.
+
+
+def test_memory_stays_flat(shadow: Shadow, go: Service, rust: Service, second: Service) -> None:
+    """With mirroring on, on traffic in which a sixth diverges."""
+    words = ("--go", go.url, "--rust", rust.url, "--secondary", second.url)
+    asked = messages(recorded())
+    with shadow.sidecar("proxy", *words, "--config", trial.CONFIG) as proxy:
+        sizes: list[int] = []
+        limit = time.monotonic() + (600 if SOAKS else 0)
+        while len(sizes) < 6 or time.monotonic() < limit:
+            answers = at_once(proxy.port, asked, clients=20, each=100)
+            assert not [each for each in answers if not each.status]
+            proxy.settled((len(sizes) + 1) * len(answers))
+            sizes.append(proxy.rss)
+        warm, last = sizes[1], sizes[-1]
+        print(f"{len(sizes) * 2_000:,} requests, from {warm:,} to {last:,} bytes of memory")
+        assert last - warm < (20 if SOAKS else 5) * 1_000_000, sizes
