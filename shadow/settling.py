@@ -37,20 +37,23 @@ def settle_run(
     noise: NoiseProfile | None,
     policy: Policy,
     kept: Mapping[str, int] | None = None,
-) -> None:
-    """Revise what is known only now.
+    tally: Tally | None = None,
+) -> bool:
+    """Revise what is known only now; say whether anything was.
 
     `kept` says of how many exchanges of each finding (`finding_key`) there is a record, None that
     there is one of each. The store counts a finding anew from its records, so one that has not
-    all of them stays as it is. Raises UnfinishedError where the store cannot be written, and
-    what `log` raises.
+    all of them stays as it is. `tally` is what the store counts, where that is at hand: a large
+    run takes seconds to load. Raises UnfinishedError where the store cannot be written, and what
+    `log` raises.
     """
     classes = memory.corpus.classes()
-    tally = store.load(run_id).tally
+    tally = tally or store.load(run_id).tally
     if kept is not None and tally.findings_dropped:
-        return  # then it counts all of them anew
+        return False  # it would count all of them anew
     leave = frozenset() if kept is None else _incomplete(tally, kept)
     signatures = sorted(places_to_settle(tally.findings, classes, noise) - leave)
+    revised = False
     for start in range(0, len(signatures), SIGNATURES_AT_ONCE):
         batch = signatures[start : start + SIGNATURES_AT_ONCE]
         found = store.records(run_id, signatures=batch)
@@ -63,8 +66,10 @@ def settle_run(
             ]
             if revisions:
                 store.revise(run_id, revisions)
+                revised = True
             for revision in revisions:
                 log.revised(by_seq[revision.seq], revision)
+    return revised
 
 
 def _incomplete(tally: Tally, kept: Mapping[str, int]) -> frozenset[str]:

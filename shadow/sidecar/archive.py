@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -28,11 +29,13 @@ from shadow.results.store import Store
 from shadow.results.summary import COUNTS, exit_code, summarise
 from shadow.results.tally import Tally
 from shadow.settle import Memory
-from shadow.settling import Log, settle_run
+from shadow.settling import settle_run
 from shadow.sidecar.complaints import Complaints, where
 
 FOLDED: Final = 200
 """Batches after which the store adds their counts up: a reader would have to."""
+FEW: Final = 50
+"""Endpoints with which that takes half a second; nobody else may write to a file meanwhile."""
 
 _Task = Literal["open", "write"]
 T = TypeVar("T")
@@ -84,6 +87,8 @@ class Archive:
         self._in_part = False
         """The window began in a store that is gone, with some of its records."""
         self._begun = 0.0
+        self._endpoints: set[str] = set()
+        """Of the window."""
         self._log: Events | None = None
         self._log_file = contextlib.ExitStack()
         self._lock = contextlib.ExitStack()
@@ -125,7 +130,8 @@ class Archive:
             return batch.records
         records = self._commit(store, batch)
         self._cursor = str(batch.number)
-        if batch.number % FOLDED == 0:
+        self._endpoints.update(batch.tally.endpoints)
+        if batch.number % FOLDED == 0 and len(self._endpoints) <= FEW:
             self._fold(store)
         return records
 
@@ -152,30 +158,50 @@ class Archive:
 
     def finish(
         self,
+        tally: Tally,
         memory: Memory,
         *,
         kept: Mapping[str, int],
         noise: NoiseProfile | None,
         policy: Policy,
     ) -> bool:
-        """End the window: settle it, and forget the oldest ones. `kept` is as in `settle_run`.
+        """End the window: settle it, and forget the oldest ones.
 
-        Say whether that is done: not where the store does not take it now.
+        `tally` is all that was written of it, `kept` is as in `settle_run`. Say whether that is
+        done: not where the store does not take it now.
         """
         if not self.run_id:
             return True
         if noise is not None:  # which goes on to change, in the event loop
             noise = NoiseProfile.from_json(noise.state())
-        kept = {} if self._in_part else kept
-        settle = partial(settle_run, memory=memory, noise=noise, policy=policy, kept=kept)
+
+        def settle(store: Store) -> Tally:
+            """Return what the store counts afterwards."""
+            whole = None if self._in_part else tally
+            log = _Revisions(self._logged)
+            given = {} if whole is None else kept
+            revised = settle_run(
+                store,
+                log,
+                self.run_id,
+                memory,
+                noise=noise,
+                policy=policy,
+                kept=given,
+                tally=whole,
+            )
+            return tally if whole and not revised else store.load(self.run_id).tally
+
         return self._tried("write", lambda: self._finish(settle)) is not None
 
-    def _finish(self, settle: Callable[[Store, Log, str], None]) -> Literal[True]:
+    def _finish(self, settle: Callable[[Store], Tally]) -> Literal[True]:
         store = self._ready()
         if self.run_id:  # else it was in a store that is gone
+            tally = None
             with self._going_on("settling the window"):
-                settle(store, _Revisions(self._logged), self.run_id)
-            summary = summarise(self._enter_end(store))
+                tally = settle(store)
+            run = self._enter_end(store, tally or store.load(self.run_id).tally)
+            summary = summarise(run)
             counts = {name: getattr(summary, name) for name in COUNTS}
             self._logged(lambda log: log.run_finished(counts))
             self._leave()
@@ -258,6 +284,7 @@ class Archive:
         self.run_id, self._log_path = store.start_run(info), path
         self._own.add(self.run_id)
         self._cursor, self._begun = "", time.monotonic()
+        self._endpoints.clear()
         self._hold(store)
         self._logged(lambda log: log.run_started(_started(info)))
 
@@ -295,13 +322,13 @@ class Archive:
             if not store.load(self.run_id).tally.findings_dropped:  # else all are counted anew
                 store.revise(self.run_id, ())
 
-    def _enter_end(self, store: Store) -> Run:
-        run = store.load(self.run_id)
-        expired = any(rule.expired(run.day) for rule in run.info.accept)
+    def _enter_end(self, store: Store, tally: Tally) -> Run:
+        today = datetime.now(UTC).date()
+        expired = any(rule.expired(today) for rule in self._info.accept)
         return store.finish_run(
             self.run_id,
             state="finished",
-            exit_code=1 if expired else exit_code(run.tally),
+            exit_code=1 if expired else exit_code(tally),
             duration_s=round(time.monotonic() - self._begun, 3),
         )
 

@@ -217,6 +217,7 @@ class Keeping:
         ended = await self.in_thread(
             partial(
                 self._archive.finish,
+                self._ending.tally,
                 self._ending.memory,
                 kept=self._ending.kept,
                 noise=self._noise,

@@ -33,6 +33,7 @@ from shadow.model import (
 )
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
+from shadow.sidecar.batches import Batches
 from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.keeping import Keeping
 from shadow.sidecar.traces import Spans, Traces, given_up
@@ -54,6 +55,7 @@ _BUSY: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-busy")
 _FAILED: Final = Judgement(outcome=Outcome.INCOMPARABLE, reason="judge-failed")
 
 Judged = Callable[["Copy", Judgement], None]
+_Judged = tuple["Copy", Judgement, tuple[Divergence, ...] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,8 @@ class Mirror:
         """Of those."""
         self._in_flight = self._heavy = self._learning = 0
         self._pumping = False
+        self._landed = Batches(self._judge)
+        """Those that both sides have answered."""
         self._concluded = asyncio.Event()
         self._asked: dict[str, int] = {}
         """Requests to the second Go instance, by endpoint."""
@@ -174,6 +178,8 @@ class Mirror:
             return
         try:
             for side in sides:
+                if side in copy.messages:
+                    continue
                 request = copy.exchange.request
                 if self.traces.active:
                     request = self.traces.begin(
@@ -189,10 +195,19 @@ class Mirror:
         self._queue.append(copy)
         self._pump()
 
+    def render(self, side: SideName, request: Request) -> Message:
+        """Make the message of a copy ahead of it; None where that has to wait."""
+        if self.traces.active:
+            return None  # each side gets fields of its own
+        try:
+            return self._services[side].render(request)
+        except Unsendable:
+            return None
+
     def known(self, copy: Copy) -> None:
         """Take an exchange of which both answers are known."""
         self._take(copy)
-        self._judge(copy)
+        self._landed.add(copy)
 
     def _shed(self, copy: Copy, reason: ShedReason) -> None:
         given_up(copy.spans)
@@ -275,28 +290,44 @@ class Mirror:
             self._learning += 1
             self._spawn(self._learn(copy, second, baseline))
         else:
-            self._judge(copy)
+            self._landed.add(copy)
 
     # Judging.
 
-    def _judge(self, copy: Copy) -> None:
+    def _judge(self, copies: list[Copy]) -> None:
         """Judge here what is cheap, elsewhere what is not."""
+        judged = [found for copy in copies if (found := self._judged_here(copy)) is not None]
+        kept = [found for found in judged if self._is_kept(found)]
+        for copy, judgement, _ in kept:
+            self._tell(copy, judgement)
+
+    def _judged_here(self, copy: Copy) -> _Judged | None:
+        """A verdict that is cheap to find, and the divergences as they are kept if that is so."""
         seen = copy.seen
         try:
             judgement = self._judging.inline(
                 copy.exchange, copy.endpoint, seen["baseline"], seen["candidate"]
             )
             if judgement is not None and len(judgement.divergences) <= MASKED_INLINE:
-                self._conclude(copy, judgement)
-            elif self._heavy < HEAVY:
+                return copy, judgement, None
+            if self._heavy < HEAVY:
                 self._heavy += 1
                 self._spawn(self._judge_elsewhere(copy, judgement))
-            elif judgement is None:
-                self._conclude(copy, _BUSY)
-            else:
-                self._conclude(copy, judgement, self._keeping.withheld(judgement))
+                return None
+            if judgement is None:
+                return copy, _BUSY, None
+            return copy, judgement, self._keeping.withheld(judgement)
         except Exception as error:  # noqa: BLE001 - whatever it is, the live path goes on
             self._failed(copy, error)
+            return None
+
+    def _is_kept(self, judged: _Judged) -> bool:
+        copy = judged[0]
+        try:
+            return self._keep(*judged)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(copy, error)
+            return False
 
     async def _judge_elsewhere(self, copy: Copy, judgement: Judgement | None) -> None:
         seen = copy.seen
@@ -328,10 +359,22 @@ class Mirror:
     def _conclude(
         self, copy: Copy, judgement: Judgement, masked: tuple[Divergence, ...] | None = None
     ) -> None:
-        """Keep what came of a copy, once."""
-        if copy not in self._open:  # given up meanwhile
-            return
-        seen = copy.seen
+        if self._keep(copy, judgement, masked):
+            self._tell(copy, judgement)
+
+    def _tell(self, copy: Copy, judgement: Judgement) -> None:
+        try:
+            self._judged(copy, judgement)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(copy, error)
+
+    def _keep(
+        self, copy: Copy, judgement: Judgement, masked: tuple[Divergence, ...] | None
+    ) -> bool:
+        """Keep what came of a copy, once; False where it was given up meanwhile."""
+        if copy not in self._open:
+            return False
+        seen, spans = copy.seen, copy.spans
         self._keeping.keep(
             copy.exchange,
             copy.endpoint,
@@ -339,12 +382,12 @@ class Mirror:
             seen["baseline"],
             seen["candidate"],
             masked=masked,
-            trace_id=next((span.trace_id for span in copy.spans.values()), None),
+            trace_id=next((span.trace_id for span in spans.values()), None) if spans else None,
         )
         self._let_go(copy)
-        for span in copy.spans.values():
+        for span in spans.values():
             span.judged(judgement.outcome)
-        self._judged(copy, judgement)
+        return True
 
     # Go against Go.
 
@@ -373,4 +416,4 @@ class Mirror:
             self._complain(f"noise is not learned: {where(error)}; traffic goes on", "learn")
         finally:
             self._learning -= 1
-        self._judge(copy)
+        self._landed.add(copy)

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from shadow.errors import ShadowError
 from shadow.model import Answer, Exchange, Headers, NoAnswer, Observation, Request, SideName
 from shadow.sending.rewrite import Unsendable, render_head
-from shadow.sending.service import Source
+from shadow.sending.service import Message, Source
 from shadow.sending.wire import Wire
 from shadow.sidecar.server.connection import Call, answer_plainly
 from shadow.sidecar.server.heads import LAST_CHUNK, chunk
@@ -65,6 +65,7 @@ class Passage:
         "endpoint",
         "exchange",
         "fell_back",
+        "message",
         "no_copy",
         "onward",
         "request",
@@ -94,6 +95,8 @@ class Passage:
         self.spans: Spans = {}
         self.no_copy = ""
         """Why the other side gets no copy, or empty."""
+        self.message: Message = None
+        """That of the copy, where it was made already."""
         self.cut = self.fell_back = False
         self.too_long = False
         """The copy of the body is not whole."""

@@ -13,11 +13,12 @@ import msgspec
 from shadow.model import Answer, Observation, Request, SideName
 from shadow.sending.loop import event_loop
 from shadow.sending.wire import Wire
+from shadow.sidecar.batches import Batches
 from shadow.sidecar.forwarding import Forwarding
 from shadow.sidecar.mirror import Copy
 from shadow.sidecar.passage import COPY_BYTES, Passage
 from shadow.sidecar.plans import SidecarPlan
-from shadow.sidecar.ports.opening import Ports, serve_until_told
+from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
 from shadow.sidecar.server.connection import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
@@ -58,6 +59,7 @@ class Proxy:
         self._forwarding = Forwarding(sidecar.ident)
         self._tunnels = Tunnels(plan.baseline)
         self._longest_s = plan.limits.timeout_s * LONG_SHARE
+        self._passed = Batches(self._see_to)
         self._open: set[Passage] = set()
         """Those that have not ended."""
         self.refused = sidecar.counters.refused
@@ -93,11 +95,14 @@ class Proxy:
             passage.no_copy = "sampled-out"
         self._open.add(passage)
         passage.go()
+        if not passage.no_copy and call.whole:  # most of it is at hand now
+            passage.message = sidecar.mirror.render(OTHER[choice.side], onward)
 
     def close(self) -> None:
         """Count the passages that nobody waits for any more."""
         for passage in list(self._open):
             self.ended(passage)
+        self._passed.flush()
 
     async def _tunnel(self, call: Call, onward: Request) -> None:
         """Let a connection go on in another protocol, with Go alone."""
@@ -130,10 +135,19 @@ class Proxy:
         return traces.begin(passage.spans, passage.side, exchange, passage.endpoint, passage.onward)
 
     def ended(self, passage: Passage) -> None:
-        """Count the answer, and see to the copy."""
-        if passage not in self._open:
-            return
-        self._open.discard(passage)
+        """Take a passage that has its end; what is to be done then can wait for a moment."""
+        if passage in self._open:
+            self._open.discard(passage)
+            self._passed.add(passage)
+
+    def _see_to(self, passages: list[Passage]) -> None:
+        for passage in passages:
+            self._count(passage)
+        for passage in passages:
+            self._hand_on(passage)
+
+    def _count(self, passage: Passage) -> None:
+        """Count what the client got, and how long it took."""
         sidecar, seen = self._sidecar, passage.seen
         counters = sidecar.counters
         for side, observation in seen.items():
@@ -143,11 +157,15 @@ class Proxy:
             else:
                 counters.upstream_failed(side, observation.kind)
         counters.answered(passage.side, passage.status)
-        for side, span in passage.spans.items():
-            span.end(seen.get(side))
-        reason = self._not_worth(passage)
         if passage.fell_back:
             counters.fell_back(sidecar.route(passage.endpoint))
+        for side, span in passage.spans.items():
+            span.end(seen.get(side))
+
+    def _hand_on(self, passage: Passage) -> None:
+        """Have the answer compared, where that is worth it."""
+        sidecar, seen = self._sidecar, passage.seen
+        reason = self._not_worth(passage)
         if reason:
             if passage.fell_back:  # which is evidence all the same
                 sidecar.fell_back(passage.endpoint, seen)
@@ -156,7 +174,11 @@ class Proxy:
         elif passage.fell_back:
             sidecar.mirror.known(_copy(passage))
         else:
-            sidecar.mirror.offer(_copy(passage), (OTHER[passage.side],))
+            other = OTHER[passage.side]
+            copy = _copy(passage)
+            if passage.message is not None:
+                copy.messages[other] = passage.message
+            sidecar.mirror.offer(copy, (other,))
 
     def _not_worth(self, passage: Passage) -> str:
         """Why the answers are not compared, or empty; what fell back has both already."""
@@ -198,20 +220,21 @@ def proxy(plan: SidecarPlan, tell: Tell) -> int:
 
 async def _proxy(plan: SidecarPlan, ports: Ports, tell: Tell) -> int:
     limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
-    async with (
-        Sidecar(plan, tell) as sidecar,
-        Wire(plan.baseline, limits=limits) as go,
-        Wire(plan.candidate, limits=limits) as rust,
-    ):
-        service = Proxy(sidecar, {"baseline": go, "candidate": rust})
-        try:
-            async with (
-                LiveServer(service, ports.live, plan.server) as server,
-                sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
-            ):
-                for line in ports.told(f"proxying {plan.baseline.url}"):
-                    tell(line)
-                await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
-        finally:
-            service.close()
+    with Told() as told:
+        async with (
+            Sidecar(plan, tell) as sidecar,
+            Wire(plan.baseline, limits=limits) as go,
+            Wire(plan.candidate, limits=limits) as rust,
+        ):
+            service = Proxy(sidecar, {"baseline": go, "candidate": rust})
+            try:
+                async with (
+                    LiveServer(service, ports.live, plan.server) as server,
+                    sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
+                ):
+                    for line in ports.told(f"proxying {plan.baseline.url}"):
+                        tell(line)
+                    await serve_until_told(told, server, readiness, drain_s=plan.drain_s, tell=tell)
+            finally:
+                service.close()
     return sidecar.exit_code

@@ -25,7 +25,7 @@ from shadow.sidecar.forwarding import Forwarding
 from shadow.sidecar.mirror import OVERHEAD, size_of
 from shadow.sidecar.passage import COPY_BYTES, Passage
 from shadow.sidecar.plans import RecordPlan
-from shadow.sidecar.ports.opening import Ports, serve_until_told, served
+from shadow.sidecar.ports.opening import Ports, Told, serve_until_told, served
 from shadow.sidecar.ports.status import Readiness, status_app
 from shadow.sidecar.proxying import LIVE_CONNECTIONS, refuse_upgrade, unanswered
 from shadow.sidecar.server.connection import Call
@@ -261,17 +261,24 @@ async def _record(
     def failed(error: BaseException) -> None:
         complain(f"a bug in shadow: {where(error)}; traffic goes on")
 
-    async with Tasks(failed) as tasks, asyncio.TaskGroup() as writing:
-        writing.create_task(recorder.run())
-        tasks.spawn(_recover(plan.out, tell))
-        try:
-            await _serve(plan, ports, recorder, counters, tasks, tell)
-        finally:
-            recorder.stop()
+    with Told() as told:
+        async with Tasks(failed) as tasks, asyncio.TaskGroup() as writing:
+            writing.create_task(recorder.run())
+            tasks.spawn(_recover(plan.out, tell))
+            try:
+                await _serve(told, plan, ports, recorder, counters, tasks, tell)
+            finally:
+                recorder.stop()
 
 
 async def _serve(  # noqa: PLR0917 - everything that it is made of
-    plan: RecordPlan, ports: Ports, recorder: Recorder, counters: Counters, tasks: Tasks, tell: Tell
+    told: Told,
+    plan: RecordPlan,
+    ports: Ports,
+    recorder: Recorder,
+    counters: Counters,
+    tasks: Tasks,
+    tell: Tell,
 ) -> None:
     readiness = Readiness()
     limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
@@ -283,7 +290,7 @@ async def _serve(  # noqa: PLR0917 - everything that it is made of
                 async with served(app, ports.status, tell):
                     for line in ports.told(f"recording {plan.upstream.url} to {plan.out}"):
                         tell(line)
-                    await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
+                    await serve_until_told(told, server, readiness, drain_s=plan.drain_s, tell=tell)
         finally:
             service.close()
 

@@ -21,7 +21,7 @@ from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.guards import Rollback
 from shadow.sidecar.routing import Routing, change_of
 
-SYNC_S: Final = 0.25
+SYNC_S: Final = 0.4
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from shadow.sending.loop import event_loop
 from shadow.sidecar.forwarding import Forwarding
 from shadow.sidecar.mirror import Copy
 from shadow.sidecar.plans import SidecarPlan
-from shadow.sidecar.ports.opening import Ports, serve_until_told
+from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
 from shadow.sidecar.server.connection import Call
 from shadow.sidecar.server.server import LiveServer
@@ -95,12 +95,13 @@ def sink(plan: SidecarPlan, tell: Tell) -> int:
 
 
 async def _sink(plan: SidecarPlan, ports: Ports, tell: Tell) -> int:
-    async with (
-        Sidecar(plan, tell) as sidecar,
-        LiveServer(Sink(sidecar), ports.live, plan.server) as server,
-        sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
-    ):
-        for line in ports.told("taking copies"):
-            tell(line)
-        await serve_until_told(server, readiness, drain_s=plan.drain_s, tell=tell)
+    with Told() as told:
+        async with (
+            Sidecar(plan, tell) as sidecar,
+            LiveServer(Sink(sidecar), ports.live, plan.server) as server,
+            sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
+        ):
+            for line in ports.told("taking copies"):
+                tell(line)
+            await serve_until_told(told, server, readiness, drain_s=plan.drain_s, tell=tell)
     return sidecar.exit_code

@@ -21,6 +21,8 @@ MAX_TUNNELS: Final = 1_000
 CONNECT_S: Final = 5.0
 FLUSH_S: Final = 10.0
 """That one end may take for what the other one had sent before it closed."""
+STALL_S: Final = 60.0
+"""That one end may take nothing of what the other one sends."""
 IGNORED: Final = frozenset({"h2c", "http/2.0", "tls/1.0", "tls/1.1", "tls/1.2", "tls/1.3"})
 """Upgrades that a server may leave aside, and that we do (RFC 9113 section 3.1 gave h2c up)."""
 
@@ -36,6 +38,7 @@ class _End(asyncio.Protocol):
         self.lost: Callable[[Exception | None], None] | None = None
         self.ended = False
         """Nothing more comes from here."""
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -49,18 +52,27 @@ class _End(asyncio.Protocol):
         return self.other is not None and not self.other.ended and self.other.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._moves()
         if self.other is not None:
             self.other.close()
         if self.lost is not None:
             self.lost(exc)
 
     def pause_writing(self) -> None:
-        if self.other is not None:
+        if self.other is not None and self.transport is not None:
             self.other.hold(back=True)
+            loop = asyncio.get_running_loop()
+            self._stalled = loop.call_later(STALL_S, self.transport.abort)
 
     def resume_writing(self) -> None:
+        self._moves()
         if self.other is not None:
             self.other.hold(back=False)
+
+    def _moves(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     # For the other end.
 

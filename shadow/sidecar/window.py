@@ -26,8 +26,12 @@ WAITING: Final = 20_000
 
 Half of that is for exchanges without a difference. A record with many counts once for each.
 """
+PLAIN_AT_ONCE: Final = 50
+"""Exchanges without a difference that get a row between two batches: a hundred a second."""
 NEWEST: Final = 100
 """Findings whose times are remembered."""
+
+_PLAIN: Final = frozenset({Outcome.MATCH, Outcome.EQUIVALENT})
 
 Lost = Callable[[int], None]
 
@@ -63,6 +67,8 @@ class Window:
         self._records: deque[Record] = deque()
         self._weights = {True: 0, False: 0}
         """Of the records that wait, with a difference and without."""
+        self._plain = PLAIN_AT_ONCE
+        """How many more exchanges without a difference get a row before the next batch."""
         self._rows = {True: 0, False: 0}
         self.kept: Counter[str] = Counter()
         """Exchanges with a row, by `finding_key`."""
@@ -105,6 +111,10 @@ class Window:
         keys = _keys(record)
         if not self._is_wanted(keys, weight):
             return False
+        if record.outcome in _PLAIN and not found:
+            self._plain -= 1
+            if self._plain < 0:
+                return False
         if self._weights[found] + weight > (WAITING if found else WAITING // 2):
             lost(1)
             return False
@@ -138,7 +148,7 @@ class Window:
 
     def batch(self) -> Batch | None:
         """Return what is to be written next; None where nothing waits."""
-        fresh, self._fresh = self._fresh, Tally()
+        fresh, self._fresh, self._plain = self._fresh, Tally(), PLAIN_AT_ONCE
         if fresh.read:
             self.tally.merge(fresh)
             fresh.merge(self._unwritten)

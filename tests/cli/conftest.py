@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.run import GO, RUST, Service, running
+from tests.cli import sidecars
 from tests.cli.program import (
     CONFIG,
     ROOT,
@@ -57,6 +58,18 @@ def shadow(tmp_path: Path, said: Path, forks: Forks) -> Shadow:
         return Done(code, out.read_bytes(), err.read_bytes())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forked_sidecars() -> Iterator[Forks]:
+    with sidecars.preloaded() as found:
+        yield found
+
+
+@pytest.fixture
+def start(forked_sidecars: Forks, tmp_path_factory: pytest.TempPathFactory) -> sidecars.Sidecars:
+    """Starts `shadow proxy`, `sink` and `record`."""
+    return sidecars.Sidecars(forked_sidecars, tmp_path_factory.mktemp("told"))
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Client:
     async def connect(cls, port: int, *, receive: int = 0) -> Self:
         """Connect, with a small buffer for what is received where a size is given."""
         sock = socket.socket()
-        sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        sock.setblocking(False)
         if receive:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         try:

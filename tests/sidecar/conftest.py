@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from shadow.sidecar.batches import Batches
 from tests.sending.conftest import _open_sockets
 from tests.sending.service import Run
 
@@ -43,3 +44,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     gc.collect()
     assert not complaints
     assert _open_sockets() <= before
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a batch is done at once: whoever tests it need not wait either."""
+    monkeypatch.setattr(Batches, "add", lambda batches, item: batches._work([item]))

@@ -183,7 +183,9 @@ async def proxying(
             sides["candidate"] = await stack.enter_async_context(Wire(rust, limits=wires))
         owner = Owner(sides, tasks)
         served = await stack.enter_async_context(serving(owner, limits))
-        yield Proxied(served.port, served.server, owner)
+        proxied = Proxied(served.port, served.server, owner)
+        stack.callback(proxied.close)
+        yield proxied
     assert not errors
 
 

@@ -47,6 +47,8 @@ class Trial:
         )
         self.memory = Memory()
         self.kept: dict[str, int] = {}
+        self.tally = Tally()
+        """All that was written, as far as the archive said so."""
         self._number = self._seq = 0
 
     def batch(self, *judgements: Judgement) -> Batch:
@@ -70,14 +72,23 @@ class Trial:
 
     def write(self, *judgements: Judgement) -> bool:
         batch = self.batch(*judgements)
-        stored = self.archive.write(batch)
+        stored = self.put(batch)
         if stored is not None:
             self.archive.tell_events(stored, {})
         return stored is not None
 
+    def put(self, batch: Batch) -> Sequence[Record] | None:
+        stored = self.archive.write(batch)
+        if stored is not None:
+            self.tally.merge(batch.tally)
+        return stored
+
     def finish(self) -> bool:
-        ended = self.archive.finish(self.memory, kept=self.kept, noise=None, policy=Policy())
+        ended = self.archive.finish(
+            self.tally, self.memory, kept=self.kept, noise=None, policy=Policy()
+        )
         if ended:
+            self.tally = Tally()
             self._number = self._seq = 0
         return ended
 
@@ -138,7 +149,7 @@ def test_a_window_is_a_run_that_is_running_and_then_finished(tmp_path: Path, tri
 def test_a_window_without_anything_judged_is_inconclusive(trial: Trial) -> None:
     tally = Tally()
     tally.count_skipped(ENDPOINT, "write", 3)
-    assert trial.archive.write(Batch(number=1, records=(), tally=tally)) is not None
+    assert trial.put(Batch(number=1, records=(), tally=tally)) is not None
     trial.finish()
     (run,) = trial.runs()
     assert (run.exit_code, trial.read()) == (3, 3)
@@ -250,7 +261,7 @@ def settled(trial: Trial, pairs: Sequence[tuple[Observation, Observation]]) -> N
     batch = trial.batch(*judgements)
     for record, judgement in zip(batch.records, judgements, strict=True):
         trial.memory.remember(record, judgement)
-    assert trial.archive.write(batch) is not None
+    assert trial.put(batch) is not None
 
 
 def test_what_is_known_only_at_the_end_is_settled(tmp_path: Path, trial: Trial) -> None:
@@ -277,7 +288,7 @@ def test_a_finding_without_all_its_records_is_left_as_it_is(tmp_path: Path, tria
     whole, part = sorted(findings, key=lambda each: each.path_pattern)
     trial.kept = {finding_key(whole): 3, finding_key(part): 2}
     batch = trial.batch(judged(answer('{"w":0}'), answer('{"w":null}')))
-    assert trial.archive.write(msgspec.structs.replace(batch, records=())) is not None
+    assert trial.put(msgspec.structs.replace(batch, records=())) is not None
     trial.finish()
     with Store.open(tmp_path / "store.sqlite") as opened:
         after = {each.path_pattern: each for each in opened.load().tally.findings}
@@ -306,7 +317,7 @@ def test_noise_that_goes_on_to_be_learned_is_settled_by_a_copy(trial: Trial) -> 
     trial.write(MATCH)
     noise = NoiseProfile()
     noise.learn(ENDPOINT, ())
-    ended = trial.archive.finish(trial.memory, kept={}, noise=noise, policy=Policy())
+    ended = trial.archive.finish(trial.tally, trial.memory, kept={}, noise=noise, policy=Policy())
     assert ended
     assert noise.endpoints[ENDPOINT].pairs == 1
 
@@ -338,12 +349,12 @@ def test_a_store_that_is_moved_away_and_back_has_every_count(tmp_path: Path, tri
     late = trial.batch(DIVERGENT)
     with gone(path):
         for _ in range(3):
-            assert trial.archive.write(late) is None
+            assert trial.put(late) is None
             trial.archive.check()
         assert trial.archive.error == f"store {path}: is a directory"
         assert not trial.finish()
         assert trial.archive.run_id == run
-    assert trial.archive.write(late) == late.records
+    assert trial.put(late) == late.records
     assert trial.archive.error == ""
     assert trial.told == [f"store {path}: is a directory; traffic goes on"]
     assert trial.finish()
@@ -382,12 +393,12 @@ def test_a_full_disk_is_tried_again(trial: Trial) -> None:
     late = trial.batch(DIVERGENT)
     with full_disk():
         for _ in range(3):
-            assert trial.archive.write(late) is None
+            assert trial.put(late) is None
             assert trial.archive.error
         trial.archive.tell_events(late.records, {})
         assert trial.archive.take_lost() == 1
         assert not trial.finish()
-    assert trial.archive.write(late) == late.records
+    assert trial.put(late) == late.records
     assert trial.archive.error == ""
     trial.archive.tell_events(late.records, {})
     assert trial.archive.take_lost() == 0
@@ -434,9 +445,9 @@ def test_a_batch_that_is_in_though_nobody_said_so_counts_once(trial: Trial) -> N
     assert trial.write(MATCH)
     batch = trial.batch(DIVERGENT)
     with failing(trial, "commit_segment", GONE, after=True):
-        assert trial.archive.write(batch) is None
+        assert trial.put(batch) is None
     assert trial.archive.error == GONE.message
-    assert trial.archive.write(batch) == batch.records
+    assert trial.put(batch) == batch.records
     assert trial.archive.error == ""
     assert trial.read() == 2
     assert trial.write(MATCH)
@@ -447,7 +458,7 @@ def test_a_record_that_no_store_takes_costs_no_count(trial: Trial) -> None:
     assert trial.write(MATCH)
     batch = trial.batch(DIVERGENT)
     twice = msgspec.structs.replace(batch, records=(*batch.records, *batch.records))
-    stored = trial.archive.write(twice)
+    stored = trial.put(twice)
     assert stored == ()
     assert trial.archive.error == ""
     assert trial.read() == 2
@@ -469,13 +480,13 @@ def test_whatever_fails_is_told_and_tried_again(trial: Trial, name: str, error: 
     batch = trial.batch(DIVERGENT)
     with failing(trial, name, error):
         if name == "commit_segment":
-            assert trial.archive.write(batch) is None
+            assert trial.put(batch) is None
         else:
-            assert trial.archive.write(batch) is not None
+            assert trial.put(batch) is not None
             assert not trial.finish()
     assert trial.archive.error
     assert "s3cr3t" not in trial.told[0]
-    assert trial.archive.write(batch) is not None
+    assert trial.put(batch) is not None
     assert trial.finish()
     assert trial.archive.error == ""
     assert trial.read() == 2
@@ -508,7 +519,7 @@ def test_a_log_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
     trial = Trial(tmp_path / "store.sqlite", events=str(path))
     assert trial.write(MATCH)
     batch = trial.batch(DIVERGENT, DIVERGENT)
-    assert trial.archive.write(batch) is not None
+    assert trial.put(batch) is not None
     trial.archive.tell_events(batch.records, {})
     trial.archive.tell_one(lambda log: log.rollback({}))
     assert trial.archive.take_lost() == 4  # with the beginning of the run

@@ -30,12 +30,12 @@ def test_a_server_that_goes_and_comes_back(served: Trial, postgres: Postgres) ->
     postgres.stop()
     try:
         for _ in range(2):
-            assert served.archive.write(late) is None
+            assert served.put(late) is None
             served.archive.check()
         assert "cannot be reached" in served.archive.error
     finally:
         postgres.start()
-    assert served.archive.write(late) == late.records
+    assert served.put(late) == late.records
     assert served.archive.error == ""
     assert is_held(store.place, run)  # though the server had let go of it
     assert served.finish()

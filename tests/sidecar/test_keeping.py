@@ -86,10 +86,13 @@ class Windows:
         lost, self.lost = self.lost, 0
         return lost
 
-    def finish(self, memory: object, *, kept: Mapping[str, int], **given: object) -> bool:
+    def finish(
+        self, tally: Tally, memory: object, *, kept: Mapping[str, int], **given: object
+    ) -> bool:
         self._note("finish")
         if self.broken:
             return False
+        assert tally.read == self.now.read
         self.kept = dict(kept)
         self.done.append(self.now)
         self.now = Tally()

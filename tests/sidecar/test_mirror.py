@@ -35,6 +35,8 @@ from shadow.sidecar.traces import Traces
 from shadow.tracing import NO_TRACES, Span
 from tests.sidecar.trial import PATIENCE_S, answer, exchange
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ENDPOINT = "GET /v1/items/{id}"
 RUST: tuple[SideName, ...] = ("candidate",)
 

@@ -35,6 +35,8 @@ from tests.sidecar.trial import (
     upstream,
 )
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ITEM = "GET /v1/items/{id}"
 
 

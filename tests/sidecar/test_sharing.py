@@ -173,7 +173,7 @@ def test_states_are_taken_over_and_each_revision_is_told_once(store: Store) -> N
     run(story)
 
 
-def test_an_operator_is_followed_within_three_tenths_of_a_second(store: Store) -> None:
+def test_an_operator_is_followed_within_half_a_second(store: Store) -> None:
     async def story() -> None:
         trial = Trial(store)
         await trial.sharing.once()
@@ -182,7 +182,7 @@ def test_an_operator_is_followed_within_three_tenths_of_a_second(store: Store) -
         started = time.monotonic()
         store.change_route(change("abort"))
         await trial.until(lambda: bool(trial.changed))
-        assert time.monotonic() - started < 0.3
+        assert time.monotonic() - started < 0.5
         assert trial.routing.latched == {ROUTE}
         task.cancel()
 

@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from shadow.errors import ShadowError, UnfinishedError
@@ -37,7 +39,12 @@ from tests.sidecar.trial import (
     upstream,
 )
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ITEM = "GET /v1/items/{id}"
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((resources.files("shadow") / "schemas" / "event.schema.json").read_text())
+)
 LENIENT = GuardPolicy(max_divergence_rate=0.999)
 
 
@@ -87,12 +94,10 @@ def test_counts_agree_over_windows_and_breakdowns(tmp_path: Path) -> None:
                 assert (await ask(running.port, f"/v1/items/{turn}")).status == 200
                 assert (await ask(running.port, "/v1/items", "POST")).status == 200
                 if turn == 20:
-                    path.rename(tmp_path / "aside")
-                    path.mkdir()
+                    await running.take_away(path)
                     await until(lambda: sidecar.store_error)
                 if turn == 40:
-                    path.rmdir()
-                    (tmp_path / "aside").rename(path)
+                    await running.bring_back(path)
                     await until(lambda: not sidecar.store_error)
             await running.settled()
         found = counted(sidecar)
@@ -257,6 +262,8 @@ def test_a_rollback_is_told_to_everybody_once(tmp_path: Path) -> None:
         assert (said[-1]["event"], said[-1]["version"]) == ("shadow.rollback", "7")
     assert sorted(each["route"] for each in said) == routes
     found = events(tmp_path)
+    for each in found:
+        SCHEMA.validate(each)
     rollbacks = [each for each in found if each["event"] == "shadow.rollback"]
     assert sorted(each["route"] for each in rollbacks) == routes
     assert all(each["guard"] == "divergence" for each in rollbacks)

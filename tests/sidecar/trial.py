@@ -239,7 +239,6 @@ def plan_of(folder: Path, go: Target, rust: Target, **given: Any) -> SidecarPlan
     return SidecarPlan(
         listen=("127.0.0.1", 0),
         status=None,
-        admin=None,
         baseline=go,
         candidate=rust,
         endpoints=Endpoints(["GET /v1/items/{id}", "POST /v1/items"]),
@@ -247,6 +246,7 @@ def plan_of(folder: Path, go: Target, rust: Target, **given: Any) -> SidecarPlan
         policy=Policy(),
         info=info(given.pop("command", "proxy")),
         **{
+            "admin": None,
             "limits": Limits(timeout_s=PATIENCE_S),
             "mirror": MirrorOptions(),
             "guards": GuardPolicy(),
@@ -344,6 +344,24 @@ class Running:
         """Wait until every copy has its outcome."""
         async with asyncio.timeout(PATIENCE_S):
             await self.sidecar.mirror.ended()
+
+    async def take_away(self, store: Path) -> None:
+        """Put a folder where the store is, which is set aside."""
+
+        def swap() -> None:
+            store.rename(store.with_name("aside"))
+            store.mkdir()
+
+        await self.sidecar.keeping.in_thread(swap)  # while nothing is written
+
+    async def bring_back(self, store: Path) -> None:
+        """Put the store back."""
+
+        def swap() -> None:
+            store.rmdir()
+            store.with_name("aside").rename(store)
+
+        await self.sidecar.keeping.in_thread(swap)
 
 
 @asynccontextmanager

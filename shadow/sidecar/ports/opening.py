@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -99,7 +100,8 @@ async def served(
 class Told:
     """What the signals say: SIGINT or SIGTERM ends it, a second one ends it without patience.
 
-    A context manager, inside the event loop.
+    A context manager, inside the event loop and around everything else there: what is written at
+    the end must not be ended by a third one.
     """
 
     def __init__(self) -> None:
@@ -138,14 +140,25 @@ class Told:
 
 
 async def serve_until_told(
-    server: LiveServer, readiness: Readiness, *, drain_s: float, tell: Callable[[str], None]
+    told: Told,
+    server: LiveServer,
+    readiness: Readiness,
+    *,
+    drain_s: float,
+    tell: Callable[[str], None],
 ) -> None:
     """Be ready until a signal comes; then let what is in flight end, for so long."""
-    with Told() as told:
-        readiness.start()
-        await told.end()
-        readiness.drain()
-        tell("draining")
-        left = await told.unless_at_once(server.drain(drain_s))
-        if left:
-            tell(f"{left} connections did not end within {drain_s:g} s")
+    readiness.start()
+    await told.end()
+    readiness.drain()
+    tell("draining")
+    left = await told.unless_at_once(server.drain(drain_s))
+    if left:
+        tell(f"{left} connections did not end within {drain_s:g} s")
+
+
+def _settle_memory() -> None:
+    """Spare the live path the looking through of all that is there for good, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -39,6 +39,7 @@ _PORTS = {
     "status": re.compile(r"^shadow: status and metrics on http://(\S+:\d+)/metrics$"),
     "admin": re.compile(r"^shadow: admin port and live page on http://(\S+:\d+)/-/live$"),
 }
+_FREE_PORTS = ("--listen", "127.0.0.1:0", "--status", "127.0.0.1:0")
 _KEPT_PORTS = range(20_000, 30_000)
 """Linux takes none of them for the near end of a connection, so they can be listened on again."""
 
@@ -205,6 +206,11 @@ class Command:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    @property
+    def ended(self) -> bool:
+        """Whether somebody has waited for its end."""
+        return self._code is not None
+
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
@@ -268,13 +274,13 @@ class Sidecar:
     def latched(self) -> set[str]:
         return set(self.metrics().by("shadow_route_latched", "route"))
 
-    def compared(self, outcome: str | None = None) -> float:
-        labels = {} if outcome is None else {"outcome": outcome}
-        return self.metrics().of("shadow_exchanges_total", **labels)
+    def accounted(self) -> float:
+        """How many exchanges have an outcome."""
+        return self.metrics().of("shadow_exchanges_total")
 
     def settled(self, exchanges: float) -> Metrics:
         """Wait until so many exchanges have an outcome."""
-        eventually(lambda: self.compared() >= exchanges)
+        eventually(lambda: self.accounted() >= exchanges)
         metrics = self.metrics()
         assert metrics.of("shadow_exchanges_total") == exchanges
         return metrics
@@ -283,11 +289,6 @@ class Sidecar:
     def rss(self) -> int:
         """Bytes of memory that it has now."""
         return int(psutil.Process(self.command.pid).memory_info().rss)
-
-    def stop(self) -> int:
-        """End it in order; the exit code."""
-        self.command.send(signal.SIGTERM)
-        return self.command.wait()
 
 
 class Shadow:
@@ -321,13 +322,28 @@ class Shadow:
         self, name: str, *words: object, limits: Mapping[str, int] | None = None, **env: str
     ) -> Iterator[Sidecar]:
         """Run one on free ports while the block runs; it ends in order."""
-        ports = ("--listen", "127.0.0.1:0", "--status", "127.0.0.1:0")
-        command, _ = self.start(name, *ports, *words, limits=limits, **env)
+        with self.sidecars(name, words, limits=limits, **env) as (found,):
+            yield found
+
+    @contextmanager
+    def sidecars(
+        self, name: str, *each: Sequence[object], limits: Mapping[str, int] | None = None, **env: str
+    ) -> Iterator[list[Sidecar]]:
+        """Run several at once, each with its own words."""
         with ExitStack() as stack:
-            stack.callback(command.kill)
-            yield Sidecar(command, admin="--admin" in words)
-            if command._code is None:
+            commands = []
+            for words in each:
+                command, _ = self.start(name, *_FREE_PORTS, *words, limits=limits, **env)
+                stack.callback(command.kill)
+                commands.append(command)
+            yield [
+                Sidecar(command, admin="--admin" in words)
+                for command, words in zip(commands, each, strict=True)
+            ]
+            going_on = [command for command in commands if not command.ended]
+            for command in going_on:
                 command.send(signal.SIGTERM)
+            for command in going_on:
                 assert command.wait() == 0, command.text
                 assert "Traceback" not in command.text, command.text
                 assert "a bug in shadow" not in command.text, command.text

@@ -27,7 +27,9 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 # Clients whose time passes.
 
 
-@pytest.mark.parametrize("sent", [b"GET /", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n", b"\r\n"])
+@pytest.mark.parametrize(
+    "sent", [b"GET /", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n", b"\r\n"]
+)
 def test_a_head_that_does_not_end(run: Run, sent: bytes) -> None:
     calls = Calls()
 
@@ -38,7 +40,7 @@ def test_a_head_that_does_not_end(run: Run, sent: bytes) -> None:
             await client.send(sent)
             got = await client.answer()
             assert (got.status, got.all("connection")) == (408, ["close"])
-            assert 0.1 <= time.perf_counter() - began < 2
+            assert 0.09 < time.perf_counter() - began < 2
             assert await client.rest() == b""
 
     run(main())
@@ -206,9 +208,9 @@ def test_a_client_that_takes_a_little_now_and_then_gets_all(
                 piece = await client.some()
                 assert piece
                 left -= len(piece)
-                if time.perf_counter() - began < 1:
+                if time.perf_counter() - began < 0.4:
                     await asyncio.sleep(0.01)
-            assert time.perf_counter() - began > 0.5
+            assert time.perf_counter() - began > 0.3
 
     run(main())
     assert not calls.reasons
@@ -346,7 +348,7 @@ def test_draining_takes_no_longer_than_it_may(run: Run) -> None:
             await calls.call(2)
             began = time.perf_counter()
             assert await served.server.drain(0.2) == 2
-            assert 0.2 <= time.perf_counter() - began < 2
+            assert 0.19 < time.perf_counter() - began < 2
         for client in clients:
             assert await client.closed() == b""
 

@@ -133,14 +133,18 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 BODIES = st.binary(max_size=200)
 TARGETS = st.sampled_from(["/", "/a?", "/%zz", "//", "http://x/y"])
 FIELDS = st.lists(
-    st.sampled_from(["A: b", "a:\tc ", "X:", "Connection: x", "Connection: Upgrade", "Upgrade: h2c"]),
+    st.sampled_from(
+        ["A: b", "a:\tc ", "X:", "Connection: x", "Connection: Upgrade", "Upgrade: h2c"]
+    ),
     max_size=3,
 )
 PLAIN = st.builds(lambda target, fields: get(target, *fields), TARGETS, FIELDS)
 SIZED = st.builds(lambda body, fields: post(body, *fields), BODIES, FIELDS)
 CHUNKED = st.builds(
-    lambda parts, fields: get("/c", *fields, "Transfer-Encoding: chunked", method="POST")
-    + chunked(*[part for part in parts if part]),
+    lambda parts, fields: (
+        get("/c", *fields, "Transfer-Encoding: chunked", method="POST")
+        + chunked(*[part for part in parts if part])
+    ),
     st.lists(BODIES, max_size=3),
     FIELDS,
 )

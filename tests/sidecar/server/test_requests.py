@@ -198,7 +198,7 @@ def test_a_long_body_does_not_count_as_a_head(run: Run) -> None:
         (post(b"hello"), b"hello"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"hel", b"lo"), b"hello"),
         (
-            POST + b"Transfer-Encoding: Chunked\r\n\r\n3;a=b;c=\"d\"\r\nhel\r\n002;x\r\nlo\r\n"
+            POST + b'Transfer-Encoding: Chunked\r\n\r\n3;a=b;c="d"\r\nhel\r\n002;x\r\nlo\r\n'
             b"0\r\nA: b\r\nHost: y\r\n\r\n",
             b"hello",
         ),
