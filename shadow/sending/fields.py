@@ -24,6 +24,31 @@ HOP_BY_HOP = frozenset(
 )
 """Fields that belonged to the recorded connection (RFC 9110 section 7.6.1), and `Expect`."""
 
+
+class Telling(dict[str, str]):
+    """Tells the few names that matter from all others: `telling[name]` is the name in lower case.
+
+    For any other name it is empty. A fast way to look at every field of every request; at most
+    `KEPT` spellings of at most `LONGEST` characters are remembered before it starts anew.
+    """
+
+    KEPT = 1_024
+    LONGEST = 64
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._names = frozenset(names)
+
+    def __missing__(self, name: str) -> str:
+        key = name.lower()
+        told = key if key in self._names else ""
+        if len(name) <= self.LONGEST:
+            if len(self) >= self.KEPT:
+                self.clear()
+            self[name] = told
+        return told
+
+
 _NAME = re.compile(r"[^\x00-\x20:\x7f]+")
 _WORD = re.compile(r"[^\x00-\x20\x7f]+")
 _VALUE = re.compile(r"[^\r\n\x00]*")

@@ -12,21 +12,22 @@ import secrets
 from typing import Final, Literal
 
 from shadow.model import Headers, Request
+from shadow.sending.fields import Telling
 
 MARK: Final = "Shadow-Via"
 _MARK: Final = MARK.lower()
-_MARK_LENGTH: Final = len(MARK)
+_PROTO: Final = ("X-Forwarded-Proto", "http")
+_TELLING: Final = Telling(_MARK, "connection", "x-forwarded-for", "x-forwarded-proto")
 _MERGED: Final = frozenset({_MARK, "x-forwarded-for"})
 """Fields that go on as one, with what we add."""
-_SPECIAL: Final = _MERGED | {"connection", "x-forwarded-proto"}
-_LENGTHS: Final = frozenset(map(len, _SPECIAL))
-_ORDINARY: Final = frozenset({"keep-alive", "close"})
+_ORDINARY: Final = frozenset({("connection", "keep-alive"), ("connection", "close")})
 """What a `Connection` may say that names no field."""
 _NEVER_NAMED: Final = frozenset({"host", "content-length", "transfer-encoding", _MARK})
 """Fields that go on whatever `Connection` says: a request is another one without them."""
 MAX_MARKS: Final = 1_000
 """Characters of a mark; a longer one is a loop of somebody's."""
 
+_Fields = list[tuple[str, str]]
 Way = Literal["own", "other", "loop"]
 """Nobody marked the request; another sidecar did, and mirrors it; this one did."""
 
@@ -40,9 +41,7 @@ class Forwarding:
 
     def way(self, headers: Headers) -> Way:
         """Say where a request has been."""
-        marks = [
-            value for name, value in headers if len(name) == _MARK_LENGTH and name.lower() == _MARK
-        ]
+        marks = [value for name, value in headers if _TELLING[name] == _MARK]
         if not marks:
             return "own"
         mark = ",".join(marks)
@@ -55,43 +54,57 @@ class Forwarding:
         What its `Connection` names is taken out before ours is added: a client that names
         X-Forwarded-For would hide its address else (RFC 9110 section 7.6.1).
         """
-        fields: list[tuple[str, str]] = []
-        special: dict[str, list[str]] = {}
+        fields: _Fields = []
+        special: _Fields = []
         for field in request.headers:
-            name = field[0]
-            if len(name) in _LENGTHS and (key := name.lower()) in _SPECIAL:
-                special.setdefault(key, []).append(field[1])
+            key = _TELLING[field[0]]
+            if key:
+                special.append((key, field[1]))
                 if key in _MERGED:
                     continue
             fields.append(field)
-        named = special.get("connection")
-        if named is not None and (len(named) > 1 or named[0].lower() not in _ORDINARY):
-            fields = _end_to_end(fields, special)
-        earlier = special.get("x-forwarded-for", [])
-        if peer:
-            earlier.append(peer)
-        if earlier:
-            fields.append(("X-Forwarded-For", ", ".join(earlier)))
-        if "x-forwarded-proto" not in special:
-            fields.append(("X-Forwarded-Proto", "http"))
-        if self._marked:
-            fields.append((MARK, ", ".join([*special.get(_MARK, ()), self.ident])))
+        if special and (len(special) > 1 or special[0] not in _ORDINARY):
+            fields, special = _end_to_end(fields, special)
+        fields += self._ours(special, peer)
         return _with(request, tuple(fields))
+
+    def _ours(self, special: _Fields, peer: str) -> _Fields:
+        """What is added, with what the client sent of the same name."""
+        earlier, mark, proto = "", "", False
+        for key, value in special:
+            if key == "x-forwarded-for":
+                earlier += f"{value}, "
+            elif key == _MARK:
+                mark += f"{value}, "
+            elif key == "x-forwarded-proto":
+                proto = True
+        ours: _Fields = []
+        if peer:
+            ours.append(("X-Forwarded-For", earlier + peer))
+        elif earlier:
+            ours.append(("X-Forwarded-For", earlier[:-2]))
+        if not proto:
+            ours.append(_PROTO)
+        if self._marked:
+            ours.append((MARK, mark + self.ident))
+        return ours
 
     def copied(self, headers: Headers, request: Request) -> Request:
         """Return a request that came as a copy, with its fields as they were, and our mark."""
         return _with(request, (*headers, (MARK, self.ident)))
 
 
-def _end_to_end(
-    fields: list[tuple[str, str]], special: dict[str, list[str]]
-) -> list[tuple[str, str]]:
-    """Take out what belongs to the client's connection, of `special` too."""
-    tokens = ",".join(special["connection"]).lower().split(",")
-    named = {token.strip() for token in tokens} - _NEVER_NAMED | {"connection"}
-    for key in named:
-        special.pop(key, None)
-    return [field for field in fields if field[0].lower() not in named]
+def _end_to_end(fields: _Fields, special: _Fields) -> tuple[_Fields, _Fields]:
+    """Take out what belongs to the client's connection."""
+    named = [value.lower() for key, value in special if key == "connection"]
+    if not named or named in (["keep-alive"], ["close"]):
+        return fields, special
+    tokens = [token.strip() for value in named for token in value.split(",")]
+    dropped = {"connection", *tokens} - _NEVER_NAMED
+    return (
+        [field for field in fields if field[0].lower() not in dropped],
+        [field for field in special if field[0] not in dropped],
+    )
 
 
 def _with(request: Request, headers: Headers) -> Request:

@@ -31,6 +31,7 @@ from shadow.model import (
     Response,
     SideName,
 )
+from shadow.results.tally import OTHER
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
 from shadow.sidecar.batches import Batches
@@ -345,16 +346,14 @@ class Mirror:
 
     def _failed(self, copy: Copy, error: Exception) -> None:
         """Count an exchange on which judging, or keeping what came of it, failed."""
-        name = self._keeping.endpoint(copy.endpoint)
+        exchange_id = copy.exchange.id
         self._counters.judge_failed()
-        self._complain(
-            f"judging {copy.exchange.id} of {name} failed: {where(error)}; traffic goes on", "judge"
-        )
+        self._complain(f"judging {exchange_id} failed: {where(error)}; traffic goes on", "judge")
         try:
             self._conclude(copy, _FAILED)
         except Exception:  # noqa: BLE001 - something in the exchange that cannot be kept
-            copy.exchange = Exchange(id=copy.exchange.id, request=_PLAIN)
-            self._conclude(copy, _FAILED)
+            self._let_go(copy)
+            self._keeping.keep(Exchange(id=exchange_id, request=_PLAIN), OTHER, _FAILED)
 
     def _conclude(
         self, copy: Copy, judgement: Judgement, masked: tuple[Divergence, ...] | None = None

@@ -177,15 +177,14 @@ class Passage:
     def sending(self, source: Source) -> None:
         """Take what the request goes out on."""
         self._source = source
-        if self.cut:
-            source.give_up("reset", "the client left")
-        elif not self.call.open:
-            source.keep_only()
-        elif self.call.more is not None:
+        call = self.call
+        if not call.open:
+            self._gone()
+        elif call.more is not None:
             pending, self._pending = bytes(self._pending), bytearray()
             source.more(pending, ended=not self._uploading)
             if self._writable:
-                self.call.resume()
+                call.resume()
 
     def head(self, status: int, headers: Headers) -> None:
         """Begin the client's answer, unless Go is to be asked instead."""

@@ -141,10 +141,12 @@ class Proxy:
             self._passed.add(passage)
 
     def _see_to(self, passages: list[Passage]) -> None:
-        for passage in passages:
-            self._count(passage)
-        for passage in passages:
-            self._hand_on(passage)
+        for do in (self._count, self._hand_on):
+            for passage in passages:
+                try:
+                    do(passage)
+                except Exception as error:  # noqa: BLE001 - the others are seen to
+                    self._sidecar.failed(error)
 
     def _count(self, passage: Passage) -> None:
         """Count what the client got, and how long it took."""

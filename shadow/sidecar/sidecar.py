@@ -112,7 +112,7 @@ class Sidecar:
             self.flags = FlagFile(plan.flags, tell=self.tell, on_change=lambda: None)
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
-            self.tasks = await enter(Tasks(self._task_failed))
+            self.tasks = await enter(Tasks(self.failed))
             limits = replace(plan.limits, max_body=ANSWER_BYTES)
             services: dict[SideName, Service] = {
                 "baseline": await enter(open_service(plan.baseline, limits)),
@@ -162,7 +162,7 @@ class Sidecar:
         try:
             await self._share_the_last()
         except Exception as error:  # noqa: BLE001 - what is counted is to be kept all the same
-            self._task_failed(error)
+            self.failed(error)
         self.kept = await self.keeping.finish()
         if not self.kept:
             left = self.keeping.unwritten
@@ -185,7 +185,8 @@ class Sidecar:
     def _masked(self, endpoint: str) -> str:
         return self.keeping.endpoint(endpoint)
 
-    def _task_failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
+        """Tell of a bug; whatever it was in, the live path goes on."""
         self.complaints(f"a bug in shadow: {where(error)}; traffic goes on")
 
     async def _open_store(self) -> None:

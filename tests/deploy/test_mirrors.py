@@ -1,4 +1,4 @@
-"""A real Envoy and a real nginx, by the shipped files: the client is answered, the sink compares."""
+"""A real Envoy and nginx, by the shipped files: the client is answered, and the sink compares."""
 
 from __future__ import annotations
 

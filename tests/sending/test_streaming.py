@@ -17,6 +17,7 @@ from shadow.sending.service import Source
 from shadow.sending.wire import Wire
 from tests.sending.drawn import target
 from tests.sending.service import GET, OK, Peer, Run, answering, serve
+from tests.sidecar.client import until
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LENGTH = HEAD + b"Content-Length: 6\r\n\r\n"
@@ -171,8 +172,7 @@ def test_parts_are_handed_on_as_they_come(run: Run, parts: tuple[bytes, ...], en
 
 
 async def _has_read(wire: Wire, size: int) -> None:
-    while not any(each._reader.received == size for each in wire._pool.open):
-        await asyncio.sleep(0)
+    await until(lambda: any(each._reader.received == size for each in wire._pool.open))
 
 
 def test_only_the_copy_has_a_bound(run: Run) -> None:
@@ -232,19 +232,19 @@ def test_each_part_has_the_whole_time(run: Run) -> None:
         await peer.request()
         await peer.send(LENGTH)
         for byte in b"onetw":
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.06)
             await peer.send(bytes([byte]))
         await peer.closed()
 
     async def main() -> None:
-        limits = Limits(timeout_s=0.3)
+        limits = Limits(timeout_s=0.2)
         async with serve(script) as service, Wire(service.target(), limits=limits) as wire:
             taker = Taker()
             seen = failure(await asking(wire, taker))
             assert taker.body == b"onetw"
             assert (seen.kind, seen.detail) == (
                 "timeout",
-                "total: 0.3 s passed after 5 of 6 bytes of body",
+                "total: 0.2 s passed after 5 of 6 bytes of body",
             )
 
     run(main())
@@ -266,7 +266,7 @@ def test_a_receiver_that_pauses_holds_the_service_back_and_stops_its_clock(run: 
         await peer.closed()
 
     async def main() -> None:
-        limits = Limits(timeout_s=0.2, max_body=1_000)
+        limits = Limits(timeout_s=0.1, max_body=1_000)
         async with serve(script) as service, Wire(service.target(), limits=limits) as wire:
             taker = Taker()
             asked = asking(wire, taker)
@@ -274,7 +274,7 @@ def test_a_receiver_that_pauses_holds_the_service_back_and_stops_its_clock(run: 
             await taker.began()
             source.pause()
             source.pause()  # twice is once
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.35)
             assert sent < size
             assert not asked.done()
             source.resume()
@@ -282,7 +282,7 @@ def test_a_receiver_that_pauses_holds_the_service_back_and_stops_its_clock(run: 
             seen = answer(await asked)
             assert len(taker.body) == size
             assert seen.timing is not None
-            assert seen.timing.service_s < 0.7  # which was the client's time
+            assert seen.timing.service_s < 0.35  # which was the client's time
             assert answer(await asking(wire, Taker())).response.body == b"ok"
             assert service.accepted == 1
 

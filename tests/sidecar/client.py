@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Self
 
 from shadow.model import Headers
@@ -159,3 +159,9 @@ def post(body: bytes, *fields: str, target: str = "/") -> bytes:
 def chunked(*parts: bytes) -> bytes:
     """A body in chunks."""
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells of."""
+    while not condition():  # noqa: ASYNC110 - as said
+        await asyncio.sleep(0)

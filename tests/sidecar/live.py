@@ -189,6 +189,19 @@ async def proxying(
     assert not errors
 
 
+async def watched(work: Coroutine[Any, Any, Any]) -> Any:
+    """Do some work; what reaches the loop's exception handler fails it, and so does a halt."""
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    async with asyncio.timeout(LONGEST_S):
+        result = await work
+    await asyncio.sleep(0)
+    assert not complaints
+    return result
+
+
+LONGEST_S = 30.0
 SWEEP_S = 0.02
 
 

@@ -112,11 +112,11 @@ class Kept:
         exchange: Exchange,
         endpoint: str,
         judgement: Judgement,
-        baseline: Observation,
-        candidate: Observation,
+        baseline: Observation | None = None,
+        candidate: Observation | None = None,
         *,
-        masked: tuple[Divergence, ...] | None,
-        trace_id: str | None,
+        masked: tuple[Divergence, ...] | None = None,
+        trace_id: str | None = None,
     ) -> None:
         if self.refuses(exchange):
             raise ValueError("s3cr3t")
@@ -420,7 +420,7 @@ def test_a_bug_in_judging_is_counted_and_told(name: str, monkeypatch: pytest.Mon
             assert trial.is_empty()
             assert trial.counters.tables["shadow_judge_failures_total"][()] == 3
             (told,) = trial.told
-            assert told.startswith(f"judging x0 of {ENDPOINT} failed: RuntimeError at test_mirror")
+            assert told.startswith("judging x0 failed: RuntimeError at test_mirror.py:")
             assert "s3cr3t" not in told
 
     run(story)

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from shadow.model import SideName
 from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.sending.limits import Limits
 from shadow.sidecar.forwarding import MARK
 from shadow.sidecar.guards import GuardPolicy
-from shadow.sidecar.mirror import MirrorOptions
+from shadow.sidecar.mirror import Copy, Mirror, MirrorOptions
 from shadow.sidecar.passage import COPY_BYTES
 from shadow.sidecar.plans import SessionKey
 from tests.sidecar.trial import (
@@ -354,6 +355,27 @@ def test_what_is_on_its_way_at_the_end_is_counted(
         with pytest.raises(ConnectionResetError):
             await asking
         assert skipped(trial.sidecar) == {"client-gone": 1, "stopped": 1}
+
+    run(story)
+
+
+def test_a_bug_behind_an_answer_is_told_and_the_others_are_seen_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path) as trial:
+            offer = Mirror.offer
+
+            def fail(mirror: Mirror, copy: Copy, sides: tuple[SideName, ...]) -> None:
+                if copy.exchange.request.target == "/2":
+                    raise RuntimeError("s3cr3t")
+                offer(mirror, copy, sides)
+
+            monkeypatch.setattr(Mirror, "offer", fail)
+            await asyncio.gather(*(trial.ask(f"/{number}") for number in range(4)))
+            assert await trial.outcomes() == {"match": 3}
+            (told,) = [line for line in trial.running.told if "a bug in shadow" in line]
+            assert "s3cr3t" not in told
 
     run(story)
 

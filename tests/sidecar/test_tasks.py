@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from shadow.sidecar.tasks import Tasks
+from tests.sidecar.client import until
 
 
 def test_what_fails_is_told_and_harms_nothing_else() -> None:
@@ -22,8 +23,7 @@ def test_what_fails_is_told_and_harms_nothing_else() -> None:
         async with Tasks(told.append) as tasks:
             for work in (fails(), works(), fails(), works()):
                 tasks.spawn(work)
-            while tasks._tasks:  # nothing of what has ended is kept
-                await asyncio.sleep(0)
+            await until(lambda: not tasks._tasks)  # nothing of what has ended is kept
 
     asyncio.run(main())
     assert [str(error) for error in told] == ["broken", "broken"]

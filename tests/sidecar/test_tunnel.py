@@ -18,7 +18,7 @@ from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.tunnel import Tunnels
 from tests.sending.conftest import certificate
 from tests.sending.service import OK, Peer, Run, answering, serve
-from tests.sidecar.client import Client, get
+from tests.sidecar.client import Client, get, until
 from tests.sidecar.live import Served, serving
 
 __all__ = ["certificate"]  # a fixture
@@ -67,8 +67,7 @@ async def tunnelling(target: Target) -> AsyncIterator[Tunnelled]:
                 yield tunnelled
             finally:
                 tunnelled.close()
-        while digger.tunnels.open:  # each is counted out
-            await asyncio.sleep(0)
+        await until(lambda: not digger.tunnels.open)  # each is counted out
     assert not errors
 
 
@@ -104,8 +103,7 @@ def test_bytes_pass_both_ways_also_those_behind_the_head(run: Run) -> None:
             assert live.server.connections == 1
             client.finish()  # and the other way goes on
             assert await client.rest() == b"bye"
-            while live.digger.tunnels.open or live.server.connections:
-                await asyncio.sleep(0)
+            await until(lambda: not (live.digger.tunnels.open or live.server.connections))
 
     run(main())
     (head,) = heads
@@ -135,8 +133,7 @@ def test_the_service_ends_first(run: Run) -> None:
             await client.send(b"still there")
             client.finish()
             await heard.wait()
-            while live.digger.tunnels.open or live.server.connections:
-                await asyncio.sleep(0)
+            await until(lambda: not (live.digger.tunnels.open or live.server.connections))
 
     heard = asyncio.Event()
     run(main())
@@ -215,8 +212,7 @@ def test_no_more_than_so_many(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
             assert (await clients[2].ask(UPGRADE)).status == 503
             assert live.digger.results == ["passed", "passed", "refused"]
             clients[0].reset()
-            while live.digger.tunnels.open == 2:
-                await asyncio.sleep(0)
+            await until(lambda: live.digger.tunnels.open < 2)
             await clients[2].send(UPGRADE)
             await switched(clients[2])
 
@@ -256,8 +252,7 @@ def test_a_client_that_leaves_before_the_service_is_reached(
             await client.send(UPGRADE)
             await asked.wait()
             client.reset()
-            while live.server.connections:
-                await asyncio.sleep(0)
+            await until(lambda: not live.server.connections)
             go_on.set()
             await live.digger.dug.wait()
             assert (live.digger.results, live.digger.tunnels.open) == (["gone"], 0)
@@ -272,9 +267,9 @@ def test_a_service_that_closes_at_once(run: Run, monkeypatch: pytest.MonkeyPatch
     async def slowly(target: Target, tls: ssl.SSLContext | None) -> tunnel._End | None:
         found = await connect(target, tls)
         assert found is not None
-        assert found.transport is not None
-        while not found.transport.is_closing():
-            await asyncio.sleep(0)
+        transport = found.transport
+        assert transport is not None
+        await until(transport.is_closing)
         return found
 
     monkeypatch.setattr(tunnel, "_connect", slowly)
@@ -305,7 +300,7 @@ def test_a_client_that_has_ended_its_side_before(run: Run) -> None:
 
 @pytest.mark.parametrize("slow", ["client", "service"])
 def test_a_slow_end_holds_the_other_one_back(run: Run, slow: str) -> None:
-    size = 60_000_000
+    size = 30_000_000
     sent = 0
 
     async def script(peer: Peer) -> None:
@@ -313,9 +308,9 @@ def test_a_slow_end_holds_the_other_one_back(run: Run, slow: str) -> None:
         await peer.head()
         await peer.send(SWITCHED)
         if slow == "client":
-            for _ in range(60):
-                await peer.send(bytes(size // 60))
-                sent += size // 60
+            for _ in range(30):
+                await peer.send(bytes(size // 30))
+                sent += size // 30
         else:
             await go_on.wait()
             left = size
@@ -331,7 +326,7 @@ def test_a_slow_end_holds_the_other_one_back(run: Run, slow: str) -> None:
             await client._reader.readuntil(b"\r\n\r\n")
             if slow == "client":
                 await asyncio.sleep(0.3)
-                assert sent < 40_000_000
+                assert sent < size
                 await client.exactly(size)
             else:
                 sending = asyncio.ensure_future(client.send(bytes(size)))

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shadow.masking import Masker
 from shadow.model import Judgement, Outcome
+from shadow.results.finding import finding_key
 from shadow.results.record import Record
+from shadow.results.tally import Tally
 from shadow.sidecar import window as module
 from shadow.sidecar.window import AT_ONCE, NEWEST, Room, Window
 from tests.sidecar.trial import answer, exchange, judged
@@ -187,3 +192,41 @@ def test_the_newest_findings_are_shown_with_their_times() -> None:
     before = dict(window.times)
     window.show(Record.of(exchange(), equivalent, seq=0, endpoint=ENDPOINT, masker=Masker()), NOON)
     assert window.times == before
+
+
+@given(st.lists(st.sampled_from(["clean", "a", "ab", "skip", "write", "fail", "refuse"])))
+def test_whatever_the_store_does_every_exchange_is_counted_once(story: list[str]) -> None:
+    kept = Kept(rows=12, per_finding=3)
+    window, total, rows = kept.window, Tally(), list[Record]()
+    counted = 0
+
+    def write(*, refuses: bool = False) -> bool:
+        batch = window.batch()
+        if batch is not None:
+            stored = () if refuses else batch.records
+            total.merge(batch.tally)
+            rows.extend(stored)
+            assert window.written(stored) == len(batch.records) - len(stored)
+        return batch is not None
+
+    for step in story:
+        if step in {"write", "refuse"}:
+            write(refuses=step == "refuse")
+        elif step == "fail":
+            window.batch()
+        elif step == "skip":
+            window.skip(ENDPOINT, "write", 1.0)
+            counted += 1
+        else:
+            kept.add(MATCH if step == "clean" else differing(*step))
+            counted += 1
+        assert total.read + window.unwritten == counted
+    while write():
+        pass
+    assert total.read == window.tally.read == counted
+    assert total.outcomes == window.tally.outcomes
+    assert window.waiting == 0
+    assert not any(window._weights.values())
+    assert len({row.seq for row in rows}) == len(rows)
+    by_key = Counter(finding_key(each) for row in rows for each in row.divergences)
+    assert +window.kept == by_key

@@ -335,13 +335,18 @@ def judged(go: Observation, rust: Observation, endpoint: str = "GET /v1/items/{i
 class Running:
     """A sidecar that runs in the loop of the test."""
 
-    def __init__(self, sidecar: Sidecar, port: int, told: Told) -> None:
+    def __init__(
+        self, sidecar: Sidecar, port: int, told: Told, hand_on: Callable[[], object] = lambda: None
+    ) -> None:
         self.sidecar = sidecar
         self.port = port
         self.told = told
+        self._hand_on = hand_on
+        """Makes copies of what has passed at once."""
 
     async def settled(self) -> None:
         """Wait until every copy has its outcome."""
+        self._hand_on()
         async with asyncio.timeout(PATIENCE_S):
             await self.sidecar.mirror.ended()
 
@@ -376,7 +381,7 @@ async def proxied(plan: SidecarPlan) -> AsyncIterator[Running]:
         proxy = Proxy(sidecar, {"baseline": go, "candidate": rust})
         try:
             async with live(proxy) as port:
-                yield Running(sidecar, port, told)
+                yield Running(sidecar, port, told, proxy._passed.flush)
         finally:
             proxy.close()
 

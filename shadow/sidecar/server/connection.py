@@ -39,6 +39,27 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """For SO_LINGER: to close is to reset."""
 
 
+class _Names(dict[bytes, str]):
+    """Names of fields as text: most were seen before.
+
+    At most `KEPT` of at most `LONGEST` bytes are remembered before it starts anew.
+    """
+
+    KEPT = 1_024
+    LONGEST = 64
+
+    def __missing__(self, name: bytes) -> str:
+        text = name.decode("latin-1")
+        if len(name) <= self.LONGEST:
+            if len(self) >= self.KEPT:
+                self.clear()
+            self[name] = text
+        return text
+
+
+_NAMES: Final = _Names()
+
+
 class Service(Protocol):
     """What a server hands requests to, and tells what it refused."""
 
@@ -76,6 +97,7 @@ class Call:
         "keep",
         "modern",
         "more",
+        "open",
         "peer",
         "request",
         "streaming",
@@ -87,6 +109,8 @@ class Call:
     def __init__(self, connection: ClientConnection, request: Request) -> None:
         self._connection: ClientConnection | None = connection
         self._framing: Framing = "none"
+        self.open = True
+        """Somebody waits for the answer."""
         self.request = request
         """Its body is what had come when the call was made."""
         self.peer = connection.peer
@@ -105,11 +129,6 @@ class Call:
         """Takes whether the client takes more of the answer now."""
         self.more: Callable[[bytes], None] | None = None
         """Takes the rest of the body in parts, and an empty one at its end."""
-
-    @property
-    def open(self) -> bool:
-        """Whether somebody waits for the answer."""
-        return self._connection is not None
 
     def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Answer whole."""
@@ -153,16 +172,14 @@ class Call:
 
     def drop(self) -> None:
         """Cut the connection, so that the client sees that the answer is not whole."""
-        connection, self._connection = self._connection, None
+        connection = self._leave()
         if connection is not None:
             connection.abort(reset=self._framing == "close")
 
     def lose(self) -> None:
         """Take note that the client has gone."""
-        if self._connection is not None:
-            self._connection = None
-            if self.gone is not None:
-                self.gone()
+        if self._leave() is not None and self.gone is not None:
+            self.gone()
 
     def proceed(self) -> None:
         """Tell a client that waits for it to send the body."""
@@ -182,8 +199,12 @@ class Call:
 
     def take_over(self, protocol: asyncio.Protocol) -> Taken | None:
         """Give the connection to another protocol for good; None where the client has gone."""
-        connection, self._connection = self._connection, None
+        connection = self._leave()
         return None if connection is None else connection.hand_over(protocol)
+
+    def _leave(self) -> ClientConnection | None:
+        connection, self._connection, self.open = self._connection, None, False
+        return connection
 
     def _head(
         self, connection: ClientConnection, status: int, headers: Headers, size: int
@@ -195,7 +216,7 @@ class Call:
         )
 
     def _finish(self, connection: ClientConnection) -> None:
-        self._connection = None
+        self._connection, self.open = None, False
         connection.finished(keep=self.keep)
 
 
@@ -423,7 +444,7 @@ class ClientConnection(asyncio.Protocol):
         if len(self._fields) >= self._limits.max_fields:
             raise Refusal(431, "too-many-fields")
         # White space after a value is no part of it (RFC 9110 section 5.5).
-        self._fields.append((name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")))
+        self._fields.append((_NAMES[name], value.rstrip(b" \t").decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """Make the call, or refuse what must not be passed on."""
@@ -511,9 +532,12 @@ class ClientConnection(asyncio.Protocol):
             self._service.refused("pipelined")
             self._ended, self._waiting[-1].keep = True, False
 
+    def _begin(self, call: Call) -> None:
+        """Handle a request whose turn has come, unless its client has gone meanwhile."""
+        if call.open:
+            self._handle(call)
+
     def _handle(self, call: Call) -> None:
-        if not call.open:
-            return
         try:
             self._service.handle(call)
         except Exception as error:  # noqa: BLE001 - the loop tells it; the others go on
@@ -539,7 +563,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._waiting:
             self._call = self._waiting.popleft()
-            self._loop.call_soon(self._handle, self._call)
+            self._loop.call_soon(self._begin, self._call)
         elif self._refusal is not None:
             self._reply(self._refusal)
         elif self._ended:
@@ -552,7 +576,8 @@ class ClientConnection(asyncio.Protocol):
             self._close()
         else:
             self.deadline = self._loop.time() + self._limits.idle_s
-            self._resume_reading()
+            if self._reading_paused:
+                self._resume_reading()
 
     def _turn(self, coming: Call) -> None:
         """Go on with a request whose body came while another one was being answered."""

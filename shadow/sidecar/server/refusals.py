@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from shadow.model import Headers, Request
+from shadow.sending.fields import Telling
 
-_KEYS: Final = frozenset({"host", "expect", "upgrade", "transfer-encoding"})
-_LENGTHS: Final = frozenset(map(len, _KEYS))
+_TELLING: Final = Telling("host", "expect", "upgrade", "transfer-encoding")
 
 
 class Refusal(Exception):  # noqa: N818  it is the client's fault
@@ -42,24 +42,32 @@ def check(request: Request, *, version: str, upgrading: bool) -> Wishes:
         raise Refusal(505, "version")
     if request.method == "CONNECT":
         raise Refusal(501, "connect")
-    found: dict[str, list[str]] = {}
+    hosts, others = 0, []
     for name, value in request.headers:
-        if len(name) in _LENGTHS and (key := name.lower()) in _KEYS:
-            found.setdefault(key, []).append(value.lower())
-    hosts = len(found.get("host", ()))
+        key = _TELLING[name]
+        if key == "host":
+            hosts += 1
+        elif key:
+            others.append((key, value.lower()))
     if hosts > 1 or (modern and not hosts):
         raise Refusal(400, "host")  # RFC 9112 section 3.2
-    if len(found) == hosts:
-        return _NONE
-    for coding in found.get("transfer-encoding", ()):
-        _check_coding(coding, modern=modern)
-    expects = found.get("expect", [])
-    if any(each != "100-continue" for each in expects):
-        raise Refusal(417, "expectation")
+    return _wishes(others, modern=modern, upgrading=upgrading) if others else _NONE
+
+
+def _wishes(fields: list[tuple[str, str]], *, modern: bool, upgrading: bool) -> Wishes:
+    expects, protocols = False, []
+    for key, value in fields:
+        if key == "transfer-encoding":
+            _check_coding(value, modern=modern)
+        elif key == "upgrade":
+            protocols.append(value)
+        elif value == "100-continue":
+            expects = modern
+        else:
+            raise Refusal(417, "expectation")
     # An HTTP/1.0 client asks for nothing by Upgrade or Expect (RFC 9110 sections 7.8, 10.1.1).
-    upgrades = found.get("upgrade", []) if modern and upgrading else []
-    sole = len(upgrades) == 1 and "," not in upgrades[0]
-    return Wishes(modern and bool(expects), upgrades[0] if sole else "")
+    sole = modern and upgrading and len(protocols) == 1 and "," not in protocols[0]
+    return Wishes(expects, protocols[0] if sole else "")
 
 
 def _check_coding(value: str, *, modern: bool) -> None:

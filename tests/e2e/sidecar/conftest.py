@@ -24,19 +24,19 @@ def shadow(tmp_path: Path, forks: Forks) -> Shadow:
 
 
 @pytest.fixture
-def go(built: None) -> Iterator[Service]:
+def go() -> Iterator[Service]:
     with Service(GO) as service:
         yield service
 
 
 @pytest.fixture
-def rust(built: None) -> Iterator[Service]:
+def rust() -> Iterator[Service]:
     with Service(RUST) as service:
         yield service
 
 
 @pytest.fixture
-def second(built: None) -> Iterator[Service]:
+def second() -> Iterator[Service]:
     """Another Go, to learn noise from."""
     with Service(GO) as service:
         yield service

@@ -15,7 +15,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from shadow import cli
 from shadow.config import live, plans
@@ -63,10 +63,8 @@ def run(job: dict[str, Any], out: int, err: int) -> NoReturn:
     for number, descriptor in ((1, out), (2, err)):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = open(  # type: ignore[misc]
-        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
-    )
+    sys.stdout = sys.__stdout__ = _stream(1, "strict")  # type: ignore[misc, assignment]
+    sys.stderr = sys.__stderr__ = _stream(2, "backslashreplace")  # type: ignore[misc, assignment]
     for name, most in job["limits"].items():
         kind = getattr(resource, name)
         resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
@@ -78,6 +76,11 @@ def run(job: dict[str, Any], out: int, err: int) -> NoReturn:
     except BaseException:  # noqa: BLE001 - never back into the loop of the parent
         traceback.print_exc()
         os._exit(UNEXPECTED)
+
+
+def _stream(number: int, errors: str) -> TextIO:
+    """Standard output or error, which go elsewhere now."""
+    return open(number, "w", encoding="utf-8", errors=errors, buffering=1, closefd=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Clients that ask at a steady rate, or as fast as they are answered, on connections that they keep.
+"""Clients that ask at a steady rate, or as fast as they are answered, and keep their connections.
 
 Every request is accounted for: when it was due, how long it took, what came back, and from which
 side: Go writes `Content-Type`, hyper `content-type`, and a sidecar leaves names as they are.
@@ -138,9 +138,7 @@ class Client(asyncio.Protocol):
 class Load:
     """Asks at a steady rate, whatever the answers take, in a thread of its own."""
 
-    def __init__(
-        self, port: int, messages: Iterable[bytes], *, rate: float, seen: int | None = None
-    ) -> None:
+    def __init__(self, port: int, messages: Iterable[bytes], *, rate: float) -> None:
         self._port = port
         self._messages = itertools.cycle(messages)
         self._rate = rate
@@ -187,6 +185,17 @@ class Load:
         with self._more:
             assert self._more.wait_for(lambda: len(self.all) >= start + count, within)
         return self.all[start : start + count]
+
+    def from_now(self, count: int, *, within: float = 2 * PATIENCE_S) -> list[Asked]:
+        """Wait for so many answers to requests that begin from now on, and return them."""
+        now, start = time.monotonic(), len(self.all)
+
+        def found() -> list[Asked]:
+            return [each for each in self.all[start:] if each.began > now]
+
+        with self._more:
+            assert self._more.wait_for(lambda: len(found()) >= count, within)
+        return found()[:count]
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -62,6 +62,11 @@ def eventually(found: Callable[[], Any], *, within: float = PATIENCE_S) -> Any:
     return value
 
 
+def figure(text: str) -> None:
+    """Show what was measured: `pytest -s`, or `-rP`."""
+    sys.stdout.write(f"{text}\n")
+
+
 def get(url: str, **headers: str) -> tuple[int, bytes]:
     """Ask once, on a connection of its own: status and body."""
     parts = urlsplit(url)
@@ -298,42 +303,58 @@ class Shadow:
         self.folder = folder
         self._forks = forks
 
-    def __call__(self, *words: object, **environment: str) -> Done:
+    def __call__(self, *words: object) -> Done:
         """Run a command to its end."""
-        command, out = self.start(*words, **environment)
+        command, out = self.start(*words)
         code = command.wait()
         return Done(code, out.read_bytes(), command.text.encode())
 
     def start(
-        self, *words: object, limits: Mapping[str, int] | None = None, **environment: str
+        self,
+        *words: object,
+        environment: Mapping[str, str] | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> tuple[Command, Path]:
-        """Start a command; with it, the file that its standard output goes to."""
+        """Start a command; with it, the file that its standard output goes to.
+
+        `limits` are resources that the system gives it, by their names in `resource`.
+        """
         out = self._forks.scratch()
         job = {
             "words": list(map(str, words)),
             "cwd": str(self.folder),
-            "environment": clean({"SHADOW_ADMIN_TOKEN": TOKEN, **environment}),
+            "environment": clean({"SHADOW_ADMIN_TOKEN": TOKEN, **(environment or {})}),
             "limits": dict(limits or {}),
         }
         return self._forks.start(job, out), out
 
     @contextmanager
     def sidecar(
-        self, name: str, *words: object, limits: Mapping[str, int] | None = None, **env: str
+        self,
+        name: str,
+        *words: object,
+        environment: Mapping[str, str] | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> Iterator[Sidecar]:
         """Run one on free ports while the block runs; it ends in order."""
-        with self.sidecars(name, words, limits=limits, **env) as (found,):
+        with self.sidecars(name, words, environment=environment, limits=limits) as (found,):
             yield found
 
     @contextmanager
     def sidecars(
-        self, name: str, *each: Sequence[object], limits: Mapping[str, int] | None = None, **env: str
+        self,
+        name: str,
+        *each: Sequence[object],
+        environment: Mapping[str, str] | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> Iterator[list[Sidecar]]:
         """Run several at once, each with its own words."""
         with ExitStack() as stack:
             commands = []
             for words in each:
-                command, _ = self.start(name, *_FREE_PORTS, *words, limits=limits, **env)
+                command, _ = self.start(
+                    name, *_FREE_PORTS, *words, environment=environment, limits=limits
+                )
                 stack.callback(command.kill)
                 commands.append(command)
             yield [
@@ -385,7 +406,7 @@ def forking(folder: Path) -> Iterator[Forks]:
             [sys.executable, "-m", "tests.e2e.sidecar.forks"],
             cwd=ROOT,
             env=clean({}),
-            stdin=theirs,
+            stdin=theirs.fileno(),
         ) as process,
     ):
         theirs.close()

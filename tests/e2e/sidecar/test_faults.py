@@ -1,4 +1,4 @@
-"""Whatever breaks around `shadow proxy`: clients are answered, as fast as before, and it is counted."""
+"""Whatever breaks around `shadow proxy`: clients are answered as before, and it is counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from services.run import GO, RUST
 from tests.cli.program import add_up
 from tests.e2e.sidecar.doubles import ANSWER_500, CUT, NONSENSE, misbehaving
 from tests.e2e.sidecar.load import Asked, Client, Load, at_once, failures, request, share_ms
-from tests.e2e.sidecar.running import Forks, Metrics, Service, Shadow, Sidecar, eventually, get
+from tests.e2e.sidecar.running import (
+    Forks,
+    Metrics,
+    Service,
+    Shadow,
+    Sidecar,
+    eventually,
+    figure,
+    get,
+)
 from tests.e2e.sidecar.soak import SOAKS
 from tests.e2e.sidecar.traffic import ITEM, ITEMS, config, messages, recorded
 
@@ -98,15 +107,15 @@ def dribblers(port: int) -> Iterator[threading.Thread]:
 
 
 @pytest.fixture(scope="module")
-def front(
-    built: None, tmp_path_factory: pytest.TempPathFactory, forks: Forks
-) -> Iterator[Front]:
+def front(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp("front")
     bounds = ("--queue", 50, "--concurrency", 10, "--config", config(folder))
     with (
         Service(GO) as go,
         Service(RUST) as rust,
-        Shadow(folder, forks).sidecar("proxy", "--go", go.url, "--rust", rust.url, *bounds) as proxy,
+        Shadow(folder, forks).sidecar(
+            "proxy", "--go", go.url, "--rust", rust.url, *bounds
+        ) as proxy,
         dribblers(proxy.port) as slow,
     ):
         yield Front(proxy, rust, slow)
@@ -161,15 +170,16 @@ def test_clients_that_never_end_their_request_are_let_go_and_hurt_nobody(front: 
 def test_without_go_clients_are_told_at_once_and_with_it_they_are_served_again(
     shadow: Shadow, go: Service, rust: Service
 ) -> None:
+    words = ("--go", go.url, "--rust", rust.url, "--config", config(shadow.folder))
     with (
-        shadow.sidecar("proxy", "--go", go.url, "--rust", rust.url) as proxy,
+        shadow.sidecar("proxy", *words) as proxy,
         Load(proxy.port, ITEMS, rate=RATE) as load,
     ):
         load.answers(100)
         go.kill()
         killed = time.monotonic()
         load.until(lambda each: each.status == 502)
-        without = load.answers(150)
+        without = load.from_now(150)
         go.start()
         back = time.monotonic()
         load.until(lambda each: each.ok)
@@ -183,7 +193,7 @@ def test_without_go_clients_are_told_at_once_and_with_it_they_are_served_again(
         assert max(bad) < back + 0.5
         failed = proxy.metrics().of("shadow_upstream_failures_total", side="baseline")
         assert failed == len(bad)
-        assert proxy.latched() <= {"*", ITEM}  # Rust was there, Go was not: nothing against Rust
+        assert proxy.latched() == set()  # Rust was there, and Go was not
 
 
 # The store.
@@ -276,16 +286,17 @@ def test_nothing_that_was_accepted_is_lost_when_it_is_told_to_end(
 def asked_of(go: Service) -> float:
     """How many items the Go service was asked for."""
     _, page = get(f"{go.url}/metrics")
-    return Metrics(page.decode()).of("http_requests_total", route="GET /v1/items/{id}")
+    return Metrics(page.decode()).of("http_requests_total", route=ITEM)
 
 
 # Time.
 
 
+@pytest.mark.timeout(900 if SOAKS else 120)
 def test_memory_stays_flat(shadow: Shadow, go: Service, rust: Service, second: Service) -> None:
     """With mirroring on, on traffic in which a sixth diverges."""
     words = ("--go", go.url, "--rust", rust.url, "--secondary", second.url)
-    asked = messages(recorded())
+    asked = messages(each for each in recorded() if "/v1/stats" not in each["request"]["target"])
     with shadow.sidecar("proxy", *words, "--config", trial.CONFIG) as proxy:
         sizes: list[int] = []
         limit = time.monotonic() + (600 if SOAKS else 0)
@@ -295,5 +306,5 @@ def test_memory_stays_flat(shadow: Shadow, go: Service, rust: Service, second: S
             proxy.settled((len(sizes) + 1) * len(answers))
             sizes.append(proxy.rss)
         warm, last = sizes[1], sizes[-1]
-        print(f"{len(sizes) * 2_000:,} requests, from {warm:,} to {last:,} bytes of memory")
+        figure(f"{len(sizes) * 2_000:,} requests, from {warm:,} to {last:,} bytes of memory")
         assert last - warm < (20 if SOAKS else 5) * 1_000_000, sizes

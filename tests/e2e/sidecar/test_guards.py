@@ -1,4 +1,4 @@
-"""A defect that is switched on while traffic flows sends the route back to Go, and tells everybody."""
+"""A defect that comes while traffic flows sends the route back to Go, and everybody is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from shadow.sending.webhook import sign
 from tests.e2e.sidecar.load import Load, failures
-from tests.e2e.sidecar.running import Service, Shadow, Sidecar, eventually
+from tests.e2e.sidecar.running import Service, Shadow, Sidecar, eventually, figure
 from tests.e2e.sidecar.traffic import ITEM, ITEMS, config, flag
 from tests.receiver import Receiver, receiving
 
@@ -92,7 +92,7 @@ def test_a_lost_field_is_found_within_a_few_exchanges(
 ) -> None:
     words = arguments(shadow, go, rust, receiver)
     with (
-        shadow.sidecar("proxy", *words, HOOK_SECRET=SECRET) as proxy,
+        shadow.sidecar("proxy", *words, environment={"HOOK_SECRET": SECRET}) as proxy,
         Load(proxy.port, ITEMS, rate=RATE) as load,
     ):
         healthy = len(load.answers(1_000))
@@ -102,11 +102,13 @@ def test_a_lost_field_is_found_within_a_few_exchanges(
             healthy = len(load.all)
         proxy.command.said("rollback: * is served by Go: the candidate diverged in ")
         since = len(load.all) - healthy
-        assert {each.side for each in load.answers(200)} == {"go"}
+        assert {each.side for each in load.from_now(200)} == {"go"}
         load.end()
         assert not failures(load.all)
         evidence = everybody_sees(proxy, shadow, receiver, "divergence", {"*", ITEM})
-        print(f"lost-field: {evidence['x']} of {evidence['n']}, {since} requests since it was there")
+        figure(
+            f"lost-field: {evidence['x']} of {evidence['n']}, {since} requests since it was there"
+        )
         assert evidence["n"] - healthy < 100
         # Nothing diverged before the defect was there, and everything since.
         assert evidence["x"] == pytest.approx(evidence["n"] - healthy, abs=5)
@@ -117,7 +119,7 @@ def test_one_error_in_a_hundred_is_found_by_who_fails_more(
 ) -> None:
     words = arguments(shadow, go, rust, receiver)
     with (
-        shadow.sidecar("proxy", *words, HOOK_SECRET=SECRET) as proxy,
+        shadow.sidecar("proxy", *words, environment={"HOOK_SECRET": SECRET}) as proxy,
         Load(proxy.port, ITEMS, rate=RATE) as load,
     ):
         load.answers(200)
@@ -126,10 +128,12 @@ def test_one_error_in_a_hundred_is_found_by_who_fails_more(
             healthy = len(load.all)
         proxy.command.said("rollback: * is served by Go: the candidate failed alone in ", within=20)
         since = len(load.all) - healthy
-        assert {each.side for each in load.answers(200)} == {"go"}
+        assert {each.side for each in load.from_now(200)} == {"go"}
         load.end()
         assert not failures(load.all)  # Go answered for it
         evidence = everybody_sees(proxy, shadow, receiver, "errors", {"*"})
-        print(f"errors-1pct: {evidence['x']} of {evidence['n']}, {since} requests since it was there")
+        figure(
+            f"errors-1pct: {evidence['x']} of {evidence['n']}, {since} requests since it was there"
+        )
         assert evidence["x"] == evidence["n"] < 25
         assert proxy.metrics().of("shadow_fallbacks_total", route=ITEM) > 0

@@ -14,7 +14,7 @@ from services import trial
 from tests.cli.program import add_up
 from tests.deploy.mirroring import through_envoy, through_nginx
 from tests.e2e.sidecar.load import Asked, Load, failures, share_ms
-from tests.e2e.sidecar.running import Service, Shadow
+from tests.e2e.sidecar.running import Service, Shadow, figure
 from tests.e2e.sidecar.traffic import ITEM, ITEMS
 from tests.sending import nginx
 
@@ -40,14 +40,14 @@ def stopped(pid: int) -> Iterator[None]:
     "name", ["envoy", pytest.param("nginx", marks=[pytest.mark.packages, nginx.needs_nginx])]
 )
 def test_the_primary_path_does_not_feel_a_stuck_sink(
-    name: str, tmp_path: Path, shadow: Shadow, go: Service, second: Service, rust: Service
+    name: str, shadow: Shadow, go: Service, second: Service, rust: Service
 ) -> None:
     """Two mirrors before one Go: one to a sink that works, one to a sink that is stopped.
 
     nginx finds out at the first copies, each of which keeps a client waiting for 200 ms; they are
     left out. What they cost in half a minute, `make bench` measures.
     """
-    working, stuck = tmp_path / "working", tmp_path / "stuck"
+    working, stuck = shadow.folder / "working", shadow.folder / "stuck"
     words = ("--go", second.url, "--rust", rust.url, "--config", trial.CONFIG, "--store")
     times: dict[str, list[Asked]] = {"working": [], "stuck": []}
     with ExitStack() as stack:
@@ -74,7 +74,7 @@ def test_the_primary_path_does_not_feel_a_stuck_sink(
         assert metrics.of("shadow_skipped_total") == 0
 
     ratio = share_ms(times["stuck"], 0.99) / share_ms(times["working"], 0.99)
-    print(f"{name}: p99 with a stuck sink is {ratio:.2f} of that with one that works")
+    figure(f"{name}: p99 with a stuck sink is {ratio:.2f} of that with one that works")
     for share in (0.5, 0.9, 0.99):
         limit_ms = 1.5 * share_ms(times["working"], share) + 5
         assert share_ms(times["stuck"], share) < limit_ms, share

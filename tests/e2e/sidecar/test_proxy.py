@@ -1,4 +1,4 @@
-"""The recorded catalogue through `shadow proxy`: clients get Go's answers, the store what differs."""
+"""The recorded catalogue through `shadow proxy`: clients get Go's answers, the store the rest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-def alone(built: None) -> Iterator[Service]:
+def alone() -> Iterator[Service]:
     with Service(GO) as service:
         yield service
 
@@ -75,7 +75,9 @@ def in_captures(shadow: Shadow, asked: list[Exchange]) -> set[trial.Place]:
     """Where the recorded answers differ, without what differs from run to run."""
     ids = {each["id"] for each in asked}
     captures = [
-        write(shadow.folder / f"{path.stem}", [each for each in exchanges(path) if each["id"] in ids])
+        write(
+            shadow.folder / f"{path.stem}", [each for each in exchanges(path) if each["id"] in ids]
+        )
         for path in (CAPTURE, RUST_CAPTURE)
     ]
     words = ("--json", "--quiet", "--config", trial.CONFIG, "--store", "diff.sqlite")

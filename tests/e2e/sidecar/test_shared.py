@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from services.run import RUST
 from tests.cli.program import add_up
 from tests.e2e.sidecar.load import Load, failures, share_ms
-from tests.e2e.sidecar.running import Service, Shadow, Sidecar, eventually
+from tests.e2e.sidecar.running import Service, Shadow, Sidecar, eventually, figure
 from tests.e2e.sidecar.traffic import ITEM, ITEMS, config, flag
 from tests.postgres import Postgres, needs_postgres
 
@@ -41,7 +42,7 @@ def store(postgres: Postgres) -> str:
 
 
 @pytest.fixture
-def other(built: None) -> Iterator[Service]:
+def other() -> Iterator[Service]:
     """The Rust service of one of the proxies, which gets a defect."""
     with Service(RUST) as service:
         yield service
@@ -63,15 +64,17 @@ class Proxies:
     """Three proxies of one version, all on Rust by their flags."""
 
     def __init__(self, shadow: Shadow, go: Service, store: str) -> None:
-        self.shadow, self._go, self._store = shadow, go, store
+        self.shadow, self.store, self._go = shadow, store, go
         self._flags = shadow.folder / "flags.json"
         flag(self._flags, percent=100)
         self._config = config(shadow.folder)
 
     def on(self, *rusts: Service) -> AbstractContextManager[list[Sidecar]]:
         """Run a proxy before each of these."""
-        words = ("--go", self._go.url, "--config", self._config, "--flags", self._flags)
-        words += ("--store", self._store, "--admin", "127.0.0.1:0")
+        words = [
+            *("--go", self._go.url, "--config", self._config, "--flags", self._flags),
+            *("--store", self.store, "--admin", "127.0.0.1:0"),
+        ]
         return self.shadow.sidecars("proxy", *[(*words, "--rust", rust.url) for rust in rusts])
 
 
@@ -91,13 +94,14 @@ def loads(proxies: Sequence[Sidecar]) -> Iterator[list[Load]]:
         yield [stack.enter_context(Load(each.port, ITEMS, rate=RATE)) for each in proxies]
 
 
-def trials(proxy: Sidecar) -> int:
-    """Of the divergence guard on all routes, as a proxy knows them."""
-    return sum(
-        each["n"]
-        for each in proxy.live()["guards"]
-        if (each["route"], each["guard"]) == ("*", "divergence")
-    )
+def knows(proxy: Sidecar, exchanges: int) -> bool:
+    """Whether a proxy has the evidence of so many exchanges, of all three."""
+    guards = {(each["route"], each["guard"]): each["n"] for each in proxy.live()["guards"]}
+    return bool(guards["*", "divergence"] == exchanges)
+
+
+def has_store_error(proxy: Sidecar) -> bool:
+    return bool(proxy.metrics().of("shadow_store_error"))
 
 
 def followed(every: Sequence[Load], side: str, since: float) -> float:
@@ -122,7 +126,7 @@ def test_what_one_knows_all_go_by(
                 pauses.enter_context(load.paused())
             asked = sum(len(load.all) for load in loaded)
             for proxy in every:
-                eventually(lambda proxy=proxy: trials(proxy) == asked)
+                eventually(partial(knows, proxy, asked))
             assert {each.side for load in loaded for each in load.all} == {"rust"}
             other.restart(DEFECTS="lost-field")
         every[0].command.said("rollback: * ")
@@ -132,7 +136,7 @@ def test_what_one_knows_all_go_by(
             assert "*" in proxy.latched()
 
         with proxies.on(rust) as (another,), Load(another.port, ITEMS, rate=RATE) as load:
-            assert {each.side for each in load.answers(30)} == {"go"}
+            assert {each.side for each in load.from_now(30)} == {"go"}
 
         other.restart()
         route("reset", ITEM)
@@ -142,11 +146,11 @@ def test_what_one_knows_all_go_by(
         took["abort"] = followed(loaded, "go", route("abort"))
         assert not any(failures(load.all) for load in loaded)
     shown = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in took.items())
-    print(f"until three follow: {shown}")
+    figure(f"until three follow: {shown}")
 
 
 def test_without_the_database_all_go_on_with_what_they_know(
-    proxies: Proxies, rust: Service, other: Service, route: Operator, postgres: Postgres, store: str
+    proxies: Proxies, rust: Service, other: Service, route: Operator, postgres: Postgres
 ) -> None:
     with proxies.on(rust, other, rust) as every, loads(every) as loaded:
         route("set", ITEM, "100")
@@ -154,7 +158,7 @@ def test_without_the_database_all_go_on_with_what_they_know(
         there = loaded[0].answers(100)
         kill(postgres)
         for proxy in every:
-            eventually(lambda proxy=proxy: proxy.metrics().of("shadow_store_error"))
+            eventually(partial(has_store_error, proxy))
         away = loaded[0].answers(100)
         assert {each.side for each in away} == {"rust"}
         assert share_ms(away, 0.9) < 1.5 * share_ms(there, 0.9) + 5
@@ -166,20 +170,20 @@ def test_without_the_database_all_go_on_with_what_they_know(
             other.restart(DEFECTS="lost-field")
         every[1].command.said("rollback: * ")
         loaded[1].until(lambda each: each.side == "go")
-        assert {each.side for each in loaded[0].answers(50)} == {"rust"}
+        assert {each.side for each in loaded[0].from_now(50)} == {"rust"}
         postgres.start()
         for load in loaded:
             load.until(lambda each: each.side == "go")
         for proxy in every:
-            eventually(lambda proxy=proxy: not proxy.metrics().of("shadow_store_error"))
+            eventually(lambda: not any(map(has_store_error, every)))
             assert proxy.metrics().of("shadow_store_lost_total") == 0
         for load in loaded:
             assert not failures(load.end())
     ids = [
         json.loads(line)["id"]
-        for line in proxies.shadow("runs", "--json", "--store", store).out.splitlines()
+        for line in proxies.shadow("runs", "--json", "--store", proxies.store).out.splitlines()
     ]
-    words = ("--format", "json", "--store", store)
+    words = ("--format", "json", "--store", proxies.store)
     reports = [proxies.shadow("report", each, *words).json for each in ids]
     assert sum(each["read"] for each in reports) == sum(len(load.all) for load in loaded)
     assert all(map(add_up, reports))

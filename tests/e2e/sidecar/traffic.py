@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,7 @@ def recorded() -> list[Exchange]:
 
 def writes(exchange: Exchange) -> bool:
     method, target = exchange["request"]["method"], exchange["request"]["target"]
-    return method == "PATCH" or (method == "POST" and target.startswith("/v1/items"))
+    return bool(method == "PATCH" or (method == "POST" and target.startswith("/v1/items")))
 
 
 def config(folder: Path, *tables: str, accepting: bool = True) -> Path:
@@ -44,7 +45,7 @@ def config(folder: Path, *tables: str, accepting: bool = True) -> Path:
     return path
 
 
-def messages(asked: list[Exchange]) -> list[bytes]:
+def messages(asked: Iterable[Exchange]) -> list[bytes]:
     """Recorded requests as they go out, but for HEAD."""
     found = []
     for sent in (each["request"] for each in asked if each["request"]["method"] != "HEAD"):

@@ -11,7 +11,7 @@ from shadow.model import Headers
 from shadow.sidecar.server.connection import Call
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sending.service import Run
-from tests.sidecar.client import Got, get, post
+from tests.sidecar.client import Got, get, post, until
 from tests.sidecar.live import Calls, leave, ok, serving
 
 LENGTH = (("Content-Length", "5"),)
@@ -194,8 +194,7 @@ def test_nothing_is_handled_for_a_client_that_takes_no_answers(run: Run) -> None
             client = await served.connect(receive=4_096)
             await client.send(get() * 60)
             (opened,) = served.server._open.all
-            while not opened._paused:
-                await asyncio.sleep(0)
+            await until(lambda: opened._paused)
             await asyncio.sleep(0.05)
             assert len(calls.all) < 30
             await client.send(get("/last"))
@@ -242,8 +241,7 @@ def test_a_client_that_ends_its_side_gets_its_answer(run: Run, streaming: bool) 
                 call.begin(200, CHUNKED)
             client.finish()
             (opened,) = served.server._open.all
-            while not opened._eof:
-                await asyncio.sleep(0)
+            await until(lambda: opened._eof)
             if streaming:
                 call.piece(b"ok")
                 call.end()
@@ -266,8 +264,7 @@ def test_what_was_sent_before_the_end_is_answered_too(run: Run) -> None:
             await client.send(get("/2") + post(b"half")[:-2])
             client.finish()
             (opened,) = served.server._open.all
-            while not opened._eof:
-                await asyncio.sleep(0)
+            await until(lambda: opened._eof)
             ok(first)
             ok(await calls.call(2))
             for _ in range(2):

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.model import Request
-from shadow.sidecar.server.connection import Call, ClientConnection, Connections
+from shadow.sidecar.server.connection import Call, ClientConnection, Connections, _Names
 from shadow.sidecar.server.heads import Heads
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sidecar.client import chunked, get, post
+from tests.sidecar.live import watched
 
 LIMITS = ServerLimits(max_head=1_000, max_fields=20, body_at_once=50, pipelined=4)
 
@@ -107,8 +108,6 @@ async def fed(
     pieces: list[bytes], *, later: bool, wait: Callable[[int], bool]
 ) -> tuple[Echo, Transport, ClientConnection]:
     """What came of pieces; between some of them the loop runs."""
-    troubles: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
     service, transport, opened = Echo(later=later), Transport(), Connections()
     connection = ClientConnection(service, LIMITS, Heads(), opened)
     connection.connection_made(transport)  # type: ignore[arg-type]  # a double
@@ -120,7 +119,6 @@ async def fed(
         if wait(number):
             await settled()
     await settled()
-    assert not troubles
     return service, transport, connection
 
 
@@ -170,7 +168,7 @@ def test_requests_are_the_same_however_they_arrive(
         assert transport.written.count(b"HTTP/1.1 200 OK\r\n") == len(requests)
         assert transport.reading
 
-    asyncio.run(main())
+    asyncio.run(watched(main()))
 
 
 NOISE = st.sampled_from(
@@ -182,6 +180,16 @@ NOISE = st.sampled_from(
         *(get(), get("/", "Connection: close"), post(b"x" * 60), b"x" * 300, b"hello"),
     ]
 )
+
+
+def test_names_that_are_remembered_are_bounded() -> None:
+    names = _Names()
+    for number in range(3 * _Names.KEPT):
+        assert names[b"X-\xff%d" % number] == f"X-\xff{number}"
+        assert 0 < len(names) <= _Names.KEPT
+    before = len(names)
+    assert names[b"x" * 65] == "x" * 65
+    assert len(names) == before
 
 
 @settings(max_examples=300)
@@ -207,4 +215,4 @@ def test_any_bytes_are_answered_refused_or_waited_for(
         connection.drain()
         connection.connection_lost(None)
 
-    asyncio.run(main())
+    asyncio.run(watched(main()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,7 @@ from shadow.sidecar.server import connection
 from shadow.sidecar.server.connection import Call
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sending.service import Run
-from tests.sidecar.client import Client, Got, chunked, get, post
+from tests.sidecar.client import Got, chunked, get, post, until
 from tests.sidecar.live import Calls, leave, ok, serving
 
 
@@ -25,12 +26,10 @@ def asked(run: Run, data: bytes, limits: ServerLimits | None = None) -> tuple[Ca
             client = await served.connect()
             await client.send(data)
             client.finish()
-            while True:
-                try:
+            with pytest.raises(asyncio.IncompleteReadError) as ended:  # noqa: PT012 - after some
+                while True:
                     answers.append(await client.answer())
-                except asyncio.IncompleteReadError as error:
-                    assert not error.partial
-                    return
+            assert not ended.value.partial
 
     run(main())
     return calls, answers
@@ -295,8 +294,12 @@ def test_pipelined_requests_are_answered_in_order(run: Run) -> None:
     assert [call.request.body for call in calls.all[1::2]] == [b"%d" % n for n in range(20)]
 
 
+def _soon(call: Call) -> None:
+    asyncio.get_running_loop().call_soon(ok, call)
+
+
 def test_too_many_pipelined_requests_end_the_connection_after_those_that_fit(run: Run) -> None:
-    calls = Calls(lambda call: asyncio.get_running_loop().call_soon(ok, call) and None)
+    calls = Calls(_soon)
 
     async def main() -> None:
         async with serving(calls, ServerLimits(pipelined=3)) as served:
@@ -321,8 +324,7 @@ def test_what_a_client_sends_ahead_is_bounded(run: Run) -> None:
             call = await calls.call()
             sending = asyncio.ensure_future(client.send(flood))
             (held,) = served.server._open.all
-            while not held._reading_paused:
-                await asyncio.sleep(0.001)
+            await until(lambda: held._reading_paused)
             assert len(held._held) < 600_000
             assert not sending.done()
             ok(call)
@@ -347,8 +349,7 @@ def test_a_long_body_behind_another_request_waits_for_its_turn(run: Run) -> None
             first = await calls.call()
             sending = asyncio.ensure_future(client.send(post(body, target="/2")[100:]))
             (held,) = served.server._open.all
-            while not held._reading_paused:
-                await asyncio.sleep(0.001)
+            await until(lambda: held._reading_paused)
             assert len(held._body) < 600_000
             ok(first)
             assert (await client.answer()).body == b"ok"
@@ -480,7 +481,7 @@ def test_a_connection_is_taken_over_with_what_was_sent_behind_the_head(run: Run)
 
     class Echo(asyncio.Protocol):
         transport: asyncio.Transport
-        lost = staticmethod(lambda error: None)
+        lost: Callable[[Exception | None], None]
 
         def data_received(self, data: bytes) -> None:
             self.transport.write(data.upper())
@@ -495,8 +496,7 @@ def test_a_connection_is_taken_over_with_what_was_sent_behind_the_head(run: Run)
             call = await calls.call()
             await client.send(b"second ")
             (opened,) = served.server._open.all
-            while opened._held != b"first second ":
-                await asyncio.sleep(0.001)
+            await until(lambda: opened._held == b"first second ")
             echo = Echo()
             taken = call.take_over(echo)
             assert taken is not None
@@ -538,7 +538,7 @@ def test_a_service_that_fails_drops_its_call_alone() -> None:
 def test_a_service_that_fails_in_the_middle_of_a_body() -> None:
     def begin(call: Call) -> None:
         def more(data: bytes) -> None:
-            raise ValueError("broken")
+            raise ValueError(f"broken by {len(data)} bytes")
 
         call.more = more
 
@@ -601,7 +601,3 @@ def test_a_plain_answer(run: Run) -> None:
             assert (await client.ask(get())).status == 503
 
     run(main())
-
-
-async def _closed(client: Client) -> None:
-    await client.closed()
