@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -79,6 +80,10 @@ class Client:
         while left > 0:
             left -= len(self._read())
 
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
     def _read(self) -> bytes:
         data = self._socket.recv(1 << 16)
         if not data:
@@ -100,13 +105,14 @@ class Schedule:
 
     def run(self) -> list[float]:
         """Send all; return what each took, in the order in which they were due. Raises OSError."""
-        clients = [Client(self._url) for _ in range(WORKERS)]
-        self._begin = time.perf_counter() + HEAD_START_S
-        workers = [threading.Thread(target=self._work, args=(each,)) for each in clients]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        with ExitStack() as stack:
+            clients = [stack.enter_context(closing(Client(self._url))) for _ in range(WORKERS)]
+            self._begin = time.perf_counter() + HEAD_START_S
+            workers = [threading.Thread(target=self._work, args=(each,)) for each in clients]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
         if self._failure is not None:
             raise self._failure
         return self._took

@@ -1,6 +1,6 @@
-"""What stands between a client and a service, each started on a core of its own: and a load.
+"""What stands between a client and a service, on a core of its own; and what wrk makes of it.
 
-Shadow, nginx, the bare proxy on uvicorn, Envoy; and what a broken Rust is put in place of one.
+Shadow, nginx, the bare proxy on uvicorn, Envoy.
 """
 
 from __future__ import annotations
@@ -9,23 +9,19 @@ import contextlib
 import os
 import re
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
 from bench import measure
+from bench.processes import PATH, answers, free_ports, nginx, started
 
-PATH: Final = "/v1/items/1?page=1"
 WRK_CONNECTIONS: Final = 32
-START_TIMEOUT_S: Final = 20.0
 LAG_S: Final = 10.0
 """That a proxy may work on after its last answer."""
 DEPLOY: Final = measure.ROOT / "deploy"
@@ -159,37 +155,6 @@ def nginx_proxy(go: str) -> Iterator[Between]:
 
 
 @contextlib.contextmanager
-def nginx(servers: str, core: frozenset[int] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """One process of nginx; `servers` stands in its `http` block."""
-    program = shutil.which("nginx", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
-    assert program is not None
-    with tempfile.TemporaryDirectory() as folder:
-        conf = Path(folder) / "nginx.conf"
-        temporary = "\n".join(
-            f"  {name}_temp_path {folder}/{name};"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        conf.write_text(
-            f"""daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  keepalive_requests 1000000000;
-  keepalive_timeout 1h;
-{temporary}
-{servers}
-}}
-""",
-            "utf-8",
-        )
-        command = [program, "-p", folder, "-c", str(conf), "-e", f"{folder}/error.log"]
-        with started(command, folder, core) as process:
-            yield process
-
-
-@contextlib.contextmanager
 def nginx_mirror(go: str, sink: str) -> Iterator[Between]:
     """An nginx by the shipped file, which copies each request to a sink; without one to none."""
     (port,) = free_ports(1)
@@ -240,120 +205,6 @@ def shipped(name: str, listen: str, go: str, sink: str) -> str:
         text, count = re.subn(rf"\b{port}\b", other, text)
         assert count, f"no port {port} in {name}"
     return text
-
-
-# What a Rust service may do instead of answering.
-
-
-@contextlib.contextmanager
-def hanging() -> Iterator[str]:
-    """Accepts every connection, and never answers."""
-    held: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):  # closed
-                while True:
-                    held.append(server.accept()[0])
-
-        accepting = threading.Thread(target=accept, daemon=True)
-        accepting.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-    accepting.join()
-    for each in held:
-        each.close()
-
-
-@contextlib.contextmanager
-def failing() -> Iterator[str]:
-    """Answers 500."""
-    with broken("return 500 'no';") as url:
-        yield url
-
-
-@contextlib.contextmanager
-def dropping() -> Iterator[str]:
-    """Closes the connection as soon as it has read a request."""
-    with broken("return 444;") as url:
-        yield url
-
-
-@contextlib.contextmanager
-def absent() -> Iterator[str]:
-    """A port that nobody listens on."""
-    yield f"http://127.0.0.1:{free_ports(1)[0]}"
-
-
-@contextlib.contextmanager
-def broken(does: str) -> Iterator[str]:
-    """An nginx on the services' core that does this and no more."""
-    (port,) = free_ports(1)
-    server = f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {does} }} }}"
-    with nginx(server, measure.upstream_core()) as process:
-        listens(process, port)
-        yield f"http://127.0.0.1:{port}"
-
-
-# Processes.
-
-
-@contextlib.contextmanager
-def started(
-    command: Sequence[str], folder: str, core: frozenset[int] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command on the core of what is measured, or on another; it ends with the block."""
-    with measure.pinned(measure.own_core() if core is None else core):
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "NO_COLOR": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()  # what it would still write is of no use
-        process.wait()
-
-
-def answers(process: subprocess.Popen[bytes], port: int, status: int = 200) -> None:
-    """Wait until a request is answered with this status. Raises FailedError."""
-    listens(process, port)
-    limit = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < limit and process.poll() is None:
-        with (
-            contextlib.suppress(OSError, HTTPException),
-            contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection,
-        ):
-            connection.request("GET", PATH)
-            if connection.getresponse().status == status:
-                return
-        time.sleep(0.02)
-    raise measure.FailedError(f"{process.args!r} does not answer {status}")
-
-
-def listens(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until a port is listened on. Raises FailedError."""
-    limit = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < limit and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise measure.FailedError(f"{process.args!r} did not start")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
 
 
 def authority(url: str) -> str:

@@ -9,14 +9,16 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
-from bench import constant, measure, proxied, traffic, upstream
+from bench import broken, constant, measure, proxied, replay, traffic, upstream
 from bench.constant import Taken
 from bench.figures import Bound, Figure
+from bench.processes import PATH
 from bench.proxied import Between, Load
+from services import run as services
 
 WARM_UP_S: Final = 1
 RATE: Final = 1_000
@@ -29,7 +31,7 @@ UNCHANGED: Final = Bound(on="ratio", least=1 / 1.1)
 """The other's time over ours: ours is at most 1.1 times as long."""
 FLAT: Final = Bound(on="ratio", most=1.15)
 MOST_SHED: Final = 0.01
-"""Of the copies, beyond which nothing was mirrored that could be measured."""
+"""Of the exchanges; where more were not compared, this is not what mirroring takes."""
 
 NGINX: Final = "nginx proxy_pass"
 UVICORN: Final = "a bare proxy on uvicorn"
@@ -37,10 +39,10 @@ DIRECT: Final = "no proxy"
 
 Starts = Callable[[], AbstractContextManager[Between]]
 BROKEN: Final = {
-    "hangs": proxied.hanging,
-    "answers 500": proxied.failing,
-    "drops connections": proxied.dropping,
-    "is absent": proxied.absent,
+    "hangs": broken.hanging,
+    "answers 500": broken.failing,
+    "drops connections": broken.dropping,
+    "is absent": broken.absent,
 }
 MIRRORS: Final = {"Envoy": proxied.envoy_mirror, "nginx": proxied.nginx_mirror}
 
@@ -53,12 +55,17 @@ def measured(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
         return []
     seconds = at_rate_s(sizes)
     with upstream.running(*traffic.bodies()) as server:
-        return [
+        found = [
             *throughput(sizes.rounds, sizes.wrk_s, server),
             *added(sizes.rounds, seconds, server),
             *mirrors(sizes.rounds, seconds, server, say),
             *memory(sizes.memory, server),
         ]
+    why_not = replay.pair_missing()
+    if why_not:
+        say(f"proxy before the demo pair: left out: {why_not}")
+        return found
+    return found + on_demo(sizes.rounds, sizes.wrk_s)
 
 
 def at_rate_s(sizes: measure.Sizes) -> int:
@@ -70,12 +77,12 @@ def at_rate_s(sizes: measure.Sizes) -> int:
 
 
 class Sheds(list[float]):
-    """Of each run with mirroring on: the share of the copies that were not compared and kept."""
+    """Of each run with mirroring on: the share of the exchanges that were not compared."""
 
     def wrong(self) -> str:
-        """Say that too many were not, or nothing."""
+        """Say that it was too large, or nothing."""
         worst = max(self, default=0.0)
-        return "" if worst <= MOST_SHED else f"up to {worst:.1%} of the copies were dropped"
+        return "" if worst <= MOST_SHED else f"up to {worst:.1%} were not compared"
 
 
 def throughput(rounds: int, seconds: int, server: upstream.Upstream) -> list[Figure]:
@@ -120,9 +127,31 @@ def mirrored(go: str, rust: str, seconds: int, sheds: Sheds) -> Load:
     with proxied.shadow(go, rust) as between:
         proxied.wrk(between, WARM_UP_S)
         taken = proxied.wrk(between, seconds)
-        lost = between.count("shadow_sheds_total") + between.count("shadow_store_lost_total")
-        sheds.append(lost / between.count("shadow_exchanges_total"))
+        skipped = between.count("shadow_skipped_total")
+        sheds.append(skipped / between.count("shadow_exchanges_total"))
         return taken
+
+
+def on_demo(rounds: int, seconds: int) -> list[Figure]:
+    """Before the Go and the Rust service, whose answers are equivalent and not the same bytes.
+
+    They share their core with wrk and are slower than nginx, so only CPU says something.
+    """
+    sheds = Sheds()
+    with ExitStack() as stack:
+        with measure.pinned(measure.upstream_core()):
+            go, rust = (
+                stack.enter_context(services.running(binary)).url
+                for binary in (services.GO, services.RUST)
+            )
+        mirroring, nginx = measure.in_turns(
+            rounds,
+            lambda: mirrored(go, rust, seconds, sheds),
+            lambda: load(lambda: proxied.nginx_proxy(go), seconds),
+        )
+    if not all(each.cpu_s for each in mirroring):
+        return []  # the system does not tell
+    return [by_cpu("demo pair, mirroring on", mirroring, NGINX, nginx, wrong=sheds.wrong())]
 
 
 def row(
@@ -147,7 +176,9 @@ def row(
     )
 
 
-def by_cpu(what: str, ours: Sequence[Load], against: str, other: Sequence[Load]) -> Figure:
+def by_cpu(
+    what: str, ours: Sequence[Load], against: str, other: Sequence[Load], *, wrong: str = ""
+) -> Figure:
     """A row of requests by second of CPU: what a core does that nobody else has a share of."""
     return Figure(
         area="proxy",
@@ -156,6 +187,7 @@ def by_cpu(what: str, ours: Sequence[Load], against: str, other: Sequence[Load])
         shadow=tuple(each.per_cpu_s for each in ours),
         against=against,
         other=tuple(each.per_cpu_s for each in other),
+        wrong=wrong,
     )
 
 
@@ -170,8 +202,8 @@ def added(rounds: int, seconds: int, server: upstream.Upstream) -> list[Figure]:
         NGINX: lambda: through(lambda: proxied.nginx_proxy(go), seconds),
         "healthy": lambda: through(lambda: proxied.shadow(go, server.candidate), seconds),
     }
-    for name, broken in BROKEN.items():
-        contenders[name] = partial(with_broken, go, broken, seconds)
+    for name, instead in BROKEN.items():
+        contenders[name] = partial(with_broken, go, instead, seconds)
     taken = in_turns(rounds, contenders)
     direct, nginx, healthy = taken[DIRECT], taken[NGINX], taken["healthy"]
     rows = [
@@ -223,7 +255,7 @@ def in_turns(
 def asked(url: str, seconds: int) -> Taken:
     """What the answers take at the constant rate."""
     return constant.at_rate(
-        url + proxied.PATH,
+        url + PATH,
         RATE,
         seconds,
         warm_up_s=SETTLE_S,

@@ -169,7 +169,7 @@ def test_the_version_is_that_of_the_program() -> None:
         ("shadow_exchanges_total", {(each.value,) for each in Outcome}),
         (
             "shadow_sheds_total",
-            {("queue-full",), ("queue-bytes",), ("candidate-busy",)},
+            {("queue-full",), ("queue-bytes",)},
         ),
         (
             "shadow_upstream_failures_total",
@@ -200,10 +200,10 @@ def test_a_route_and_a_guard_begin_at_0_once_they_are_there() -> None:
 def test_a_skipped_exchange_ends_in_one_outcome() -> None:
     counters = Counters()
     counters.skipped("write")
-    counters.shed("candidate-busy")
+    counters.shed("queue-bytes")
     assert counted(counters, "shadow_exchanges_total") == {("skipped",): 2}
     assert counted(counters, "shadow_skipped_total") == {("write",): 1, ("shed",): 1}
-    assert counted(counters, "shadow_sheds_total") == {("candidate-busy",): 1}
+    assert counted(counters, "shadow_sheds_total") == {("queue-bytes",): 1}
 
 
 @given(st.lists(st.floats(0, 20) | st.sampled_from(BOUNDS_S), max_size=50))

@@ -191,7 +191,8 @@ _STATUS = click.option(
     default="0.0.0.0:9464",
     show_default=True,
     metavar="HOST:PORT",
-    help="Read-only port: /-/healthz, /-/readyz, /metrics, /-/gate; `off` for none.",
+    help="Read-only port: /-/healthz, /-/readyz, /metrics and, with `[gates]`, /-/gate;"
+    " `off` for none.",
 )
 _DRAIN = click.option(
     "--drain",
@@ -210,7 +211,7 @@ _TIMEOUT = click.option(
 _SESSION = click.option(
     "--session",
     metavar="WHERE:NAME",
-    help="What tells clients apart: cookie:NAME or header:NAME. A session stays on one side.",
+    help="What tells clients apart: cookie:NAME or header:NAME.",
 )
 _SIDECAR_OPTIONS = (
     click.option(
@@ -246,7 +247,8 @@ _SIDECAR_OPTIONS = (
     click.option(
         "--allow-writes",
         is_flag=True,
-        help="Also send writes to the candidate, which must be marked `isolated`.",
+        help="Also copy writes to what is marked `isolated`: of a proxy the candidate, of a sink"
+        " both.",
     ),
     _SESSION,
     click.option(
@@ -254,7 +256,7 @@ _SIDECAR_OPTIONS = (
         default=1.0,
         show_default=True,
         type=click.FloatRange(0, 1),
-        help="Share of exchanges that are compared; the flag `shadow-sample` may lower it.",
+        help="Share of exchanges that are compared; of a proxy `shadow-sample` may lower it.",
     ),
     click.option(
         "--queue",

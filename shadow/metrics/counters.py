@@ -31,7 +31,7 @@ BOUNDS_S: Final = (
 )
 """Upper ends of the buckets of a latency, in seconds; the last bucket is open."""
 
-ShedReason = Literal["queue-full", "queue-bytes", "candidate-busy"]
+ShedReason = Literal["queue-full", "queue-bytes"]
 Labels = tuple[str, ...]
 """The values of a metric's labels, in their order."""
 

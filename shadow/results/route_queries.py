@@ -26,7 +26,7 @@ from shadow.results.routes import GO_ALL, Buckets, RouteChange, RouteState, adde
 
 ROUTES: Final = "routes"
 """What a transaction on routes is about."""
-MAX_COUNTED: Final = 2_000
+MAX_COUNTED: Final = 3_100
 """Routes and guards of one version that are counted; what comes later is not."""
 MAX_VERSIONS: Final = 16
 """Versions whose evidence is kept: those that were counted last."""

@@ -236,6 +236,8 @@ class AnswerReader:
         self._without_body = 0
         if self._passing:
             self._fresh.append(data)
+            if self.truncated:
+                return
         room = self._max_body - len(self._body)
         piece = data if len(data) <= room else data[:room]
         if not self._body:
@@ -246,7 +248,9 @@ class AnswerReader:
             self._body += piece
         if len(data) > room:
             self.truncated = True
-            if not self._passing:
+            if self._passing:
+                self._body = b""  # a part of it is of no use, and many last for long
+            else:
                 self._finish()
 
     def on_message_complete(self) -> None:

@@ -31,6 +31,7 @@ from shadow.results.tally import Tally
 from shadow.settle import Memory
 from shadow.settling import settle_run
 from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.window import Batch
 
 FOLDED: Final = 200
 """Batches after which the store adds their counts up: a reader would have to."""
@@ -39,15 +40,6 @@ FEW: Final = 50
 
 _Task = Literal["open", "write"]
 T = TypeVar("T")
-
-
-class Batch(msgspec.Struct, kw_only=True):
-    """What is written together. The records are some of those that the tally counts."""
-
-    number: int
-    """In the window, from 1: no two batches have the same."""
-    records: Sequence[Record]
-    tally: Tally
 
 
 class Archive:

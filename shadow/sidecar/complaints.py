@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
+
+from shadow.errors import ShadowError
 
 TOLD_S: Final = 60.0
 """Seconds in which one kind of complaint is told once."""
@@ -34,6 +37,22 @@ class Complaints:
         if now - self._told.get(kind, -TOLD_S) >= TOLD_S:
             self._told[kind] = now
             self._tell(message)
+
+    def failed(self, error: BaseException) -> None:
+        """Tell of an error, without what it quotes of a request."""
+        if isinstance(error, ShadowError):
+            self(f"{error.message}; traffic goes on")
+        else:
+            self(f"a bug in shadow: {where(error)}; traffic goes on")
+
+    def went_wrong(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell of what went wrong in a callback: an event loop's exception handler."""
+        del loop
+        error = context.get("exception")
+        if error is None:
+            self(f"a bug in shadow: {context['message']}; traffic goes on")
+        else:
+            self.failed(error)
 
 
 def where(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,20 +29,32 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def seen_of(
-    route: str, judgement: Judgement, baseline: Observation, candidate: Observation
+    route: str,
+    judgement: Judgement,
+    baseline: Observation,
+    candidate: Observation,
+    *,
+    longest_ms: float = inf,
 ) -> Seen:
-    """Return what a judged pair says. A hollow exchange says nothing of divergence."""
+    """Return what a judged pair says. A hollow exchange says nothing of divergence.
+
+    An answer that took longer than `longest_ms` says nothing of speed, whichever side it is of:
+    where a client waited so long for it, the other side is not asked at all.
+    """
     compared = not judgement.hollow and judgement.outcome not in {
         Outcome.INCOMPARABLE,
         Outcome.SKIPPED,
     }
+    times: tuple[float | None, float | None] = _service_ms(baseline), _service_ms(candidate)
+    if any(each is not None and each > longest_ms for each in times):
+        times = None, None
     return Seen(
         route=route,
         divergent=judgement.outcome == Outcome.DIVERGENT if compared else None,
         baseline_failed=has_failed(baseline),
         candidate_failed=has_failed(candidate),
-        baseline_ms=_service_ms(baseline),
-        candidate_ms=_service_ms(candidate),
+        baseline_ms=times[0],
+        candidate_ms=times[1],
     )
 
 

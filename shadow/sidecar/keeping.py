@@ -135,10 +135,10 @@ class Keeping:
             candidate=candidate,
             masked=masked,
         )
+        kept = window.add(record, judgement, time.monotonic(), counters.store_lost)
         counters.judged(judgement.outcome)
         for divergence in record.divergences:
             counters.diverged(record.endpoint, divergence.kind, divergence.verdict)
-        kept = window.add(record, judgement, time.monotonic(), counters.store_lost)
         if not record.divergences:
             return
         window.show(record, datetime.now(UTC))

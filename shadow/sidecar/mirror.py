@@ -75,7 +75,17 @@ class MirrorOptions:
 class Copy:
     """An exchange whose answers are not all known yet."""
 
-    __slots__ = ("endpoint", "exchange", "left", "messages", "safe", "seen", "size", "spans")
+    __slots__ = (
+        "endpoint",
+        "exchange",
+        "left",
+        "messages",
+        "safe",
+        "seen",
+        "size",
+        "spans",
+        "unsent",
+    )
 
     def __init__(
         self,
@@ -92,6 +102,8 @@ class Copy:
         self.messages: dict[SideName, Message] = {}
         """What is to be sent, by side."""
         self.left = 0
+        self.unsent = False
+        """It could not be sent to one of them."""
         self.spans: Spans = {}
         """Of the sides that are being traced."""
         self.size = OVERHEAD + 2 * size_of(exchange.request) + sum(map(_answer_size, seen.values()))
@@ -257,6 +269,7 @@ class Mirror:
         except Exception as error:  # noqa: BLE001 - out of file descriptors, or a bug
             text = error.message if isinstance(error, ShadowError) else type(error).__name__
             self._complain(f"a copy could not be sent to the {side}: {text}", "send")
+            copy.unsent = True
             observation = NoAnswer(kind="connect", detail=text)
         self._answered(copy, side, observation)
 
@@ -276,16 +289,22 @@ class Mirror:
         if side in copy.spans:
             copy.spans[side].end(observation)
         timing = observation.timing
-        if isinstance(observation, NoAnswer):
+        if not isinstance(observation, NoAnswer):
+            if timing is not None:
+                self._counters.timed(side, timing.service_s)
+        elif not copy.unsent:
             self._counters.upstream_failed(side, observation.kind)
-        elif timing is not None:
-            self._counters.timed(side, timing.service_s)
         if not copy.left:
             self._land(copy)
             self._pump()
 
     def _land(self, copy: Copy) -> None:
         """Both sides have answered: learn first, where that is due, and judge."""
+        if copy.unsent:  # no service is to blame
+            self._let_go(copy)
+            given_up(copy.spans)
+            self._keeping.skip(copy.endpoint, "unsent")
+            return
         second, baseline = self._second, copy.seen["baseline"]
         if second is not None and isinstance(baseline, Answer) and self._wants(copy):
             self._learning += 1
@@ -353,6 +372,7 @@ class Mirror:
             self._conclude(copy, _FAILED)
         except Exception:  # noqa: BLE001 - something in the exchange that cannot be kept
             self._let_go(copy)
+            given_up(copy.spans)
             self._keeping.keep(Exchange(id=exchange_id, request=_PLAIN), OTHER, _FAILED)
 
     def _conclude(

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
-from shadow.errors import ShadowError
 from shadow.model import Answer, Exchange, Headers, NoAnswer, Observation, Request, SideName
 from shadow.sending.rewrite import Unsendable, render_head
 from shadow.sending.service import Message, Source
@@ -32,6 +31,9 @@ class Owner(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work that waits; what goes wrong in it is told and harms nothing else."""
+
+    def failed(self, error: Exception) -> None:
+        """Tell why a request could not be sent."""
 
     def falls_back(self, passage: Passage, failure: Observation) -> bool:
         """Whether Go is asked after all, now that Rust has failed."""
@@ -75,6 +77,7 @@ class Passage:
         "spans",
         "status",
         "too_long",
+        "unsent",
     )
 
     def __init__(self, owner: Owner, call: Call, onward: Request) -> None:
@@ -98,6 +101,8 @@ class Passage:
         self.message: Message = None
         """That of the copy, where it was made already."""
         self.cut = self.fell_back = False
+        self.unsent = False
+        """It could not be sent, for which no service is to blame."""
         self.too_long = False
         """The copy of the body is not whole."""
         self._source: Source | None = None
@@ -141,8 +146,10 @@ class Passage:
             observation: Observation = await wire.send(
                 message, method=method, safe=safe, fresh=fresh, receiver=self
             )
-        except ShadowError as error:  # out of file descriptors
-            observation = NoAnswer(kind="connect", detail=error.message)
+        except Exception as error:  # noqa: BLE001 - out of file descriptors, or a bug
+            self.unsent = True
+            self._owner.failed(error)
+            observation = NoAnswer(kind="connect", detail="it could not be sent")
         self.done(observation)
 
     def _first_part(self, wire: Wire, request: Request) -> bytes:

@@ -29,8 +29,6 @@ from shadow.sidecar.tunnel import IGNORED, Tunnels
 OTHER: Final[dict[SideName, SideName]] = {"baseline": "candidate", "candidate": "baseline"}
 LIVE_CONNECTIONS: Final = 4_096
 """To one service at once; further requests wait for one."""
-LONG_SHARE: Final = 0.5
-"""An answer that took more than this share of the timeout is not asked for again."""
 
 
 def refuse_upgrade(call: Call, result: str) -> None:
@@ -58,7 +56,6 @@ class Proxy:
         self._session = plan.session
         self._forwarding = Forwarding(sidecar.ident)
         self._tunnels = Tunnels(plan.baseline)
-        self._longest_s = plan.limits.timeout_s * LONG_SHARE
         self._passed = Batches(self._see_to)
         self._open: set[Passage] = set()
         """Those that have not ended."""
@@ -84,19 +81,25 @@ class Proxy:
         exchange = passage.exchange = sidecar.exchange(passage.onward, key)
         passage.endpoint = endpoint
         passage.safe = safe = self._safety.is_safe(request)
-        may_mirror = safe or self._safety.allow_writes
-        choice = sidecar.choose(endpoint, key, exchange.id, safe=may_mirror)
-        passage.side = choice.side
+        choice = sidecar.choose(endpoint, key, exchange.id, safe=safe or self._safety.allow_writes)
+        # What an isolated candidate is told matters to nobody: a client's write must.
+        by_rust = choice.side == "candidate" and (safe or not self._safety.allow_writes)
+        side: SideName = "candidate" if by_rust else "baseline"
+        passage.side = side
         if way == "other":
             passage.no_copy = "loop"
-        elif not may_mirror or (not safe and choice.side == "candidate"):
+        elif not safe and (by_rust or not self._safety.allow_writes):
             passage.no_copy = "write"
-        elif not choice.mirror:
+        elif not (choice.mirror or by_rust):
             passage.no_copy = "sampled-out"
         self._open.add(passage)
-        passage.go()
+        try:
+            passage.go()
+        except BaseException:
+            self.ended(passage)
+            raise
         if not passage.no_copy and call.whole:  # most of it is at hand now
-            passage.message = sidecar.mirror.render(OTHER[choice.side], onward)
+            passage.message = sidecar.mirror.render(OTHER[side], onward)
 
     def close(self) -> None:
         """Count the passages that nobody waits for any more."""
@@ -120,6 +123,10 @@ class Proxy:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work that waits."""
         self._sidecar.spawn(work)
+
+    def failed(self, error: Exception) -> None:
+        """Tell why a request could not be sent."""
+        self._sidecar.failed(error)
 
     def falls_back(self, passage: Passage, failure: Observation) -> bool:
         """Whether there is budget to ask Go after all."""
@@ -156,7 +163,7 @@ class Proxy:
             if isinstance(observation, Answer):
                 if observation.timing is not None:
                     counters.timed(side, observation.timing.service_s)
-            else:
+            elif not passage.unsent:
                 counters.upstream_failed(side, observation.kind)
         counters.answered(passage.side, passage.status)
         if passage.fell_back:
@@ -169,7 +176,7 @@ class Proxy:
         sidecar, seen = self._sidecar, passage.seen
         reason = self._not_worth(passage)
         if reason:
-            if passage.fell_back:  # which is evidence all the same
+            if passage.fell_back and not passage.unsent:  # which is evidence all the same
                 sidecar.fell_back(passage.endpoint, seen)
             given_up(passage.spans)
             sidecar.keeping.skip(passage.endpoint, reason)
@@ -184,6 +191,8 @@ class Proxy:
 
     def _not_worth(self, passage: Passage) -> str:
         """Why the answers are not compared, or empty; what fell back has both already."""
+        if passage.unsent:
+            return "unsent"
         if passage.no_copy and not passage.fell_back:
             return passage.no_copy
         answered = passage.seen.get(passage.side)
@@ -192,8 +201,10 @@ class Proxy:
         if passage.too_long or (isinstance(answered, Answer) and answered.response.truncated):
             return "truncated"
         timing = answered.timing
-        long = timing is not None and timing.service_s > self._longest_s
-        return "long-answer" if long and not passage.fell_back else ""
+        long = timing is not None and timing.service_s > self._sidecar.longest_s
+        # That there was none is evidence, however long it took.
+        long = long and isinstance(answered, Answer) and not passage.fell_back
+        return "long-answer" if long else ""
 
 
 def _copy(passage: Passage) -> Copy:

@@ -19,6 +19,7 @@ from shadow.errors import ShadowError
 from shadow.metrics import Counters, Gauges, Metrics, QueueNow
 from shadow.model import Answer, Exchange, NoAnswer, Observation, Request, SideName
 from shadow.sending.loop import event_loop
+from shadow.sending.safety import Safety
 from shadow.sending.wire import Wire
 from shadow.sidecar.complaints import Complaints, where
 from shadow.sidecar.forwarding import Forwarding
@@ -39,6 +40,7 @@ WAITING_BYTES: Final = 128 << 20
 WRITE_S: Final = 0.1
 
 Tell = Callable[[str], None]
+_SAFETY: Final = Safety()
 
 
 class Recorder:
@@ -128,13 +130,21 @@ class Recording:
     """Handles the calls of the live port; the owner of their passages."""
 
     def __init__(
-        self, plan: RecordPlan, wire: Wire, recorder: Recorder, counters: Counters, tasks: Tasks
+        self,
+        plan: RecordPlan,
+        wire: Wire,
+        recorder: Recorder,
+        counters: Counters,
+        *,
+        tasks: Tasks,
+        complain: Complaints,
     ) -> None:
         self._plan = plan
         self._wire = wire
         self._recorder = recorder
         self._counters = counters
         self._tasks = tasks
+        self._complain = complain
         self._forwarding = Forwarding(marked=False)
         self._tunnels = Tunnels(plan.upstream)
         self._name = secrets.token_hex(4)
@@ -151,7 +161,7 @@ class Recording:
             return
         passage = Passage(self, call, onward)
         passage.exchange = self._exchange(call.request)
-        passage.safe = call.request.method in ("GET", "HEAD", "OPTIONS")
+        passage.safe = _SAFETY.is_safe(call.request)
         self._open.add(passage)
         passage.go()
 
@@ -187,6 +197,10 @@ class Recording:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work that waits."""
         self._tasks.spawn(work)
+
+    def failed(self, error: Exception) -> None:
+        """Tell why a request could not be sent."""
+        self._complain.failed(error)
 
     def falls_back(self, passage: Passage, failure: Observation) -> bool:
         """There is nothing to fall back on."""
@@ -258,15 +272,13 @@ async def _record(
     counters, complain = Counters(), Complaints(tell)
     recorder = Recorder(writer, redactor, counters, complain)
 
-    def failed(error: BaseException) -> None:
-        complain(f"a bug in shadow: {where(error)}; traffic goes on")
-
+    asyncio.get_running_loop().set_exception_handler(complain.went_wrong)
     with Told() as told:
-        async with Tasks(failed) as tasks, asyncio.TaskGroup() as writing:
+        async with Tasks(complain.failed) as tasks, asyncio.TaskGroup() as writing:
             writing.create_task(recorder.run())
             tasks.spawn(_recover(plan.out, tell))
             try:
-                await _serve(told, plan, ports, recorder, counters, tasks, tell)
+                await _serve(told, plan, ports, recorder, counters, tasks, complain, tell)
             finally:
                 recorder.stop()
 
@@ -278,12 +290,13 @@ async def _serve(  # noqa: PLR0917 - everything that it is made of
     recorder: Recorder,
     counters: Counters,
     tasks: Tasks,
+    complain: Complaints,
     tell: Tell,
 ) -> None:
     readiness = Readiness()
     limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
     async with Wire(plan.upstream, limits=limits) as wire:
-        service = Recording(plan, wire, recorder, counters, tasks)
+        service = Recording(plan, wire, recorder, counters, tasks=tasks, complain=complain)
         try:
             async with LiveServer(service, ports.live, plan.server) as server:
                 app = status_app(readiness, metrics=_metrics(counters, server, recorder))

@@ -4,7 +4,7 @@ Pure: flags, the store's states, observations and a clock in; decisions out. One
 `Routing`, used by one thread. Whoever drives it
 
 - asks `choose` for every request, and tells `observe` what was seen of it,
-- calls `check` a few times a second: without a new hit it costs nothing,
+- calls `check` soon after `observe` has said that something speaks against the candidate,
 - again and again writes the rollbacks that are `pending` and what `take_deltas` returns to the
   store, both under the `states` they are from, so that none outlives a reset; says `put_back`
   where that failed; else reads states and evidence and hands them to `sync`. One round at a time:
@@ -219,6 +219,8 @@ class Routing:
         self._states[route] = state
         if self._synced and state.epoch > (known.epoch if known else 0):
             self._guards.forget(route)
+        if known and state.revision < known.revision and self._latched.get(route):
+            self._latched[route] = 0
         bar = self._latched.get(route, state.revision)
         if state.latched or bar is None:
             self._latched[route] = state.revision

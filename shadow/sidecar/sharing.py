@@ -1,6 +1,6 @@
 """What sidecars on one store share: where routes stand, and the guards' evidence.
 
-Every quarter of a second a sidecar gives its evidence to the store and reads what all of them
+Every 0.4 s a sidecar gives its evidence to the store and reads what all of them
 have. A store that fails holds up nothing: what is known goes on to hold, and evidence waits here.
 """
 

@@ -30,7 +30,7 @@ from shadow.rollout.notice import Notice, notify
 from shadow.sending.choice import open_service
 from shadow.sending.service import Service
 from shadow.sidecar.archive import Archive
-from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.evidence import seen_of
 from shadow.sidecar.flags import SAFE, FlagFile
 from shadow.sidecar.guards import Rollback
@@ -48,6 +48,8 @@ SETTLE_S: Final = 5.0
 """That copies in flight may take after the last client has its answer; the store, too."""
 ANSWER_BYTES: Final = 4 * COPY_BYTES
 """Of an answer to a copy that are kept; a longer one is not compared."""
+LONG_SHARE: Final = 0.5
+"""Of the timeout: a served answer that took longer is not asked for again."""
 CHECK_S: Final = 0.05
 """How soon a verdict against the candidate is weighed."""
 
@@ -101,12 +103,15 @@ class Sidecar:
         """The name of an endpoint as a route, which is the same in all sidecars."""
         self.kept = True
         """At the end: whether the store has taken everything."""
+        self.longest_s = plan.limits.timeout_s * LONG_SHARE
+        """An answer that took longer is not asked for again, and is no evidence of speed."""
         self._exchanges = 0
         self._session_key = secrets.token_bytes(16)
         self._check_soon: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         plan = self.plan
+        asyncio.get_running_loop().set_exception_handler(self.complaints.went_wrong)
         await self._open_store()
         if plan.flags is not None:
             self.flags = FlagFile(plan.flags, tell=self.tell, on_change=lambda: None)
@@ -164,8 +169,11 @@ class Sidecar:
         except Exception as error:  # noqa: BLE001 - what is counted is to be kept all the same
             self.failed(error)
         self.kept = await self.keeping.finish()
-        if not self.kept:
-            left = self.keeping.unwritten
+        for rollback in self.routing.pending:
+            self.tell(f"rollback of {rollback.route}: it is not in the store")
+            self.kept = False
+        left = self.keeping.unwritten
+        if left:
             self.tell(f"{self.archive.error}: {left:,} exchanges are not in the store")
 
     async def _share_the_last(self) -> None:
@@ -186,8 +194,8 @@ class Sidecar:
         return self.keeping.endpoint(endpoint)
 
     def failed(self, error: BaseException) -> None:
-        """Tell of a bug; whatever it was in, the live path goes on."""
-        self.complaints(f"a bug in shadow: {where(error)}; traffic goes on")
+        """Tell of an error; whatever it was in, the live path goes on."""
+        self.complaints.failed(error)
 
     async def _open_store(self) -> None:
         """Open the store; one that cannot be reached now is tried again. Raises ShadowError."""
@@ -259,7 +267,13 @@ class Sidecar:
         self, endpoint: str, judgement: Judgement, answers: Mapping[SideName, Observation]
     ) -> None:
         route = self.route(endpoint)
-        seen = seen_of(route, judgement, answers["baseline"], answers["candidate"])
+        seen = seen_of(
+            route,
+            judgement,
+            answers["baseline"],
+            answers["candidate"],
+            longest_ms=1000 * self.longest_s,
+        )
         if self.routing.observe(seen) and self._check_soon is None:
             loop = asyncio.get_running_loop()
             self._check_soon = loop.call_later(CHECK_S, self._check)

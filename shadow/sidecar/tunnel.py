@@ -6,12 +6,15 @@ Such a connection is the Go service's alone: nobody could say what a copy of it 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Final, Literal, cast
 
 from shadow.model import Request, header
 from shadow.sending.connect import tls_context
+from shadow.sending.limits import Limits
+from shadow.sending.reader import AnswerReader, MalformedAnswer
 from shadow.sending.rewrite import Unsendable, render_upgrade
 from shadow.sending.target import Target
 from shadow.sidecar.server.connection import Call
@@ -23,8 +26,14 @@ FLUSH_S: Final = 10.0
 """That one end may take for what the other one had sent before it closed."""
 STALL_S: Final = 60.0
 """That one end may take nothing of what the other one sends."""
+KEEPALIVE_S: Final = 60
+"""Of silence, after which the system asks whether an end is still there."""
 IGNORED: Final = frozenset({"h2c", "http/2.0", "tls/1.0", "tls/1.1", "tls/1.2", "tls/1.3"})
 """Upgrades that a server may leave aside, and that we do (RFC 9113 section 3.1 gave h2c up)."""
+
+HELD_BYTES: Final = 64 << 10
+"""Of what a client sends before the service has agreed; beyond, no more is read."""
+_SWITCHING: Final = b"HTTP/1.1 101"
 
 Dug = Literal["passed", "refused", "failed", "gone"]
 
@@ -44,6 +53,10 @@ class _End(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        self.pass_on(data)
+
+    def pass_on(self, data: bytes) -> None:
+        """Write to the other end."""
         if self.other is not None:
             self.other.write(data)
 
@@ -108,6 +121,90 @@ class _End(asyncio.Protocol):
             asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)
 
 
+class _Client(_End):
+    """The end that asked. Until the service has agreed, what it sends is held.
+
+    It might be another request, and would go past everything that a request goes through here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: bytearray | None = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        """Hold, pass on, or drop."""
+        if self._held is None:
+            self.pass_on(data)
+            return
+        self._held += data
+        if len(self._held) > HELD_BYTES:
+            self.hold(back=True)
+
+    def eof_received(self) -> bool:
+        """Take note of the end, which comes behind what is held."""
+        if self._held is None:
+            return super().eof_received()
+        self.ended = True
+        return True
+
+    def let_through(self) -> None:
+        """The service has agreed: what was held goes first."""
+        held, self._held = self._held, None
+        if held:
+            self.pass_on(bytes(held))
+        self.hold(back=False)
+        if self.ended and self.other is not None:
+            self.other.end()
+
+
+class _Service(_End):
+    """The end that was asked. Where it does not agree, it answers once, and all is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.method = "GET"
+        self._begun = b""
+        self._answer: AnswerReader | None = None
+        self._agreed = False
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the answer is, and pass it on."""
+        if not self._agreed and self._answer is None:
+            self._begun += data
+            if len(self._begun) < len(_SWITCHING):
+                return
+            data, self._begun = self._begun, b""
+            self._begin(data)
+        self.pass_on(data)
+        if self._answer is not None and _is_over(self._answer, data):
+            self.end_both()
+
+    def _begin(self, data: bytes) -> None:
+        client = self.other
+        if data.startswith(_SWITCHING) and isinstance(client, _Client):
+            self._agreed = True
+            client.let_through()
+        else:
+            self._answer = AnswerReader(Limits())
+            self._answer.begin(self.method, passing=True)
+
+    def end_both(self) -> None:
+        """Close, when all is written."""
+        if self.other is not None:
+            self.other.close()
+        self.close()
+
+
+def _is_over(answer: AnswerReader, data: bytes) -> bool:
+    """Whether an answer ends with this part of it."""
+    try:
+        answer.feed(data)
+    except MalformedAnswer:
+        return True
+    answer.take_fresh()
+    return answer.complete
+
+
 class Tunnels:
     """The open tunnels to one target."""
 
@@ -139,11 +236,11 @@ class Tunnels:
                 self.open -= 1
         return dug
 
-    def _join(self, call: Call, service: _End, head: bytes) -> Dug:
+    def _join(self, call: Call, service: _Service, head: bytes) -> Dug:
         transport = service.transport
         if transport is None or transport.is_closing():
             return "failed"
-        client = _End()
+        client = _Client()
         taken = call.take_over(client)
         if taken is None:
             transport.abort()
@@ -151,9 +248,12 @@ class Tunnels:
         client.transport, client.lost, client.ended = taken.transport, taken.lost, taken.ended
         service.lost = self._ended
         client.other, service.other = service, client
-        transport.write(head + taken.held)
-        if taken.ended:
-            service.end()
+        for end in (taken.transport, transport):
+            _watch_over(end)
+        service.method = call.request.method
+        transport.write(head)
+        if taken.held:
+            client.data_received(taken.held)
         return "passed"
 
     def _ended(self, exc: Exception | None) -> None:
@@ -161,10 +261,18 @@ class Tunnels:
         self.open -= 1
 
 
-async def _connect(target: Target, tls: ssl.SSLContext | None) -> _End | None:
+def _watch_over(transport: asyncio.Transport) -> None:
+    """Let the system notice a peer that is gone without a word: a tunnel may be silent long."""
+    sock: socket.socket = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S // 4)
+
+
+async def _connect(target: Target, tls: ssl.SSLContext | None) -> _Service | None:
     """Connect to a target; None where that fails."""
     connecting = asyncio.get_running_loop().create_connection(
-        _End, target.host, target.port, ssl=tls, server_hostname=target.host if tls else None
+        _Service, target.host, target.port, ssl=tls, server_hostname=target.host if tls else None
     )
     try:
         async with asyncio.timeout(CONNECT_S):

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from shadow.model import Judgement, Outcome
 from shadow.results.finding import finding_key
 from shadow.results.record import Record
 from shadow.results.tally import Tally
 from shadow.settle import Memory
-from shadow.sidecar.archive import Batch
 
 AT_ONCE: Final = 500
 """Records of one transaction."""
@@ -34,6 +35,15 @@ NEWEST: Final = 100
 _PLAIN: Final = frozenset({Outcome.MATCH, Outcome.EQUIVALENT})
 
 Lost = Callable[[int], None]
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """What is written together. The records are some of those that the tally counts."""
+
+    number: int
+    """In the window, from 1: no two batches have the same."""
+    records: Sequence[Record]
+    tally: Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,33 +114,37 @@ class Window:
         self._fresh.count_skipped(endpoint, reason)
 
     def add(self, record: Record, judgement: Judgement, now: float, lost: Lost) -> bool:
-        """Count an exchange; say whether its record is kept. `lost` is told where it had to be."""
-        self.began = self.began or now
-        self._fresh.add(record)
+        """Count an exchange; say whether its record is kept. `lost` is told where it had to be.
+
+        Counts nothing where it raises.
+        """
         weight, found = max(1, len(record.divergences)), bool(record.divergences)
         keys = _keys(record)
-        if not self._is_wanted(keys, weight):
-            return False
-        if record.outcome in _PLAIN and not found:
-            self._plain -= 1
-            if self._plain < 0:
-                return False
-        if self._weights[found] + weight > (WAITING if found else WAITING // 2):
+        kept = self._is_wanted(record, keys, weight)
+        if kept and self._weights[found] + weight > (WAITING if found else WAITING // 2):
             lost(1)
-            return False
-        self._weights[found] += weight
-        self._rows[found] += weight
-        self.kept.update(keys)
-        self._records.append(record)
-        if found:
+            kept = False
+        if kept and found:
             self.memory.remember(record, judgement)
-        return True
+        self.began = self.began or now
+        self._fresh.add(record)
+        if kept:
+            self._weights[found] += weight
+            self._rows[found] += weight
+            self.kept.update(keys)
+            self._records.append(record)
+        return kept
 
-    def _is_wanted(self, keys: set[str], weight: int) -> bool:
+    def _is_wanted(self, record: Record, keys: set[str], weight: int) -> bool:
         """Whether a record is among the first of one of its findings, or of those without any."""
         if self._rows[bool(keys)] + weight > self._room.rows:
             return False
-        return not keys or any(self.kept[key] < self._room.per_finding for key in keys)
+        if keys:
+            return any(self.kept[key] < self._room.per_finding for key in keys)
+        if record.outcome in _PLAIN:
+            self._plain -= 1
+            return self._plain >= 0
+        return True
 
     def show(self, record: Record, now: datetime) -> None:
         """Remember when the divergent findings of an exchange were seen, for people to look at."""

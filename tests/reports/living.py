@@ -112,7 +112,7 @@ def sidecar(summary: Summary) -> Live:
             capacity=1_024,
             bytes=311_296,
             max_bytes=64 * 1024 * 1024,
-            shed={"queue-full": 3, "candidate-busy": 41},
+            shed={"queue-full": 3, "queue-bytes": 41},
         ),
         store=LiveStore(name=".shadow/shadow.sqlite"),
         flags=LiveFlags(path="flags.json", generation=4, loaded=AT - timedelta(minutes=50)),

@@ -49,7 +49,7 @@ def test_it_shows_what_there_is(summary: Summary) -> None:
     assert data["routes_left"] == 1
     assert [each["tripped"] for each in data["guards"]] == [True, False, False, False]
     assert data["queue"]["shed"] == 44
-    assert data["queue"]["sheds"] == [["candidate-busy", 41], ["queue-full", 3]]
+    assert data["queue"]["sheds"] == [["queue-bytes", 41], ["queue-full", 3]]
     assert data["endpoints"][0]["p50"] == [1240, 610]
     assert [21_400, None] in [each["p99"] for each in data["endpoints"]]
     assert data["origin"] == "proxy · run 20261126-100507-5adf · 1.4.2"

@@ -187,7 +187,7 @@ def test_only_the_copy_has_a_bound(run: Run) -> None:
                 seen = answer(await asking(w, taker))
                 assert taker.body == body
                 assert seen.response.truncated
-                assert seen.response.body == body[:1_000]
+                assert seen.response.body == b""  # a part of it is of no use
             assert service.accepted == 1  # and the connection is used again
 
     run(main())
@@ -200,7 +200,7 @@ def test_an_answer_in_one_piece_that_is_longer_than_the_copy(run: Run) -> None:
             taker = Taker()
             seen = answer(await asking(wire, taker))
             assert taker.body == b"ok"
-            assert (seen.response.body, seen.response.truncated) == (b"o", True)
+            assert (seen.response.body, seen.response.truncated) == (b"", True)
 
     run(main())
 
@@ -660,7 +660,7 @@ def test_what_is_handed_on_is_the_body(
     response = reader.take()
     # One that is known by its head is not handed on: it is whole, and within the copy.
     assert handed == body or (handed == b"" and response.body == body)
-    assert response.body == body[:copy]
+    assert response.body == (body if len(body) <= copy else b"")
     assert response.truncated == (len(body) > copy)
 
 

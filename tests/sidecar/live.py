@@ -107,6 +107,7 @@ class Owner:
         """Which one serves."""
         self.budget = 1_000
         self.reasons: list[str] = []
+        self.failures: list[Exception] = []
         self.ended_: list[Ended] = []
         self._news = asyncio.Event()
 
@@ -124,6 +125,9 @@ class Owner:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.spawn(work)
+
+    def failed(self, error: Exception) -> None:
+        self.failures.append(error)
 
     def falls_back(self, passage: Passage, failure: Observation) -> bool:
         self.budget -= 1

@@ -23,8 +23,9 @@ from shadow.results.store import Store
 from shadow.results.tally import Tally
 from shadow.settle import Memory
 from shadow.sidecar import archive as module
-from shadow.sidecar.archive import Archive, Batch
+from shadow.sidecar.archive import Archive
 from shadow.sidecar.complaints import Complaints
+from shadow.sidecar.window import Batch
 from tests.sidecar.trial import answer, exchange, info, judged
 
 ENDPOINT = "GET /v1/items/{id}"
@@ -239,15 +240,19 @@ def test_other_events_begin_a_window(tmp_path: Path, trial: Trial) -> None:
     assert run.exit_code == 0
 
 
-def test_counts_are_added_up_now_and_then(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("few", "segments"), [(1, 2), (0, 7)])
+def test_counts_are_added_up_now_and_then_where_that_is_quick(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, few: int, segments: int
+) -> None:
     monkeypatch.setattr(module, "FOLDED", 3)
+    monkeypatch.setattr(module, "FEW", few)
     for _ in range(7):
         trial.write(DIVERGENT)
     store = trial.archive.store
     assert store is not None
     with store._reading() as connection:
         (count,) = connection.exec_driver_sql("SELECT count(*) FROM segments").one()
-    assert count == 2
+    assert count == segments
     assert trial.read() == 7
     trial.finish()
     assert trial.read() == 7

@@ -72,6 +72,13 @@ def test_what_failed_has_no_time() -> None:
     assert seen_of("GET /a", judgement, answer(ms=None), answer()).baseline_ms is None
 
 
+def test_what_takes_too_long_on_either_side_says_nothing_of_speed() -> None:
+    judgement = Judgement(outcome=Outcome.MATCH)
+    for pair in ((answer(ms=16_000), answer()), (answer(), answer(ms=16_000))):
+        seen = seen_of("GET /a", judgement, *pair, longest_ms=15_000)
+        assert (seen.baseline_ms, seen.candidate_ms, seen.divergent) == (None, None, False)
+
+
 def count(evidence: Evidence, trials: int, hits: int = 0) -> None:
     for place in range(trials):
         evidence.count(hit=place < hits)

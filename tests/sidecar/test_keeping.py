@@ -20,10 +20,10 @@ from shadow.results.store import Store
 from shadow.results.tally import Tally
 from shadow.sidecar import keeping as module
 from shadow.sidecar import window as window_module
-from shadow.sidecar.archive import Archive, Batch
+from shadow.sidecar.archive import Archive
 from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.keeping import Keeping
-from shadow.sidecar.window import Room
+from shadow.sidecar.window import Batch, Room
 from tests.sidecar.trial import PATIENCE_S, answer, by_outcome, exchange, info, judged, stored
 
 ENDPOINT = "GET /v1/items/{id}"

@@ -14,6 +14,7 @@ from shadow.model import SideName
 from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.sending.limits import Limits
+from shadow.sidecar.batches import Batches
 from shadow.sidecar.forwarding import MARK
 from shadow.sidecar.guards import GuardPolicy
 from shadow.sidecar.mirror import Copy, Mirror, MirrorOptions
@@ -36,9 +37,13 @@ from tests.sidecar.trial import (
     upstream,
 )
 
-pytestmark = pytest.mark.usefixtures("at_once")
-
 ITEM = "GET /v1/items/{id}"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a batch is done at once."""
+    monkeypatch.setattr(Batches, "add", lambda batches, item: batches._work([item]))
 
 
 class Trial:
@@ -172,11 +177,57 @@ def test_a_write_that_rust_serves_is_nobody_else_s(tmp_path: Path) -> None:
     set_to(tmp_path, 100)
 
     async def story() -> None:
-        async with trying(tmp_path, allow_writes=True) as trial:
+        async with trying(tmp_path) as trial:
             trial.rust.replies = lambda _: reply("sorry", 500)
             assert (await trial.ask("/v1/items", "POST", body=b"{}"))[0] == 500
             assert await trial.reasons() == {"write": 1}
             assert trial.go.asked == []
+
+    run(story)
+
+
+def test_a_client_s_write_never_ends_in_an_isolated_candidate(tmp_path: Path) -> None:
+    set_to(tmp_path, 100)
+
+    async def story() -> None:
+        async with trying(tmp_path, allow_writes=True) as trial:
+            trial.go.replies = lambda _: reply("kept", 200)
+            trial.rust.replies = lambda _: reply("kept", 200)
+            assert (await trial.ask("/v1/items", "POST", body=b"{}")) == (200, b"kept")
+            assert await trial.outcomes() == {"match": 1}
+            assert (len(trial.go.asked), len(trial.rust.asked)) == (1, 1)
+            requests = trial.sidecar.counters.tables["shadow_requests_total"]
+            assert requests["baseline", "2xx"] == 1
+
+    run(story)
+
+
+def test_what_rust_serves_is_verified_whatever_is_sampled(tmp_path: Path) -> None:
+    set_to(tmp_path, 100)
+
+    async def story() -> None:
+        async with trying(tmp_path, sample=0.0) as trial:
+            for _ in range(3):
+                assert (await trial.ask())[0] == 200
+            assert (await trial.outcomes())["match"] == 3
+            assert len(trial.go.asked) == 3
+
+    run(story)
+
+
+async def never() -> bytes:
+    await asyncio.Event().wait()
+    return b""
+
+
+def test_an_answer_that_never_came_is_evidence_however_long_that_took(tmp_path: Path) -> None:
+    async def story() -> None:
+        limits = Limits(timeout_s=0.3)
+        async with trying(tmp_path, limits=limits) as trial:
+            trial.go.replies = lambda _: never()
+            assert (await trial.ask())[0] == 504
+            assert await trial.outcomes() == {"incomparable": 1}
+            assert len(trial.rust.asked) == 1
 
     run(story)
 
@@ -461,27 +512,54 @@ def test_a_session_stays_on_its_side(tmp_path: Path) -> None:
     run(story)
 
 
-def test_the_kill_switch_is_followed(tmp_path: Path) -> None:
-    flags = tmp_path / "flags.json"
+def write_flags(path: Path, **flags: Any) -> None:
+    """Put a file of flags there, as an editor does."""
+    found = {
+        name.replace("_", "-"): {
+            "state": "ENABLED",
+            "variants": {"v": value},
+            "defaultVariant": "v",
+        }
+        for name, value in flags.items()
+    }
+    path.with_suffix(".new").write_text(json.dumps({"flags": found}))
+    path.with_suffix(".new").rename(path)
 
-    def write(*, enabled: bool) -> None:
-        def flag(value: Any) -> dict[str, Any]:
-            return {"state": "ENABLED", "variants": {"v": value}, "defaultVariant": "v"}
 
-        text = json.dumps({"flags": {"rust-enabled": flag(enabled), "rust-percent": flag(100)}})
-        flags.with_suffix(".new").write_text(text)
-        flags.with_suffix(".new").rename(flags)
+def test_flags_are_followed(tmp_path: Path) -> None:
+    path = tmp_path / "flags.json"
 
     async def story() -> None:
-        write(enabled=True)
-        async with trying(tmp_path, flags=str(flags)) as trial:
-            assert (await trial.ask())[0] == 200
+        write_flags(path, rust_enabled=True, rust_percent=100)
+        async with trying(tmp_path, flags=str(path)) as trial:
+            flags = trial.sidecar.flags
+            assert flags is not None
             requests = trial.sidecar.counters.tables["shadow_requests_total"]
-            assert (requests["candidate", "2xx"], requests["baseline", "2xx"]) == (1, 0)
-            write(enabled=False)
-            assert trial.sidecar.flags is not None
-            trial.sidecar.flags.poll()
             assert (await trial.ask())[0] == 200
+            assert requests["candidate", "2xx"] == 1
+            write_flags(path, rust_enabled=False, rust_percent=100)
+            flags.poll()
+            assert (await trial.ask())[0] == 200
+            await trial.running.settled()
             assert (requests["candidate", "2xx"], requests["baseline", "2xx"]) == (1, 1)
+            write_flags(path, rust_enabled=True, rust_percent=0, shadow_sample=0)
+            flags.poll()
+            assert (await trial.ask())[0] == 200
+            await trial.running.settled()
+            assert (requests["candidate", "2xx"], requests["baseline", "2xx"]) == (1, 2)
+            assert await trial.reasons() == {"sampled-out": 1}
+            assert len(trial.rust.asked) == 2
+
+    run(story)
+
+
+def test_no_flags_are_go(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, flags=str(tmp_path / "missing.json")) as trial:
+            assert (await trial.ask())[0] == 200
+            assert await trial.outcomes() == {"match": 1}
+            requests = trial.sidecar.counters.tables["shadow_requests_total"]
+            assert requests["baseline", "2xx"] == 1
+            assert "missing.json" in "".join(trial.running.told)
 
     run(story)

@@ -86,7 +86,9 @@ async def trying(out: Path, **given: Any) -> AsyncIterator[Trial]:
                 Wire(plan.upstream, limits=limits) as wire,
             ):
                 writing.create_task(recorder.run())
-                recording = Recording(plan, wire, recorder, counters, tasks)
+                recording = Recording(
+                    plan, wire, recorder, counters, tasks=tasks, complain=complain
+                )
                 async with live(recording) as port:
                     yield Trial(port, service, counters, told)
                 recording.close()

@@ -39,8 +39,6 @@ from tests.sidecar.trial import (
     upstream,
 )
 
-pytestmark = pytest.mark.usefixtures("at_once")
-
 ITEM = "GET /v1/items/{id}"
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((resources.files("shadow") / "schemas" / "event.schema.json").read_text())

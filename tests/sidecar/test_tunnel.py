@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -101,6 +102,14 @@ def test_bytes_pass_both_ways_also_those_behind_the_head(run: Run) -> None:
             assert await client.exactly(4) == b"\0\xff\r\n"
             assert (live.digger.results, live.digger.tunnels.open) == (["passed"], 1)
             assert live.server.connections == 1
+            (connection,) = live.server._open.all
+            end = connection._transport.get_protocol()
+            assert isinstance(end, tunnel._End)
+            assert end.other is not None
+            for each in (end.transport, end.other.transport):
+                assert each is not None
+                sock = each.get_extra_info("socket")
+                assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             client.finish()  # and the other way goes on
             assert await client.rest() == b"bye"
             await until(lambda: not (live.digger.tunnels.open or live.server.connections))
@@ -413,5 +422,44 @@ def test_over_tls(
             await switched(client)
             await client.send(b"secret")
             assert await client.rest() == b"SECRET"
+
+    run(main())
+
+
+def test_nothing_passes_to_a_service_that_has_not_agreed(run: Run) -> None:
+    """Else a client could send it requests that nobody else sees."""
+    seen: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        seen.append(await peer.head())
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        while data := await peer.hello():
+            seen.append(data)
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect()
+            hidden = b"DELETE /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+            await client.send(UPGRADE + hidden)
+            assert (await client.rest()).endswith(b"\r\n\r\nok")
+            await until(lambda: not live.digger.tunnels.open)
+
+    run(main())
+    assert len(seen) == 1
+
+
+def test_an_answer_in_chunks_in_place_of_an_agreement(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1")
+        await peer.send(b" 426 Upgrade Required\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n")
+        await peer.send(b"0\r\n\r\n")
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect()
+            await client.send(UPGRADE)
+            assert (await client.rest()).endswith(b"2\r\nno\r\n0\r\n\r\n")
 
     run(main())

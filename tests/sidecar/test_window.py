@@ -169,6 +169,18 @@ def test_records_that_no_store_takes_are_not_among_those_kept() -> None:
     assert sorted(kept.window.kept.values()) == [0, 1]
 
 
+def test_what_cannot_be_remembered_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError
+
+    kept = Kept()
+    monkeypatch.setattr(kept.window.memory, "remember", fail)
+    with pytest.raises(RecursionError):
+        kept.add(differing("a"))
+    assert kept.window.batch() is None
+    assert not kept.window.kept
+
+
 def test_a_window_begins_with_its_first_exchange() -> None:
     window = Window(Room(window_s=60))
     assert not window.is_over(1e9)

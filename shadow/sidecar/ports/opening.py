@@ -148,6 +148,7 @@ async def serve_until_told(
     tell: Callable[[str], None],
 ) -> None:
     """Be ready until a signal comes; then let what is in flight end, for so long."""
+    _settle_memory()
     readiness.start()
     await told.end()
     readiness.drain()

@@ -325,7 +325,7 @@ class ClientConnection(asyncio.Protocol):
         if self._ended:
             return
         if self._coming is None:
-            if self._call is not None or self._paused:
+            if self._call is not None or self._paused or self._held:
                 self._hold_ahead(data)
                 return
             if not self._bodiless:

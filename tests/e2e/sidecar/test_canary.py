@@ -172,21 +172,22 @@ def test_what_a_dead_rust_was_to_serve_go_serves_and_the_route_stays_on_go(
         generation = metrics.of("shadow_flags_generation")
         eventually(lambda: proxy.metrics().of("shadow_flags_generation") > generation)
         assert sides(load.from_now(200)) == {"go": 200}
-        assert proxy.latched() == {"*", ITEM}
+        routes = proxy.latched()
+        assert {"*"} <= routes <= {"*", ITEM}  # a single route takes more evidence
         load.end()
         assert not failures(load.all)
         proxy.command.kill()
 
     with shadow.sidecar("proxy", *arguments) as proxy, Load(proxy.port, ITEMS, rate=RATE) as load:
         assert sides(load.from_now(100)) == {"go": 100}
-        assert proxy.latched() == {"*", ITEM}
+        assert proxy.latched() == routes
         standing = shadow("route", "status", "--json").json
         latched = {each["route"]: each for each in standing["routes"] if each["latched"]}
-        assert latched.keys() == {"*", ITEM}
+        assert latched.keys() == routes
         assert latched["*"]["by"] == "guard:errors"
         without_reason = shadow("route", "reset", "*")
         assert without_reason.code == 2
-        for route in ("*", ITEM):
+        for route in routes:
             assert shadow("route", "reset", route, "--reason", "it is back").code == 0
         reset = time.monotonic()
         first = load.until(lambda each: each.side == "rust")
@@ -195,7 +196,10 @@ def test_what_a_dead_rust_was_to_serve_go_serves_and_the_route_stays_on_go(
         load.end()
         assert not failures(load.all)
     ledger = shadow("route", "status", "--json").json["changes"]
-    assert Counter(each["action"] for each in ledger) == {"rollback": 2, "reset": 2}
+    assert Counter(each["action"] for each in ledger) == {
+        "rollback": len(routes),
+        "reset": len(routes),
+    }
 
 
 def test_what_a_stuck_rust_was_to_serve_go_serves_within_the_timeout(

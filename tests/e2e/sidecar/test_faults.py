@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import resource
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from services import trial
 from services.run import GO, RUST
 from tests.cli.program import add_up
 from tests.e2e.sidecar.doubles import ANSWER_500, CUT, NONSENSE, misbehaving
-from tests.e2e.sidecar.load import Asked, Client, Load, at_once, failures, request, share_ms
+from tests.e2e.sidecar.load import Asked, Load, at_once, failures, share_ms
 from tests.e2e.sidecar.running import (
     Forks,
     Metrics,
@@ -86,24 +87,40 @@ class Front(NamedTuple):
 @contextmanager
 def dribblers(port: int) -> Iterator[threading.Thread]:
     """Clients that send a head of a request a byte a second."""
-    connected = threading.Event()
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(LORIS)]
+    head = itertools.chain(b"GET / HTTP/1.1\r\n", itertools.cycle(b"x-more: x\r\n"))
+    leaving = threading.Event()
 
-    async def dribble() -> None:
-        clients = [await Client.to(port) for _ in range(LORIS)]
-        connected.set()
-        for byte in request("/", *[f"X-{number}: x" for number in range(100)]):
-            for client in clients:
-                if client.open:
-                    client.send(bytes([byte]))
-            if not any(client.open for client in clients):
-                return
-            await asyncio.sleep(1)
+    def dribble() -> None:
+        while clients and not leaving.wait(1):
+            byte = bytes([next(head)])
+            for client in clients.copy():
+                if is_let_go(client, byte):
+                    client.close()
+                    clients.remove(client)
 
-    thread = threading.Thread(target=lambda: asyncio.run(dribble()))
+    thread = threading.Thread(target=dribble)
     thread.start()
-    assert connected.wait(HEAD_S)
-    yield thread
-    thread.join()
+    try:
+        yield thread
+    finally:
+        leaving.set()
+        thread.join()
+        for client in clients:
+            client.close()
+
+
+def is_let_go(client: socket.socket, byte: bytes) -> bool:
+    """Send a byte, unless the server has said something or gone."""
+    client.setblocking(False)
+    try:
+        client.recv(1_000)
+    except BlockingIOError:
+        client.send(byte)
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +292,7 @@ def test_nothing_that_was_accepted_is_lost_when_it_is_told_to_end(
         # A connection that was closed before a byte of an answer was not accepted any more.
         assert failures(load.all).keys() <= {"lost", "refused"}
         answered = [each for each in load.all if each.ok]
-        assert len([each for each in answered if each.took > 0.02]) >= 20
+        assert len([each for each in answered if each.took > 0.02]) >= 10
         assert asked_of(go) == len(answered)
     summary = shadow("report", "latest", "--format", "json").json
     assert summary["state"] == "finished"
@@ -305,6 +322,7 @@ def test_memory_stays_flat(shadow: Shadow, go: Service, rust: Service, second: S
             assert not [each for each in answers if not each.status]
             proxy.settled((len(sizes) + 1) * len(answers))
             sizes.append(proxy.rss)
-        warm, last = sizes[1], sizes[-1]
+        # A window keeps rows of so many exchanges, and notes of them: at load, for some minutes.
+        warm, last = sizes[len(sizes) // 2 if SOAKS else 1], sizes[-1]
         figure(f"{len(sizes) * 2_000:,} requests, from {warm:,} to {last:,} bytes of memory")
-        assert last - warm < (20 if SOAKS else 5) * 1_000_000, sizes
+        assert last - warm < (10 if SOAKS else 5) * 1_000_000, sizes

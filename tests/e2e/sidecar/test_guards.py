@@ -58,12 +58,14 @@ def rollbacks(shadow: Shadow) -> dict[str, Any]:
     return {each["route"]: each for each in events if each["event"] == "shadow.rollback"}
 
 
-def everybody_sees(
-    proxy: Sidecar, shadow: Shadow, receiver: Receiver, guard: str, routes: set[str]
-) -> Any:
-    """Check that all places say the same of the rollbacks; return the evidence of `*`."""
+def everybody_sees(proxy: Sidecar, shadow: Shadow, receiver: Receiver, guard: str) -> Any:
+    """Check that all places say the same of the rollbacks; return the evidence of `*`.
+
+    `*` needs less evidence than a single route, which may be due too by then.
+    """
+    routes = proxy.latched()
+    assert {"*"} <= routes <= {"*", ITEM}
     metrics = proxy.metrics()
-    assert proxy.latched() == routes
     assert metrics.by("shadow_rollbacks_total", "route") == dict.fromkeys(routes, 1)
     assert metrics.of("shadow_rollbacks_total", guard=guard) == len(routes)
     assert metrics.by("shadow_route_weight", "route") == {}
@@ -105,7 +107,7 @@ def test_a_lost_field_is_found_within_a_few_exchanges(
         assert {each.side for each in load.from_now(200)} == {"go"}
         load.end()
         assert not failures(load.all)
-        evidence = everybody_sees(proxy, shadow, receiver, "divergence", {"*", ITEM})
+        evidence = everybody_sees(proxy, shadow, receiver, "divergence")
         figure(
             f"lost-field: {evidence['x']} of {evidence['n']}, {since} requests since it was there"
         )
@@ -131,7 +133,7 @@ def test_one_error_in_a_hundred_is_found_by_who_fails_more(
         assert {each.side for each in load.from_now(200)} == {"go"}
         load.end()
         assert not failures(load.all)  # Go answered for it
-        evidence = everybody_sees(proxy, shadow, receiver, "errors", {"*"})
+        evidence = everybody_sees(proxy, shadow, receiver, "errors")
         figure(
             f"errors-1pct: {evidence['x']} of {evidence['n']}, {since} requests since it was there"
         )

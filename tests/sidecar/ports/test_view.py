@@ -63,7 +63,10 @@ async def trying(folder: Path, **given: Any) -> AsyncIterator[tuple[Running, Ups
                 await ask(running.port, f"/v1/items/{number}")
             await ask(running.port, "/v1/items", "POST")
             await running.settled()
-            await until(lambda: running.sidecar.keeping.window.read == 11)
+            keeping = running.sidecar.keeping
+            await until(lambda: keeping.window.read == 11)
+            if running.sidecar.archive.store is not None:
+                await until(lambda: keeping.unwritten == 0)
             yield running, rust
 
 

@@ -186,23 +186,26 @@ def test_a_slow_client_pauses_an_answer_in_parts(run: Run) -> None:
 
 def test_nothing_is_handled_for_a_client_that_takes_no_answers(run: Run) -> None:
     """Else pipelined requests would fill the memory with their answers."""
-    body = b"x" * 400_000
+    body = b"x" * 200_000
     calls = Calls(lambda call: call.answer(200, (), body))
 
     async def main() -> None:
-        async with serving(calls) as served:
+        async with serving(calls, ServerLimits(pipelined=60)) as served:
             client = await served.connect(receive=4_096)
             await client.send(get() * 60)
             (opened,) = served.server._open.all
             await until(lambda: opened._paused)
-            await asyncio.sleep(0.05)
-            assert len(calls.all) < 30
+            for _ in range(60):
+                await client.send(get())
+                await asyncio.sleep(0)
+            assert len(calls.all) < 60
+            assert len(opened._waiting) <= 60
             await client.send(get("/last"))
-            for _ in range(61):
+            for _ in range(121):
                 assert (await client.answer()).body == body
 
     run(main())
-    assert len(calls.all) == 61
+    assert len(calls.all) == 121
     assert calls.all[-1].request.target == "/last"
 
 

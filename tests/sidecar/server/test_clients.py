@@ -53,11 +53,12 @@ def test_a_head_byte_by_byte_has_no_more_time(run: Run) -> None:
             client = await served.connect()
             began = time.perf_counter()
             answer = asyncio.ensure_future(client.answer())
+            await client.send(b"GET / HTTP/1.1\r\nA: ")
             while not answer.done():
-                await client.send(b"G" if time.perf_counter() == began else b"A")
+                await client.send(b"a")
                 await asyncio.sleep(0.02)
                 assert time.perf_counter() - began < 2
-            assert answer.result().status in (400, 408)
+            assert answer.result().status == 408
 
     run(main())
 
@@ -80,7 +81,8 @@ def test_a_body_that_does_not_come(run: Run, handed_on: bool, chunks: bool) -> N
             if handed_on:
                 call = await calls.call()
                 call.gone = lambda: gone.append("gone")
-            assert (await client.answer()).status == 408
+            async with asyncio.timeout(2):
+                assert (await client.answer()).status == 408
             assert await client.rest() == b""
 
     run(main())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -180,6 +182,21 @@ NOISE = st.sampled_from(
         *(get(), get("/", "Connection: close"), post(b"x" * 60), b"x" * 300, b"hello"),
     ]
 )
+
+
+def test_a_connection_that_is_lost_needs_no_collection() -> None:
+    async def main() -> None:
+        _, _, connection = await fed([get()], later=False, wait=lambda _: True)
+        connection.connection_lost(None)
+        gone = weakref.ref(connection)
+        gc.disable()
+        try:
+            del connection
+            assert gone() is None
+        finally:
+            gc.enable()
+
+    asyncio.run(watched(main()))
 
 
 def test_names_that_are_remembered_are_bounded() -> None:

@@ -294,6 +294,32 @@ def test_pipelined_requests_are_answered_in_order(run: Run) -> None:
     assert [call.request.body for call in calls.all[1::2]] == [b"%d" % n for n in range(20)]
 
 
+def test_what_comes_while_earlier_bytes_are_held_is_read_behind_them(run: Run) -> None:
+    calls = Calls(leave)
+    body = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    whole = post(body, target="/second")
+    head, rest = whole[: -len(body)], whole[-len(body) :]
+
+    async def main() -> None:
+        async with serving(calls) as served:
+            client = await served.connect()
+            await client.send(get("/first"))
+            first = await calls.call(1)
+            (connection,) = served.server._open.all
+            await client.send(head)
+            await until(lambda: bool(connection._held))
+            first.answer(200, (), b"ok")
+            connection.data_received(rest)  # in the same turn of the loop
+            second = await calls.call(2)
+            second.answer(200, (), b"ok")
+
+    run(main())
+    assert [(call.request.target, call.request.body) for call in calls.all] == [
+        ("/first", b""),
+        ("/second", body),
+    ]
+
+
 def _soon(call: Call) -> None:
     asyncio.get_running_loop().call_soon(ok, call)
 
