@@ -22,6 +22,8 @@ from shadow.sidecar.server.connection import Call
 MAX_TUNNELS: Final = 1_000
 """Open at once; beyond, an upgrade is refused."""
 CONNECT_S: Final = 5.0
+AGREE_S: Final = 30.0
+"""For the service to agree, or to answer in whole that it does not."""
 FLUSH_S: Final = 10.0
 """That one end may take for what the other one had sent before it closed."""
 STALL_S: Final = 60.0
@@ -188,6 +190,11 @@ class _Service(_End):
             self._answer = AnswerReader(Limits())
             self._answer.begin(self.method, passing=True)
 
+    def hurry(self) -> None:
+        """Wait no longer for an agreement."""
+        if not self._agreed:
+            self.end_both()
+
     def end_both(self) -> None:
         """Close, when all is written."""
         if self.other is not None:
@@ -251,6 +258,7 @@ class Tunnels:
         for end in (taken.transport, transport):
             _watch_over(end)
         service.method = call.request.method
+        asyncio.get_running_loop().call_later(AGREE_S, service.hurry)
         transport.write(head)
         if taken.held:
             client.data_received(taken.held)

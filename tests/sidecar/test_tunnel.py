@@ -197,6 +197,44 @@ def test_an_upgrade_that_the_service_refuses(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTTP/1.1 4", b"HTTP/1.1 400 No\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_service_that_neither_agrees_nor_answers(
+    run: Run, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "AGREE_S", 0.1)
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(sent)
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect()
+            await client.send(UPGRADE)
+            assert await client.rest() == (b"" if sent.endswith(b"4") else sent)
+            await until(lambda: not live.digger.tunnels.open)
+
+    run(main())
+
+
+def test_a_tunnel_that_is_agreed_on_has_no_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tunnel, "AGREE_S", 0.02)
+
+    async def main() -> None:
+        async with serve(echo([])) as service, tunnelling(service.target()) as live:  # type: ignore[arg-type]
+            client = await live.connect()
+            await client.send(UPGRADE)
+            await switched(client)
+            await asyncio.sleep(0.05)
+            await client.send(b"on")
+            assert await client.exactly(2) == b"ON"
+
+    run(main())
+
+
 def test_a_service_that_is_not_there(run: Run) -> None:
     async def main() -> None:
         async with serve(answering(OK)) as service:

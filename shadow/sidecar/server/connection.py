@@ -516,7 +516,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _is_free(self) -> bool:
         """Whether a request may be handled now."""
-        return self._call is None and not self._waiting and not self._paused
+        return self._call is None and not self._paused
 
     def _give(self, call: Call) -> None:
         """Hand a request on, or let it wait for its turn."""
@@ -568,8 +568,9 @@ class ClientConnection(asyncio.Protocol):
             self._reply(self._refusal)
         elif self._ended:
             self._close()
-        elif self._coming is not None:
-            self._turn(self._coming)
+        elif self._coming is not None:  # its body came meanwhile, or waits to be asked for
+            self._coming.proceed()
+            self.release()
         elif self._held:
             self._loop.call_soon(self._feed_held)
         elif self._eof:
@@ -578,14 +579,6 @@ class ClientConnection(asyncio.Protocol):
             self.deadline = self._loop.time() + self._limits.idle_s
             if self._reading_paused:
                 self._resume_reading()
-
-    def _turn(self, coming: Call) -> None:
-        """Go on with a request whose body came while another one was being answered."""
-        coming.proceed()
-        if len(self._body) > self._limits.body_at_once:
-            self._give(coming)
-        else:
-            self.release()
 
     def _feed_held(self) -> None:
         """Read what the client had sent ahead."""

@@ -58,7 +58,6 @@ class Client(asyncio.Protocol):
         self._answer: asyncio.Future[str] | None = None
         self._status = 0
         self._side = ""
-        self._body = b""
         self.begun = False
         """Something of the answer has come."""
         self.open = False
@@ -89,9 +88,6 @@ class Client(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._side = self._side or SIDES.get(name, "")
 
-    def on_body(self, data: bytes) -> None:
-        self._body += data
-
     def on_message_complete(self) -> None:
         self._status = self._parser.get_status_code()
         if not self._parser.should_keep_alive():
@@ -110,7 +106,7 @@ class Client(asyncio.Protocol):
         began = time.monotonic() if due is None else due
         if not self.open:  # closed as soon as it was accepted
             return Asked(began, 0.0, 0, "", message, "lost")
-        self._status, self._side, self._body, self.begun = 0, "", b"", False
+        self._status, self._side, self.begun = 0, "", False
         answer = self._answer = loop.create_future()
         self._transport.write(message)
         timer = loop.call_later(PATIENCE_S, self._done, "late")
@@ -120,15 +116,6 @@ class Client(asyncio.Protocol):
             self.close()
         status = 0 if error else self._status
         return Asked(began, time.monotonic() - began, status, self._side, message, error)
-
-    @property
-    def body(self) -> bytes:
-        """Of the last answer."""
-        return self._body
-
-    def send(self, data: bytes) -> None:
-        """Send something that is no whole request."""
-        self._transport.write(data)
 
     def close(self) -> None:
         self.open = False
@@ -277,3 +264,21 @@ def share_ms(asked: Iterable[Asked], share: float) -> float:
     """What this share of the requests took at most, in milliseconds."""
     took = sorted(each.took for each in asked)
     return 1000 * took[min(len(took) - 1, int(len(took) * share))]
+
+
+_MORE = {0.5: (1.5, 3.0), 0.9: (2.0, 15.0)}
+"""By share of the requests: the factor and the milliseconds by which they may take longer."""
+
+
+def felt(asked: Sequence[Asked], usual: Sequence[Asked]) -> dict[float, tuple[float, float]]:
+    """Return where requests took longer than usual, in milliseconds.
+
+    With room for the noise of tests that share two processors: what waits for something that is
+    broken takes seconds.
+    """
+    took = {share: (share_ms(asked, share), share_ms(usual, share)) for share in _MORE}
+    return {
+        share: (ours, theirs)
+        for share, (ours, theirs) in took.items()
+        if ours > _MORE[share][0] * theirs + _MORE[share][1]
+    }

@@ -13,7 +13,7 @@ import pytest
 from services import trial
 from tests.cli.program import add_up
 from tests.deploy.mirroring import through_envoy, through_nginx
-from tests.e2e.sidecar.load import Asked, Load, failures, share_ms
+from tests.e2e.sidecar.load import Asked, Load, failures, felt, share_ms
 from tests.e2e.sidecar.running import Service, Shadow, figure
 from tests.e2e.sidecar.traffic import ITEM, ITEMS
 from tests.sending import nginx
@@ -73,11 +73,10 @@ def test_the_primary_path_does_not_feel_a_stuck_sink(
         assert metrics.of("shadow_requests_total", code="2xx") == asked
         assert metrics.of("shadow_skipped_total") == 0
 
-    ratio = share_ms(times["stuck"], 0.99) / share_ms(times["working"], 0.99)
-    figure(f"{name}: p99 with a stuck sink is {ratio:.2f} of that with one that works")
-    for share in (0.5, 0.9, 0.99):
-        limit_ms = 1.5 * share_ms(times["working"], share) + 5
-        assert share_ms(times["stuck"], share) < limit_ms, share
+    ours, usual = share_ms(times["stuck"], 0.99), share_ms(times["working"], 0.99)
+    figure(f"{name}: p99 with a stuck sink is {ours / usual:.2f} of that with one that works")
+    assert not felt(times["stuck"], times["working"])
+    assert ours < 3 * usual + 20
 
     done = shadow("report", "latest", "--format", "json", "--store", working / "shadow.sqlite")
     summary = done.json

@@ -137,15 +137,22 @@ def test_an_answer_that_is_cut_does_not_look_whole(
     run(main())
 
 
-def test_a_client_that_sends_on_after_its_answer_still_gets_it(run: Run) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_client_that_sends_on_after_its_answer_still_gets_it(run: Run, paused: bool) -> None:
     """To close with bytes unread would reset the connection."""
-    calls = Calls(lambda call: call.answer(413, LENGTH, b"hello"))
+
+    def refuse(call: Call) -> None:
+        if paused:
+            call.pause()
+        call.answer(413, LENGTH, b"hello")
+
+    calls = Calls(refuse)
 
     async def main() -> None:
         async with serving(calls, ServerLimits(body_at_once=1_000)) as served:
             client = await served.connect()
             await client.send(get("/", "Content-Length: 50000000", method="POST"))
-            for _ in range(50):
+            for _ in range(200):
                 await client.send(b"x" * 100_000)
             got = await client.answer()
             assert (got.status, got.body, got.all("connection")) == (413, b"hello", ["close"])

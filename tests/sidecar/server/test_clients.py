@@ -128,6 +128,28 @@ def test_no_time_passes_while_the_service_does_not_take_the_body(run: Run) -> No
     run(main())
 
 
+def test_an_answer_to_a_body_in_parts_may_take_its_time(run: Run) -> None:
+    calls = Calls(leave)
+    ended = asyncio.Event()
+
+    async def main() -> None:
+        async with serving(calls, ServerLimits(body_s=0.05, body_at_once=10)) as served:
+            client = await served.connect()
+            await client.send(post(b"x" * 100)[:-1])
+            call = await calls.call()
+            call.more = lambda data: None if data else ended.set()
+            await client.send(b"x")
+            await ended.wait()
+            call.pause()
+            call.resume()
+            await asyncio.sleep(0.2)
+            ok(call)
+            assert (await client.answer()).body == b"ok"
+
+    run(main())
+    assert not calls.reasons
+
+
 def test_an_answer_may_take_its_time(run: Run) -> None:
     calls = Calls(leave)
     limits = ServerLimits(head_s=0.03, body_s=0.03, idle_s=0.03, write_s=0.03)

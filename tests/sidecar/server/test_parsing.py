@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,6 +185,22 @@ NOISE = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("sent", [get("/1", "Connection: Upgrade", "Upgrade: x"), get("/1")])
+def test_what_is_held_is_read_before_what_comes_after_it(sent: bytes) -> None:
+    async def main() -> None:
+        service, transport = Echo(later=True), Transport()
+        connection = ClientConnection(service, LIMITS, Heads(), Connections())
+        connection.connection_made(transport)  # type: ignore[arg-type]  # a double
+        connection.data_received(sent + get("/2")[:9])
+        connection.data_received(get("/2")[9:-3])
+        await asyncio.sleep(0)  # the first is answered, and what is held is due
+        connection.data_received(get("/2")[-3:] + get("/3"))
+        await settled()
+        assert [request.target for request in service.requests] == ["/1", "/2", "/3"]
+
+    asyncio.run(watched(main()))
+
+
 def test_a_connection_that_is_lost_needs_no_collection() -> None:
     async def main() -> None:
         _, _, connection = await fed([get()], later=False, wait=lambda _: True)
@@ -195,6 +212,21 @@ def test_a_connection_that_is_lost_needs_no_collection() -> None:
             assert gone() is None
         finally:
             gc.enable()
+
+    asyncio.run(watched(main()))
+
+
+def test_a_request_whose_turn_comes_when_its_client_has_gone() -> None:
+    async def main() -> None:
+        service, transport, opened = Echo(later=True), Transport(), Connections()
+        connection = ClientConnection(service, LIMITS, Heads(), opened)
+        connection.connection_made(transport)  # type: ignore[arg-type]  # a double
+        connection.data_received(get("/1") + get("/2"))
+        await asyncio.sleep(0)  # the first is answered, and the turn of the second is due
+        assert transport.written.count(b"HTTP/1.1 200 OK\r\n") == 1
+        connection.connection_lost(None)
+        await settled()
+        assert [request.target for request in service.requests] == ["/1"]
 
     asyncio.run(watched(main()))
 

@@ -264,9 +264,25 @@ def test_http_1_0_needs_no_host(run: Run) -> None:
     assert [answer.body for answer in answers] == [b"ok"]
 
 
-def test_what_follows_the_last_request_is_not_read(run: Run) -> None:
-    calls, answers = asked(run, get("/", "Connection: close") + get("/2") + b"\0garbage")
-    assert len(calls.all) == len(answers) == 1
+@pytest.mark.parametrize("more", [get("/2"), b"\0garbage"])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_follows_the_last_request_is_not_read(run: Run, more: bytes, at_once: bool) -> None:
+    calls = Calls(leave)
+
+    async def main() -> None:
+        async with serving(calls) as served:
+            client = await served.connect()
+            await client.send(get("/", "Connection: close") + (more if at_once else b""))
+            call = await calls.call()
+            if not at_once:
+                await client.send(more)
+                await asyncio.sleep(0.01)
+            ok(call)
+            assert (await client.answer()).all("connection") == ["close"]
+            assert await client.rest() == b""
+
+    run(main())
+    assert len(calls.all) == 1
     assert not calls.reasons
 
 
