@@ -10,7 +10,7 @@ GO_SOURCES := $(shell find services/go -name '*.go' -o -name 'go.*' -o -name '*.
 RUST_SOURCES := $(shell find services/rust -path services/rust/target -prune -o -name '*.rs' -print -o -name 'Cargo.*' -print -o -name '*.txt' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test quick lint format lock captures verdicts packages bench docs clean
+.PHONY: help setup services demo test quick soak lint format lock captures verdicts packages bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ test: setup services lint  ## everything CI checks
 
 quick: setup  ## the tests that need neither services nor packages
 	$(BIN)/pytest -m 'not e2e and not packages'
+
+soak: setup services  ## the sidecar's tests at length: 10 minutes at load, 5,000 clients, 100 flips
+	SHADOW_SOAK=1 $(BIN)/pytest -rP tests/e2e/sidecar -k 'flips or thousands or flat'
 
 lint: setup  ## formatting, lint, types, layers, docs
 	$(BIN)/ruff format --check .

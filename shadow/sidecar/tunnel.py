@@ -50,6 +50,7 @@ class _End(asyncio.Protocol):
         self.ended = False
         """Nothing more comes from here."""
         self._stalled: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -68,6 +69,8 @@ class _End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._moves()
+        if self._flushing is not None:
+            self._flushing.cancel()
         if self.other is not None:
             self.other.close()
         if self.lost is not None:
@@ -120,7 +123,7 @@ class _End(asyncio.Protocol):
         """Close when all is written, if that takes no longer than `FLUSH_S`."""
         if transport := self._open():
             transport.close()
-            asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)
 
 
 class _Client(_End):

@@ -142,7 +142,8 @@ class Clients:
 
     def close(self) -> None:
         for client in self._all:
-            client._writer.transport.abort()
+            if not client._writer.is_closing():
+                client._writer.transport.abort()
 
 
 def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:

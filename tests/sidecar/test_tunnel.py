@@ -423,6 +423,28 @@ def test_what_one_end_does_not_take_is_not_kept_for_ever(
     run(main())
 
 
+def test_what_one_end_takes_in_time_is_all_there_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "FLUSH_S", 0.1)
+    size = 5_000_000
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(SWITCHED)
+        await peer.send(bytes(size))
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect(receive=4_096)
+            await client.send(UPGRADE)
+            await switched(client)
+            assert len(await client.rest()) == size
+            await asyncio.sleep(0.15)  # and nothing is done to what is closed
+
+    run(main())
+
+
 def test_tunnels_last_until_draining_is_over(run: Run) -> None:
     async def main() -> None:
         async with serve(echo([])) as service, tunnelling(service.target()) as live:  # type: ignore[arg-type]

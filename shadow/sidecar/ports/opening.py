@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -33,6 +34,7 @@ class Ports:
         self._open: dict[str, socket.socket] = {}
 
     def __enter__(self) -> Self:
+        _allow_connections()
         try:
             for option, place in self._asked.items():
                 if place is not None:
@@ -68,6 +70,16 @@ class Ports:
             yield f"status and metrics on http://{address(self.status)}/metrics"
         if self.admin is not None:
             yield f"admin port and live page on http://{address(self.admin)}/-/live"
+
+
+def _allow_connections() -> None:
+    """Have as many files open as the system lets this process; by itself it is often 1,024.
+
+    A client takes up to three of them, and without one it is refused, or answered with 502.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # where most is more than there can be
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.asynccontextmanager

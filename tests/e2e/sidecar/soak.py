@@ -1,4 +1,4 @@
-"""Whether the long versions are run, which take half an hour: `make soak`."""
+"""Whether the long versions are run, which take a quarter of an hour: `make soak`."""
 
 from __future__ import annotations
 
