@@ -167,7 +167,7 @@ def test_a_proxy_without_a_service_is_not_measured(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(processes, "START_TIMEOUT_S", 2.0)
     with (
         broken.absent() as url,
-        pytest.raises(measure.FailedError, match="does not answer 200|did not start"),
+        pytest.raises(measure.FailedError, match=r"does not answer 200|did not start"),
         proxied.uvicorn(url),
     ):
         raise AssertionError

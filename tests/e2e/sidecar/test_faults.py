@@ -225,11 +225,11 @@ def test_a_full_disk_is_not_felt_and_nothing_is_lost_once_there_is_room(
         Load(proxy.port, ITEMS, rate=RATE) as load,
     ):
         eventually(lambda: proxy.metrics().of("shadow_store_error"))
-        full = load.answers(200)
+        full = load.answers(400)
         unlimited = resource.RLIM_INFINITY, resource.RLIM_INFINITY
         resource.prlimit(proxy.command.pid, resource.RLIMIT_FSIZE, unlimited)
         eventually(lambda: not proxy.metrics().of("shadow_store_error"))
-        free = load.answers(200)
+        free = load.answers(400)
         load.end()
         assert not failures(load.all)
         assert not felt(full, free)
