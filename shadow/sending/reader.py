@@ -100,6 +100,8 @@ class AnswerReader:
         self._refusal = ""
         self._passing = passing
         self._fresh: list[bytes] = []
+        self._dropped = 0
+        """Bytes of the body that are not in the copy."""
         self.received = 0
         self.complete = False
         self.truncated = False
@@ -186,7 +188,7 @@ class AnswerReader:
             return f"inside the head of the answer, after {self.received} bytes"
         length = header(self._headers, "content-length")
         of = f" of {length}" if length is not None else ""
-        return f"after {len(self._body)}{of} bytes of body"
+        return f"after {len(self._body) + self._dropped}{of} bytes of body"
 
     # What the parser calls; it chose the names.
 
@@ -236,8 +238,11 @@ class AnswerReader:
         self._without_body = 0
         if self._passing:
             self._fresh.append(data)
-            if self.truncated:
-                return
+        if self.truncated:
+            self._dropped += len(data)
+            if not self._passing:  # any more
+                self._finish()
+            return
         room = self._max_body - len(self._body)
         piece = data if len(data) <= room else data[:room]
         if not self._body:
@@ -249,6 +254,7 @@ class AnswerReader:
         if len(data) > room:
             self.truncated = True
             if self._passing:
+                self._dropped = len(self._body) + len(data) - room
                 self._body = b""  # a part of it is of no use, and many last for long
             else:
                 self._finish()

@@ -298,6 +298,10 @@ def test_whatever_comes_when_nothing_is_lost(
     assert len(contents(folder)) == writer.finished
 
 
+PLENTY = 1 << 40
+"""No limit: pytest's own output may go to a file, too, before the fixture ends."""
+
+
 @pytest.fixture
 def room() -> Iterator[Callable[[int], None]]:
     """Says how large a file may grow, as a disk does that is full or has been cleared."""
@@ -320,7 +324,7 @@ def test_a_full_disk_costs_only_what_was_refused(
         if number == 50:
             room(100_000)
         if number == 250:
-            room(10_000_000)
+            room(PLENTY)
         one = exchange(number, os.urandom(3_000))
         try:
             writer.write(one)
@@ -352,7 +356,7 @@ def test_a_part_that_the_disk_did_not_take_ends_when_there_is_room(
         with pytest.raises(UnfinishedError):
             writer.close()
     assert contents(tmp_path) == [f"{FIRST}{suffix}.part"]
-    room(100_000)
+    room(PLENTY)
     writer.tick()
     assert contents(tmp_path) == [f"{FIRST}{suffix}"]
     writer.write(exchange(3))
@@ -374,7 +378,7 @@ def test_what_a_full_disk_did_not_take_in_the_end_is_left_for_the_next_start(
 
     with pytest.raises(UnfinishedError):
         record()
-    room(100_000)
+    room(PLENTY)
     with RotatingWriter(path):
         [found] = recover(path)
     assert found.exchanges == 2

@@ -169,7 +169,10 @@ def test_parts_reach_the_service_as_they_come(run: Run) -> None:
     run(main())
 
 
-def test_a_slow_service_holds_the_client_back(run: Run) -> None:
+@pytest.mark.parametrize("at_once", [100_000, 8_000_000])
+def test_a_slow_service_holds_the_client_back(run: Run, at_once: int) -> None:
+    """Also where the first part alone is more than it takes."""
+    limits = ServerLimits(body_at_once=at_once)
     go_on = asyncio.Event()
     size = 60_000_000
 
@@ -183,16 +186,18 @@ def test_a_slow_service_holds_the_client_back(run: Run) -> None:
         await peer.closed()
 
     async def main() -> None:
-        async with serve(script) as service, proxying(service.target()) as live:
+        async with serve(script) as service, proxying(service.target(), limits=limits) as live:
             client = await live.connect()
             await client.send(get("/", f"Content-Length: {size}", method="POST"))
             sending = asyncio.ensure_future(client.send(b"x" * size))
-            await asyncio.sleep(0.3)
-            assert not sending.done()
             (connection,) = live.server._open.all
+            await until(lambda: len(live.owner.wire("baseline")._pool) > 0)
+            await until(lambda: connection._reading_paused)
+            await asyncio.sleep(0.1)
             assert connection._reading_paused
+            assert not sending.done()
             (upstream,) = live.owner.wire("baseline")._pool.open
-            assert upstream._transport.get_write_buffer_size() < 2_000_000
+            assert upstream._transport.get_write_buffer_size() < at_once + 2_000_000
             go_on.set()
             assert (await client.answer()).body == b"ok"
             await sending
@@ -316,10 +321,11 @@ def test_a_client_that_leaves_before_there_is_a_connection_for_its_body(
     run: Run, noticed: bool
 ) -> None:
     async def script(peer: Peer) -> None:
-        while await peer.hello():
-            taken.set()
-            await hold.wait()
-            await peer.send(OK)
+        await peer.request()
+        taken.set()
+        await hold.wait()
+        await peer.send(OK)
+        await peer.closed()  # the second is never answered
 
     async def main() -> None:
         async with (
@@ -811,10 +817,12 @@ def test_rust_fails(run: Run, case: str, refused: str, monkeypatch: pytest.Monke
     method = "POST" if refused == "unsafe" else "GET"
 
     async def main() -> None:
+        timeout_s = 10 if case == "slow" else 0.2
         async with (
+            asyncio.timeout(5),
             serve(answering(OK)) as go,
             serve(script) as rust,
-            proxying(go.target(), rust.target(), timeout_s=0.2, copy=100_000) as live,
+            proxying(go.target(), rust.target(), timeout_s=timeout_s, copy=100_000) as live,
         ):
             live.owner.side = "candidate"
             live.owner.budget = 0 if refused == "budget" else 1
@@ -837,6 +845,38 @@ def test_rust_fails(run: Run, case: str, refused: str, monkeypatch: pytest.Monke
                 assert answered(ended.seen["baseline"]).response.body == b"ok"
             if case == "whole" and not refused:  # and now there is no budget
                 assert (await client.ask(get())).status == 500
+
+    run(main())
+
+
+def test_a_failure_that_was_held_does_no_harm_to_what_follows(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passage, "HOLD_S", 0.1)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(FAILED)
+        await asyncio.sleep(0.02)
+        await peer.send(b"ohno")
+        await peer.request()
+        await asyncio.sleep(0.2)
+        await peer.send(OK)
+        await peer.closed()
+
+    async def main() -> None:
+        async with (
+            serve(answering(OK)) as go,
+            serve(script) as rust,
+            proxying(go.target(), rust.target()) as live,
+        ):
+            live.owner.side = "candidate"
+            client = await live.connect()
+            for _ in range(2):
+                assert (await client.ask(get())).body == b"ok"
+            first, second = live.owner.ended_
+            assert (first.fell_back, second.fell_back) == (True, False)
+            assert (go.accepted, rust.accepted) == (1, 1)
 
     run(main())
 

@@ -417,9 +417,87 @@ def test_what_one_end_does_not_take_is_not_kept_for_ever(
                 assert end.other is not None
                 assert end.other.transport is not None
                 end.other.transport.abort()
-            await live.server._open.ended()
+            async with asyncio.timeout(5):
+                await live.server._open.ended()
 
     stuck = asyncio.Event()
+    run(main())
+
+
+def test_an_end_that_was_slow_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tunnel, "STALL_S", 0.2)
+    size = 5_000_000
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(SWITCHED)
+        await peer.send(bytes(size))
+        await peer.hello()
+        await peer.send(b"there")
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect(receive=4_096)
+            await client.send(UPGRADE)
+            await switched(client)
+            await client.exactly(size)
+            await asyncio.sleep(0.3)
+            await client.send(b"still?")
+            assert await client.exactly(5) == b"there"
+
+    run(main())
+
+
+def test_what_is_held_for_a_service_that_has_not_agreed_is_bounded(run: Run) -> None:
+    go_on = asyncio.Event()
+    size = 30_000_000
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await go_on.wait()
+        await peer.send(SWITCHED)
+        left = size
+        while left:
+            left -= len(await peer.hello())
+        await peer.send(b"all")
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect()
+            await client.send(UPGRADE)
+            sending = asyncio.ensure_future(client.send(bytes(size)))
+            await live.digger.dug.wait()
+            (connection,) = live.server._open.all
+            end = connection._transport.get_protocol()
+            assert isinstance(end, tunnel._Client)
+            await until(lambda: len(end._held or b"") > tunnel.HELD_BYTES)
+            await asyncio.sleep(0.05)
+            assert len(end._held or b"") < 1_000_000
+            assert not sending.done()
+            go_on.set()
+            await switched(client)
+            assert await client.rest() == b"all"
+            await sending
+
+    run(main())
+
+
+def test_a_refusal_of_a_head_has_no_body(run: Run) -> None:
+    refusal = b"HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\n"
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(refusal)
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, tunnelling(service.target()) as live:
+            client = await live.connect()
+            await client.send(UPGRADE.replace(b"GET", b"HEAD"))
+            async with asyncio.timeout(5):
+                assert await client.rest() == refusal
+
     run(main())
 
 

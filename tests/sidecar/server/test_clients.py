@@ -324,7 +324,7 @@ def test_draining(run: Run) -> None:
 
     async def main() -> None:
         async with serving(calls) as served:
-            idle, used, busy, streamed, coming = [await served.connect() for _ in range(5)]
+            idle, used, busy, streamed, coming, half = [await served.connect() for _ in range(6)]
             await used.send(get())
             ok(await calls.call(1))
             assert (await used.answer()).body == b"ok"
@@ -335,7 +335,9 @@ def test_draining(run: Run) -> None:
             in_parts.begin(200, (("Transfer-Encoding", "chunked"),))
             await streamed.head()
             await coming.send(post(b"body")[:-1])
+            await half.send(get()[:-4])
             await until(lambda: any(each._coming for each in served.server._open.all))
+            await until(lambda: any(each._bodiless for each in served.server._open.all))
 
             draining = asyncio.ensure_future(served.server.drain(10))
             assert await idle.rest() == await used.rest() == b""
@@ -349,14 +351,17 @@ def test_draining(run: Run) -> None:
             in_parts.end()
             assert await streamed.rest() == b"1\r\nx\r\n0\r\n\r\n"
             await coming.send(b"y")
-            last = await calls.call(4)
+            ok(await calls.call(4))
+            assert (await coming.answer()).all("connection") == ["close"]
+            await half.send(get()[-4:])
+            last = await calls.call(5)
             assert not draining.done()
             ok(last)
-            assert (await coming.answer()).all("connection") == ["close"]
+            assert (await half.answer()).all("connection") == ["close"]
             assert await draining == 0
 
     run(main())
-    assert len(calls.all) == 4
+    assert len(calls.all) == 5
 
 
 def test_draining_takes_no_longer_than_it_may(run: Run) -> None:
@@ -371,6 +376,8 @@ def test_draining_takes_no_longer_than_it_may(run: Run) -> None:
             began = time.perf_counter()
             assert await served.server.drain(0.2) == 2
             assert 0.19 < time.perf_counter() - began < 2
+        assert served.server.connections == 0
+        assert served.server._sweeper.cancelled()
         for client in clients:
             assert await client.closed() == b""
 

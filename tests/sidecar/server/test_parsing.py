@@ -201,6 +201,22 @@ def test_what_is_held_is_read_before_what_comes_after_it(sent: bytes) -> None:
     asyncio.run(watched(main()))
 
 
+def test_a_last_answer_that_is_taken_late_is_waited_for() -> None:
+    async def main() -> None:
+        transport = Transport()
+        connection = ClientConnection(Echo(later=False), LIMITS, Heads(), Connections())
+        connection.connection_made(transport)  # type: ignore[arg-type]  # a double
+        connection.data_received(b"garbage\r\n")
+        assert transport.written.startswith(b"HTTP/1.1 400 ")
+        connection.pause_writing()
+        connection.resume_writing()
+        assert transport.ended
+        assert not transport.closing  # the client may be sending still
+        assert not connection.eof_received()
+
+    asyncio.run(watched(main()))
+
+
 def test_a_connection_that_is_lost_needs_no_collection() -> None:
     async def main() -> None:
         _, _, connection = await fed([get()], later=False, wait=lambda _: True)
