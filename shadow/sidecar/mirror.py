@@ -43,6 +43,8 @@ HEAVY: Final = 32
 """Pairs that are judged in other processes, or wait for it, at once."""
 MASKED_INLINE: Final = 20
 """Divergences of one exchange that are masked in the loop; a hostile one takes 5 ms."""
+AT_ONCE: Final = 8
+"""Copies that are sent at a stretch: clients wait for the event loop meanwhile."""
 LEARNING: Final = 32
 """Exchanges at once of which Go is asked a second time."""
 MAX_ENDPOINTS: Final = 5_000
@@ -153,7 +155,7 @@ class Mirror:
         self.bytes = 0
         """Of those."""
         self._in_flight = self._heavy = self._learning = 0
-        self._pumping = False
+        self._pumping = self._going_on = False
         self._landed = Batches(self._judge)
         """Those that both sides have answered."""
         self._concluded = asyncio.Event()
@@ -242,13 +244,22 @@ class Mirror:
             return
         self._pumping = True
         try:
-            while self._queue and self._in_flight < self.options.in_flight:
+            room = AT_ONCE
+            while self._queue and room and self._in_flight < self.options.in_flight:
+                room -= 1
                 copy = self._queue.popleft()
                 self._in_flight += 1
                 for side in copy.messages:
                     self._ask(copy, side)
         finally:
             self._pumping = False
+        if self._queue and self._in_flight < self.options.in_flight and not self._going_on:
+            self._going_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        self._pump()
 
     def _ask(self, copy: Copy, side: SideName) -> None:
         service, request = self._services[side], copy.exchange.request

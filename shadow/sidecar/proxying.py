@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from shadow.model import Answer, Observation, Request, SideName
+from shadow.results.routes import GO_ALL
 from shadow.sending.loop import event_loop
 from shadow.sending.wire import Wire
 from shadow.sidecar.batches import Batches
@@ -132,7 +133,10 @@ class Proxy:
         """Whether there is budget to ask Go after all."""
         if passage.spans:
             passage.spans[passage.side].end(failure)
-        return self._sidecar.routing.may_retry(time.monotonic())
+        routing = self._sidecar.routing
+        if not routing.latched.isdisjoint((self._sidecar.route(passage.endpoint), GO_ALL)):
+            return True  # Rust gets no more of them: these are the last
+        return routing.may_retry(time.monotonic())
 
     def request_for(self, passage: Passage) -> Request:
         """Return the request as the passage's side gets it."""

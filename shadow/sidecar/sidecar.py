@@ -24,7 +24,7 @@ from shadow.events import rollback_fields
 from shadow.judging import Judging
 from shadow.masking import Masker
 from shadow.metrics import Counters
-from shadow.model import Exchange, Judgement, Observation, Outcome, Request, SideName
+from shadow.model import Exchange, Judgement, NoAnswer, Observation, Outcome, Request, SideName
 from shadow.results.routes import RouteState, route_name
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.choice import open_service
@@ -255,7 +255,13 @@ class Sidecar:
     # Guards.
 
     def _judged(self, copy: Copy, judgement: Judgement) -> None:
-        """Take a verdict as evidence."""
+        """Take a verdict as evidence.
+
+        A copy that found nobody listening is none: while a service is restarted, no client is
+        hurt by it. One that serves clients is another matter, and falls back.
+        """
+        if any(_is_absent(copy.seen[side]) for side in copy.messages):
+            return
         self._observe(copy.endpoint, judgement, copy.seen)
 
     def fell_back(self, endpoint: str, seen: Mapping[SideName, Observation]) -> None:
@@ -301,6 +307,10 @@ class Sidecar:
 
     def _route_changed(self, state: RouteState) -> None:
         self.keeping.tell(lambda log: log.route_changed(state))
+
+
+def _is_absent(observation: Observation) -> bool:
+    return isinstance(observation, NoAnswer) and observation.kind == "connect"
 
 
 _NO_FLAGS: Final = RouteFlags()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,9 +16,10 @@ from shadow.model import SideName
 from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.sending.limits import Limits
+from shadow.sending.target import parse_target
 from shadow.sidecar.batches import Batches
 from shadow.sidecar.forwarding import MARK
-from shadow.sidecar.guards import GuardPolicy
+from shadow.sidecar.guards import GuardPolicy, Rollback
 from shadow.sidecar.mirror import Copy, Mirror, MirrorOptions
 from shadow.sidecar.passage import COPY_BYTES
 from shadow.sidecar.plans import SessionKey
@@ -483,6 +486,56 @@ def test_a_fallback_whose_answer_is_too_long_to_compare_is_evidence_too(tmp_path
             assert await trial.reasons() == {"truncated": 1}
             errors = [each for each in trial.sidecar.routing.standings() if each.guard == "errors"]
             assert {(each.route, each.x) for each in errors} == {(ITEM, 1), ("*", 1)}
+
+    run(story)
+
+
+def test_a_copy_that_finds_nobody_listening_is_no_evidence(tmp_path: Path) -> None:
+    """Rust is restarted while Go serves: no client is hurt by it."""
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        nobody = parse_target(
+            f"http://127.0.0.1:{port}", side="candidate", name="rust", option="--rust"
+        )
+        async with (
+            upstream() as go,
+            proxied(plan_of(tmp_path, go.target("baseline"), nobody)) as running,
+        ):
+            trial = Trial(running, go, go)
+            for _ in range(30):
+                assert (await trial.ask())[0] == 200
+            assert await trial.outcomes() == {"divergent": 30}
+            assert not trial.sidecar.routing.latched
+            assert all(each.n == 0 for each in trial.sidecar.routing.standings())
+
+    run(story)
+
+
+def test_go_answers_the_last_requests_of_a_route_that_was_latched(tmp_path: Path) -> None:
+    """They are those that Rust was asked before: the budget is for those that keep coming."""
+    set_to(tmp_path, 100)
+
+    async def story() -> None:
+        async with trying(tmp_path) as trial:
+            trial.rust.replies = lambda _: reply("sorry", 500)
+            routing = trial.sidecar.routing
+            while routing.may_retry(time.monotonic()):
+                pass
+            assert (await trial.ask())[0] == 500
+            gate = asyncio.Event()
+
+            async def late() -> bytes:
+                await gate.wait()
+                return reply("sorry", 500)
+
+            trial.rust.replies = lambda _: late()
+            asked = asyncio.ensure_future(trial.ask())
+            await trial.rust.has(2)
+            routing.latch(Rollback(route="*", guard="errors", reason="r", evidence={}))
+            gate.set()
+            assert (await asked)[0] == 200
 
     run(story)
 
