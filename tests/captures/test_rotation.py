@@ -492,6 +492,7 @@ def test_what_cannot_be_recovered_is_told_and_stays(
     (tmp_path / FIRST).unlink()
     room(len(LINE))
     [found] = recover(tmp_path / "traffic.jsonl")
+    room(PLENTY)
     assert found == Recovered(part=str(part), problem="File too large")
     assert contents(tmp_path) == [part.name]
     assert part.read_bytes() == LINE * 3

@@ -627,6 +627,32 @@ def test_a_service_that_takes_the_request_slowly(run: Run) -> None:
     run(main())
 
 
+def test_the_time_for_an_answer_begins_when_the_request_is_taken(run: Run) -> None:
+    size = 20_000_000
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await asyncio.sleep(0.25)
+        left = size
+        while left:
+            left -= len(await peer.hello())
+        await asyncio.sleep(0.25)
+        await peer.send(OK)
+        await peer.closed()
+
+    async def main() -> None:
+        limits = Limits(timeout_s=0.4)
+        async with serve(script) as service, Wire(service.target(), limits=limits) as wire:
+            taker = Taker()
+            head = UPLOAD.replace(b": 6", b": %d" % size)
+            asked = asking(wire, taker, head, method="POST", safe=False)
+            source = await taker.is_sent()
+            source.more(b"x" * size, ended=True)
+            assert answer(await asked).response.body == b"ok"
+
+    run(main())
+
+
 @pytest.mark.parametrize("in_parts", [False, True])
 def test_an_answer_before_the_end_of_the_request(run: Run, in_parts: bool) -> None:
     more = asyncio.Event()
