@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 
-from shadow.model import Divergence, Outcome
+from shadow.model import Divergence, Judgement, Observation, Outcome
 from shadow.results.finding import Finding, finding_key
 from shadow.results.latency import Latency
 from shadow.results.record import COMPARED, Record, Seen
@@ -91,11 +91,22 @@ class Tally:
         elif record.baseline is not None and record.candidate is not None:
             _time(endpoint, record.baseline, record.candidate)
         if record.spellings:
-            for spelling in record.spellings:
-                self._spellings[spelling] = self._spellings.get(spelling, 0) + 1
-            _fold(self._spellings, 2 * MAX_NAMES)
+            self._spell(record.spellings)
         if record.divergences:
             self._find(record, record.divergences)
+
+    def count_judged(
+        self, name: str, judgement: Judgement, baseline: Observation, candidate: Observation
+    ) -> None:
+        """Count an exchange without a divergence as `add` would, where no record is kept of it."""
+        endpoint, outcome = self._endpoint(name), judgement.outcome
+        self._count(endpoint, outcome, judgement.reason, 1)
+        if judgement.hollow:
+            _add(endpoint.hollow, {outcome: 1})
+        else:
+            _time(endpoint, Seen.of(baseline), Seen.of(candidate))
+        if judgement.spellings:
+            self._spell(judgement.spellings)
 
     def count_skipped(self, endpoint: str, reason: str, count: int = 1) -> None:
         """Count exchanges that were read and skipped and of which no record is kept."""
@@ -247,6 +258,11 @@ class Tally:
             reasons = self._reasons.setdefault(outcome, {})
             reasons[reason] = reasons.get(reason, 0) + count
             _fold(reasons, 2 * MAX_NAMES)
+
+    def _spell(self, spellings: Iterable[str]) -> None:
+        for spelling in spellings:
+            self._spellings[spelling] = self._spellings.get(spelling, 0) + 1
+        _fold(self._spellings, 2 * MAX_NAMES)
 
     def _find(self, record: Record, divergences: Iterable[Divergence]) -> None:
         grouped: dict[str, list[Divergence]] = {}

@@ -37,6 +37,7 @@ class Wire:
         self._sending: set[asyncio.Future[Observation | None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._watched = inf
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._short = 0
         """How often `start` found no idle connection where another could be opened."""
 
@@ -79,7 +80,10 @@ class Wire:
         the event loop, or None for a safe request that was lost on a reused connection before
         a byte of answer. What `done` raises goes to the loop's exception handler.
         """
-        now = asyncio.get_running_loop().time()
+        loop = self._loop  # to ask for it is a system call
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        now = loop.time()
         connection = self._pool.take(safe=safe, now=now)
         if connection is None:
             self._short += self._pool.has_room

@@ -9,6 +9,7 @@ import msgspec
 
 from shadow.model import Answer, Judgement, Observation, Outcome
 from shadow.results.anytime import log_detector, log_detector_bound, log_e
+from shadow.results.record import COMPARED
 from shadow.results.routes import BUCKET, Buckets, added
 
 _STALE: Final = 1.1
@@ -41,20 +42,17 @@ def seen_of(
     An answer that took longer than `longest_ms` says nothing of speed, whichever side it is of:
     where a client waited so long for it, the other side is not asked at all.
     """
-    compared = not judgement.hollow and judgement.outcome not in {
-        Outcome.INCOMPARABLE,
-        Outcome.SKIPPED,
-    }
-    times: tuple[float | None, float | None] = _service_ms(baseline), _service_ms(candidate)
-    if any(each is not None and each > longest_ms for each in times):
-        times = None, None
+    compared = not judgement.hollow and judgement.outcome in COMPARED
+    ours, theirs = _service_ms(baseline), _service_ms(candidate)
+    if (ours is not None and ours > longest_ms) or (theirs is not None and theirs > longest_ms):
+        ours = theirs = None
     return Seen(
         route=route,
         divergent=judgement.outcome == Outcome.DIVERGENT if compared else None,
         baseline_failed=has_failed(baseline),
         candidate_failed=has_failed(candidate),
-        baseline_ms=times[0],
-        candidate_ms=times[1],
+        baseline_ms=ours,
+        candidate_ms=theirs,
     )
 
 
@@ -64,9 +62,10 @@ def has_failed(observation: Observation) -> bool:
 
 
 def _service_ms(observation: Observation) -> float | None:
-    if has_failed(observation) or observation.timing is None:
+    timing = observation.timing
+    if timing is None or has_failed(observation):
         return None
-    return observation.timing.service_s * 1000
+    return (timing.done - timing.sent) * 1000
 
 
 class Figures(NamedTuple):

@@ -148,14 +148,14 @@ class Guards:
 
         `route` is the name that the store has for it.
         """
-        found = self._trials(seen)
-        own = self._of(route)
-        for guard, hit in found:
+        own, hits = self._of(route), False
+        for guard, hit in self._trials(seen):
+            hits = hits or hit
             if own is not None:
                 own[guard].count(hit=hit)
             if in_all:
                 self._held[GO_ALL][guard].count(hit=hit)
-        return any(hit for _, hit in found)
+        return hits
 
     def _trials(self, seen: Seen) -> list[tuple[Guard, bool]]:
         """Of which guards an exchange is a trial, and whether it is a hit."""

@@ -125,6 +125,11 @@ class Keeping:
         Counts nothing where it raises.
         """
         window, counters = self._window, self._counters
+        if baseline is not None and candidate is not None and not window.wants_record(judgement):
+            name = self._masker.mask_endpoint(endpoint)
+            window.count(name, judgement, baseline, candidate, time.monotonic())
+            counters.judged(judgement.outcome)
+            return
         record = Record.of(
             exchange,
             judgement,

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any, Final
 
 from shadow.errors import ShadowError
@@ -108,13 +107,19 @@ class Copy:
         """It could not be sent to one of them."""
         self.spans: Spans = {}
         """Of the sides that are being traced."""
-        self.size = OVERHEAD + 2 * size_of(exchange.request) + sum(map(_answer_size, seen.values()))
+        size = OVERHEAD + 2 * size_of(exchange.request)
+        for answer in seen.values():
+            size += _answer_size(answer)
+        self.size = size
         """Bytes that it keeps in memory while it waits, about."""
 
 
 def size_of(message: Request | Response) -> int:
     """Return the bytes of a message that are kept in memory, about."""
-    return len(message.body) + sum(map(len, chain.from_iterable(message.headers)))
+    size = len(message.body)
+    for name, value in message.headers:
+        size += len(name) + len(value)
+    return size
 
 
 def _answer_size(observation: Observation) -> int:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from shadow.model import Judgement, Outcome
+from shadow.model import Judgement, Observation, Outcome
 from shadow.results.finding import finding_key
 from shadow.results.record import Record
 from shadow.results.tally import Tally
@@ -112,6 +112,24 @@ class Window:
         """Count an exchange of which there is no record."""
         self.began = self.began or now
         self._fresh.count_skipped(endpoint, reason)
+
+    def wants_record(self, judgement: Judgement) -> bool:
+        """Whether an exchange may get a row: without a difference the first few do."""
+        if judgement.divergences or judgement.outcome not in _PLAIN:
+            return True
+        return self._plain > 0 and self._rows[False] < self._room.rows
+
+    def count(
+        self,
+        endpoint: str,
+        judgement: Judgement,
+        baseline: Observation,
+        candidate: Observation,
+        now: float,
+    ) -> None:
+        """Count an exchange of which no record is wanted."""
+        self.began = self.began or now
+        self._fresh.count_judged(endpoint, judgement, baseline, candidate)
 
     def add(self, record: Record, judgement: Judgement, now: float, lost: Lost) -> bool:
         """Count an exchange; say whether its record is kept. `lost` is told where it had to be.

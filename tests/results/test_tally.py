@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.model import Divergence, Outcome
+from shadow.masking import Masker
+from shadow.model import (
+    Answer,
+    Divergence,
+    Exchange,
+    Judgement,
+    NoAnswer,
+    Observation,
+    Outcome,
+    Request,
+    Response,
+    Timing,
+)
 from shadow.results import tally as tally_module
 from shadow.results.record import Record, Revision, Seen
 from shadow.results.tally import OTHER, Tally
@@ -233,3 +245,39 @@ def test_revising_comes_to_the_same_as_tallying_the_revised(
     assert tally.to_json() == tally_of(after).to_json()
     tally.recount(after, None)
     assert tally.to_json() == tally_of(after).to_json()
+
+
+TIMINGS = st.none() | st.builds(
+    Timing, due=st.just(0.0), sent=st.sampled_from([0.0, 0.25]), done=st.floats(0.25, 4_000)
+)
+OBSERVATIONS: st.SearchStrategy[Observation] = st.builds(
+    Answer, response=st.just(Response(status=200)), timing=TIMINGS
+) | st.builds(NoAnswer, kind=st.just("reset"), timing=TIMINGS)
+JUDGEMENTS = st.builds(
+    Judgement,
+    outcome=st.sampled_from([Outcome.MATCH, Outcome.EQUIVALENT, Outcome.INCOMPARABLE]),
+    reason=st.sampled_from(["", "truncated"]),
+    hollow=st.booleans(),
+    spellings=st.lists(st.sampled_from(["header-order", "date-volatile"])).map(tuple),
+)
+
+
+@given(st.lists(st.tuples(JUDGEMENTS, OBSERVATIONS, OBSERVATIONS), max_size=5))
+def test_without_a_record_the_counts_are_the_same(
+    judged: list[tuple[Judgement, Observation, Observation]],
+) -> None:
+    exchange = Exchange(id="x", request=Request(method="GET", target="/a"))
+    with_records, without = Tally(), Tally()
+    for judgement, go, rust in judged:
+        record = Record.of(
+            exchange,
+            judgement,
+            seq=0,
+            endpoint="GET /a",
+            masker=Masker(),
+            baseline=go,
+            candidate=rust,
+        )
+        with_records.add(record)
+        without.count_judged("GET /a", judgement, go, rust)
+    assert without.to_json() == with_records.to_json()

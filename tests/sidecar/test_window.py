@@ -242,3 +242,23 @@ def test_whatever_the_store_does_every_exchange_is_counted_once(story: list[str]
     assert len({row.seq for row in rows}) == len(rows)
     by_key = Counter(finding_key(each) for row in rows for each in row.divergences)
     assert +window.kept == by_key
+
+
+def test_no_record_is_wanted_of_more_exchanges_without_a_difference_than_get_a_row() -> None:
+    kept = Kept()
+    for _ in range(module.PLAIN_AT_ONCE):
+        assert kept.window.wants_record(MATCH)
+        assert kept.add(MATCH)
+    assert not kept.window.wants_record(MATCH)
+    assert kept.window.wants_record(differing("a"))
+    assert kept.window.wants_record(Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated"))
+    kept.window.count(ENDPOINT, MATCH, answer(), answer(), 1.0)
+    kept.write()
+    assert kept.window.tally.read == module.PLAIN_AT_ONCE + 1
+    assert kept.window.wants_record(MATCH)
+
+
+def test_no_record_is_wanted_beyond_the_rows_of_a_window() -> None:
+    kept = Kept(rows=1)
+    assert kept.add(MATCH)
+    assert not kept.window.wants_record(MATCH)
