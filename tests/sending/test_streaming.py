@@ -387,6 +387,22 @@ def test_giving_up(run: Run, started: bool) -> None:
     run(main())
 
 
+def test_a_receiver_that_gives_up_at_the_head_gets_nothing_more(run: Run) -> None:
+    class Giving(Taker):
+        def head(self, status: int, headers: Headers) -> None:
+            super().head(status, headers)
+            assert self.source is not None
+            self.source.give_up("reset", "enough")
+
+    async def main() -> None:
+        async with serve(answering(LENGTH + b"one")) as service, Wire(service.target()) as wire:
+            taker = Giving()
+            assert failure(await asking(wire, taker)).detail == "enough after 3 of 6 bytes of body"
+            assert taker.body == b""
+
+    run(main())
+
+
 def test_keeping_only_the_copy(run: Run) -> None:
     came = asyncio.Event()
 

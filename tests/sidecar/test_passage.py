@@ -363,7 +363,7 @@ def test_a_client_that_stops_in_the_middle_of_its_body_is_not_the_service_s_faul
         await peer.closed()
 
     async def main() -> None:
-        limits = ServerLimits(body_at_once=1_000, body_s=0.5)
+        limits = ServerLimits(body_at_once=1_000, body_s=0.3)
         async with (
             serve(script) as service,
             proxying(service.target(), limits=limits, timeout_s=0.1) as live,
@@ -548,7 +548,7 @@ def test_a_long_answer_to_a_slow_client(run: Run) -> None:
             client = await live.connect(receive=65_536)
             await client.send(get())
             await client.head()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             assert sent < 30_000_000
             left = size

@@ -501,25 +501,37 @@ def test_a_refusal_of_a_head_has_no_body(run: Run) -> None:
     run(main())
 
 
-def test_what_one_end_takes_in_time_is_all_there_is(
+def test_nothing_is_done_to_an_end_that_took_all_in_time(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tunnel, "FLUSH_S", 0.1)
-    size = 5_000_000
+    monkeypatch.setattr(tunnel, "FLUSH_S", 0.2)
 
     async def script(peer: Peer) -> None:
         await peer.head()
         await peer.send(SWITCHED)
-        await peer.send(bytes(size))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                while True:
+                    await peer.send(bytes(100_000))
+        stuck.set()
 
     async def main() -> None:
         async with serve(script) as service, tunnelling(service.target()) as live:
-            client = await live.connect(receive=4_096)
+            client = await live.connect(receive=65_536)
             await client.send(UPGRADE)
             await switched(client)
-            assert len(await client.rest()) == size
-            await asyncio.sleep(0.15)  # and nothing is done to what is closed
+            await stuck.wait()
+            (connection,) = live.server._open.all
+            end = connection._transport.get_protocol()
+            assert isinstance(end, tunnel._End)
+            assert end.other is not None
+            assert end.other.transport is not None
+            end.other.transport.abort()
+            assert await client.rest()
+            await live.server._open.ended()
+            await asyncio.sleep(0.25)
 
+    stuck = asyncio.Event()
     run(main())
 
 
