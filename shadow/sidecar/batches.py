@@ -25,6 +25,8 @@ class Batches(Generic[T]):
     def __init__(self, work: Callable[[list[T]], None]) -> None:
         self._work = work
         self._items: list[T] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept: to ask for it is a system call each time (Python 3.11)."""
         self._timer: asyncio.Handle | None = None
 
     def __len__(self) -> int:
@@ -35,12 +37,13 @@ class Batches(Generic[T]):
         """Take an item."""
         items = self._items
         items.append(item)
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         if len(items) == 1:
-            self._timer = asyncio.get_running_loop().call_later(DELAY_S, self._run)
+            self._timer = loop.call_later(DELAY_S, self._run)
         elif len(items) == MOST:
             assert self._timer is not None
             self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_soon(self._run)
+            self._timer = loop.call_soon(self._run)
 
     def flush(self) -> None:
         """Do all of it now."""
