@@ -20,9 +20,13 @@ T = TypeVar("T")
 
 
 class Batches(Generic[T]):
-    """Gathers items and hands them to `work`, at most `MOST` at once. On the event loop."""
+    """Gathers items and hands them to `work`, at most `MOST` at once. On the event loop.
 
-    def __init__(self, work: Callable[[list[T]], None]) -> None:
+    `work` returns how many of them it has done, at least one; the others come first in the next
+    turn of the loop.
+    """
+
+    def __init__(self, work: Callable[[list[T]], int]) -> None:
         self._work = work
         self._items: list[T] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -50,11 +54,17 @@ class Batches(Generic[T]):
         if self._timer is not None:
             self._timer.cancel()
         items, self._items = self._items, []
-        if items:
-            self._work(items)
+        while items:
+            items = items[self._work(items) :]
 
     def _run(self) -> None:
-        items, self._items = self._items[:MOST], self._items[MOST:]
-        if self._items:
-            self._timer = asyncio.get_running_loop().call_soon(self._run)
-        self._work(items)
+        items, self._items = self._items, []
+        if not items:  # a flush by the work itself
+            return
+        done = self._work(items[:MOST])
+        if done < len(items):
+            assert self._loop is not None
+            assert self._timer is not None
+            self._timer.cancel()  # the work may have added to it
+            self._items = items[done:] + self._items
+            self._timer = self._loop.call_soon(self._run)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, Final
 
 from shadow.errors import ShadowError
@@ -42,6 +43,9 @@ HEAVY: Final = 32
 """Pairs that are judged in other processes, or wait for it, at once."""
 MASKED_INLINE: Final = 20
 """Divergences of one exchange that are masked in the loop; a hostile one takes 5 ms."""
+SLICE_S: Final = 0.0003
+"""Seconds of judging at a stretch, about; to keep what came of it takes as long again. Pairs that
+are equal take less in a whole batch, those that differ are dear."""
 AT_ONCE: Final = 8
 """Copies that are sent at a stretch: clients wait for the event loop meanwhile."""
 LEARNING: Final = 32
@@ -330,12 +334,22 @@ class Mirror:
 
     # Judging.
 
-    def _judge(self, copies: list[Copy]) -> None:
-        """Judge here what is cheap, elsewhere what is not."""
-        judged = [found for copy in copies if (found := self._judged_here(copy)) is not None]
+    def _judge(self, copies: list[Copy]) -> int:
+        """Judge here what is cheap, elsewhere what is not; as many as there is time for."""
+        until = perf_counter() + SLICE_S
+        judged: list[_Judged] = []
+        seen_to = 0
+        for copy in copies:
+            found = self._judged_here(copy)
+            if found is not None:
+                judged.append(found)
+            seen_to += 1
+            if perf_counter() > until:
+                break
         kept = [found for found in judged if self._is_kept(found)]
         for copy, judgement, _ in kept:
             self._tell(copy, judgement)
+        return seen_to
 
     def _judged_here(self, copy: Copy) -> _Judged | None:
         """A verdict that is cheap to find, and the divergences as they are kept if that is so."""

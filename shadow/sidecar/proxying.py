@@ -151,13 +151,14 @@ class Proxy:
             self._open.discard(passage)
             self._passed.add(passage)
 
-    def _see_to(self, passages: list[Passage]) -> None:
+    def _see_to(self, passages: list[Passage]) -> int:
         for do in (self._count, self._hand_on):
             for passage in passages:
                 try:
                     do(passage)
                 except Exception as error:  # noqa: BLE001 - the others are seen to
                     self._sidecar.failed(error)
+        return len(passages)
 
     def _count(self, passage: Passage) -> None:
         """Count what the client got, and how long it took."""

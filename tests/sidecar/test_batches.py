@@ -11,10 +11,11 @@ def test_what_is_gathered_is_done_together_and_in_order() -> None:
     async def story() -> None:
         ended = asyncio.Event()
 
-        def work(items: list[int]) -> None:
+        def work(items: list[int]) -> int:
             done.append(items)
             if sum(map(len, done)) == 3:
                 ended.set()
+            return len(items)
 
         batches = Batches(work)
         for item in range(3):
@@ -33,10 +34,11 @@ def test_a_batch_is_short_and_the_rest_comes_in_the_next_turn() -> None:
     async def story() -> None:
         ended = asyncio.Event()
 
-        def work(items: list[int]) -> None:
+        def work(items: list[int]) -> int:
             done.append(len(items))
             if sum(done) == 3 * MOST + 1:
                 ended.set()
+            return len(items)
 
         batches = Batches(work)
         for item in range(3 * MOST + 1):
@@ -53,13 +55,14 @@ def test_what_is_added_by_the_work_itself_is_done_too() -> None:
     async def story() -> None:
         ended = asyncio.Event()
 
-        def work(items: list[int]) -> None:
+        def work(items: list[int]) -> int:
             done.extend(items)
             for item in items:
                 if item < 5:
                     batches.add(item + 1)
                 else:
                     ended.set()
+            return len(items)
 
         batches = Batches(work)
         batches.add(1)
@@ -72,8 +75,12 @@ def test_what_is_added_by_the_work_itself_is_done_too() -> None:
 def test_a_flush_leaves_nothing_and_nothing_is_done_twice() -> None:
     done: list[list[int]] = []
 
+    def work(items: list[int]) -> int:
+        done.append(items)
+        return len(items)
+
     async def story() -> None:
-        batches = Batches(done.append)
+        batches = Batches(work)
         batches.flush()
         batches.add(1)
         batches.add(2)
@@ -83,3 +90,46 @@ def test_a_flush_leaves_nothing_and_nothing_is_done_twice() -> None:
 
     asyncio.run(story())
     assert done == [[1, 2]]
+
+
+def test_work_that_stops_early_goes_on_in_the_next_turn_and_others_run_between() -> None:
+    done: list[int | str] = []
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def work(items: list[int]) -> int:
+            if not items[0]:
+                batches.add(3)  # behind what waits already
+            done.append(items[0])
+            loop.call_soon(done.append, "other")
+            if items[0] == 3:
+                ended.set()
+            return 1
+
+        batches = Batches(work)
+        for item in range(3):
+            batches.add(item)
+        await ended.wait()
+
+    asyncio.run(story())
+    assert done[:7] == [0, "other", 1, "other", 2, "other", 3]
+
+
+def test_a_flush_does_all_that_the_work_leaves_for_later() -> None:
+    done: list[int] = []
+
+    def work(items: list[int]) -> int:
+        done.append(items[0])
+        return 1
+
+    async def story() -> None:
+        batches = Batches(work)
+        for item in range(3):
+            batches.add(item)
+        batches.flush()
+        assert len(batches) == 0
+
+    asyncio.run(story())
+    assert done == [0, 1, 2]

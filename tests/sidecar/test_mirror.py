@@ -30,7 +30,7 @@ from shadow.sending.target import parse_target
 from shadow.sidecar import mirror as module
 from shadow.sidecar.batches import Batches
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.mirror import OVERHEAD, Copy, Mirror, MirrorOptions
+from shadow.sidecar.mirror import OVERHEAD, SLICE_S, Copy, Mirror, MirrorOptions
 from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.traces import Traces
 from shadow.tracing import NO_TRACES, Span
@@ -224,6 +224,28 @@ def test_no_answer_is_an_observation_and_counted() -> None:
             trial.mirror.offer(trial.copy(NoAnswer(kind="timeout")), RUST)
             trial.rust.say(answer())
             assert trial.kept.outcomes[1:] == ["incomparable baseline-timeout"]
+
+    run(story)
+
+
+def test_what_is_dear_to_judge_leaves_the_rest_for_another_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(0.0, 0.6 * SLICE_S)  # each pair takes so long
+    monkeypatch.setattr("shadow.sidecar.mirror.perf_counter", clock.__next__)
+
+    async def story() -> None:
+        async with trying() as trial:
+            copies = [trial.copy(answer('{"a":1}')) for _ in range(5)]
+            for copy in copies:
+                copy.seen["candidate"] = answer('{"a":2}')
+                trial.mirror._take(copy)
+            assert trial.mirror._judge(copies) == 2
+            assert trial.kept.outcomes == ["divergent"] * 2
+            assert trial.mirror._judge(copies[2:]) == 2
+            assert trial.mirror._judge(copies[4:]) == 1
+            assert trial.kept.outcomes == ["divergent"] * 5
+            assert trial.is_empty()
 
     run(story)
 
