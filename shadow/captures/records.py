@@ -36,16 +36,33 @@ Record = Exchange | Broken | Unsupported
 
 
 class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a format keeps of the traffic at its best; one file may hold less."""
+    """What a format keeps of the traffic at its best; one file may hold less.
 
-    response: bool
-    """Responses can be in it."""
-    whole_body: bool
+    By default all of it, so that a format states what it loses.
+    """
+
+    response: bool = True
+    """Responses can be in it, at least their status."""
+    response_body: bool = True
+    """With their bodies; without, nothing can be compared but the status."""
+    request_body: bool = True
+    """Bodies of requests; without, what has one cannot be sent."""
+    whole_body: bool = True
     """Bodies are the bytes of the wire, never decoded or left out by the recorder."""
-    header_order: bool
+    headers: bool = True
+    """Headers of the requests."""
+    header_order: bool = True
     """Headers stand in wire order."""
-    timing: bool
-    """Request times and latencies are in it."""
+    header_repeats: bool = True
+    """A header that was sent twice stands there twice."""
+    timing: bool = True
+    """The time of each request."""
+    latency: bool = True
+    """How long each answer took."""
+
+
+class UnwritableError(ValueError):
+    """An exchange that a format cannot hold; its text is the reason, and quotes no value."""
 
 
 class Format(Protocol):
@@ -69,4 +86,42 @@ class Format(Protocol):
         """Yield all records of the file, in the order of their requests.
 
         Raises CaptureError where the file as a whole cannot be read.
+        """
+
+
+class Writing(Protocol):
+    """A format that captures are written in; `formats.WRITINGS` is the table of them.
+
+    A file is `start`, the exchanges with `between` between them, and `end`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Say what a person calls it."""
+
+    @property
+    def suffix(self) -> str:
+        """How the names of its files end, `.har`: told by it where nothing else is said."""
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """Say what of an exchange is in it."""
+
+    @property
+    def start(self) -> bytes:
+        """Begin a file."""
+
+    @property
+    def between(self) -> bytes:
+        """Part two exchanges."""
+
+    @property
+    def end(self) -> bytes:
+        """End a file."""
+
+    def encode(self, exchange: Exchange) -> bytes:
+        """Return one exchange as it stands in the file.
+
+        Raises UnwritableError where the format cannot hold it, a body that was cut for example;
+        ValueError for an exchange that is none.
         """

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.native import decode_line
+from shadow.captures.formats.native import decode_line
 from shadow.captures.parts import UNFINISHED, Part, PartNames, unlocked
 from shadow.captures.streams import Damage, decompressed, split_records
 from shadow.captures.syntax import MalformedError

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from shadow.captures.native import encode_line
+from shadow.captures.formats.native import encode_line
 from shadow.captures.parts import UNFINISHED, Part, PartNames, unfinished, unlocked
 from shadow.errors import CaptureError, UnfinishedError
 from shadow.model import Exchange

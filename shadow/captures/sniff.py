@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from shadow.captures.gor import GorFormat
-from shadow.captures.har import HarFormat
-from shadow.captures.native import NativeFormat
+from shadow.captures.formats import FORMATS
+from shadow.captures.formats.native import NativeFormat
 from shadow.captures.records import Format, Record
 from shadow.captures.shares import Elsewhere, Share, shared
 from shadow.captures.streams import (
@@ -21,9 +20,6 @@ from shadow.captures.streams import (
     split_head,
 )
 from shadow.errors import CaptureError
-
-# The first that recognises the head of a file reads it, so the one that asks for least is last.
-FORMATS: tuple[Format, ...] = (HarFormat(), GorFormat(), NativeFormat())
 
 
 class Capture:

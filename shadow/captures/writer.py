@@ -1,4 +1,4 @@
-"""Writes captures in the native format, so that a half-written one never looks finished."""
+"""Writes captures, so that a half-written one never looks finished."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import IO, Protocol, cast
 
 import zstandard
 
-from shadow.captures.native import encode_line
+from shadow.captures.formats.native import NativeFormat
+from shadow.captures.records import Writing
 from shadow.errors import CaptureError, UnfinishedError
 from shadow.model import Exchange
 
 _BUFFER_BYTES = 256 * 1024
 _GZIP_LEVEL = 6
+_NATIVE = NativeFormat()
 
 
 class _Sink(Protocol):
@@ -27,19 +29,27 @@ class _Sink(Protocol):
 class CaptureWriter:
     """Takes exchanges one after the other; made by `open_writer`."""
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, file: IO[bytes], path: Path, writing: Writing) -> None:
         self._file = file
         self._sink = _compressor(file, path)
         self._path = path
-        self._pending = bytearray()
+        self._writing = writing
+        self._pending = bytearray(writing.start)
+        self.written = 0
+        """Exchanges."""
 
     def write(self, exchange: Exchange) -> None:
         """Add one exchange.
 
-        Raises ValueError for an exchange that could not be read back, and UnfinishedError
-        where the disk is full or fails.
+        Raises UnwritableError, which is a ValueError, for an exchange that the format cannot hold,
+        ValueError for one that could not be read back, and UnfinishedError where the disk is
+        full or fails.
         """
-        self._pending += encode_line(exchange)
+        encoded = self._writing.encode(exchange)
+        if self.written:
+            self._pending += self._writing.between
+        self._pending += encoded
+        self.written += 1
         if len(self._pending) >= _BUFFER_BYTES:
             self._flush()
 
@@ -50,6 +60,7 @@ class CaptureWriter:
 
     def finish(self) -> None:
         """Write out what is pending and end the compressed data; `open_writer` calls it."""
+        self._pending += self._writing.end
         self._flush()
         with _disk_errors(self._path):
             if self._sink is not self._file:
@@ -65,7 +76,7 @@ class CaptureWriter:
 
 
 @contextlib.contextmanager
-def open_writer(path: str | Path) -> Iterator[CaptureWriter]:
+def open_writer(path: str | Path, writing: Writing = _NATIVE) -> Iterator[CaptureWriter]:
     """Write a capture to `path`, compressed where the name ends in `.gz` or `.zst`.
 
     It is written beside, as `path` + `.part` and readable by its owner only, and takes its
@@ -76,7 +87,7 @@ def open_writer(path: str | Path) -> Iterator[CaptureWriter]:
     path = Path(path)
     part = path.with_name(path.name + ".part")
     file = _create(path, part)
-    writer = CaptureWriter(file, path)
+    writer = CaptureWriter(file, path, writing)
     try:
         yield writer
         writer.finish()

@@ -35,6 +35,8 @@ COMMANDS: Final = {
     "drift": "Show what changed from one run to another.",
     "trend": "Show how a finding, an endpoint or a percentile went over runs.",
     "inspect": "Show what a capture holds and what it is fit for.",
+    "sample": "Keep a few exchanges of each kind of a capture.",
+    "convert": "Write captures in another format, redacted if asked.",
     "demo": "Compare two recorded captures that come with shadow.",
 }
 """Every command with its one line of help; the module `shadow.cli.NAME` holds it."""

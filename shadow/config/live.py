@@ -10,10 +10,9 @@ from typing import Final
 import msgspec
 
 from shadow import __version__
-from shadow.captures.redact import Redaction
-from shadow.captures.redact.rules import Names
 from shadow.compare.noise import NoiseProfile
 from shadow.config import plans
+from shadow.config.captures import redaction
 from shadow.config.file import FILE_NAME, Config, TargetTable, load
 from shadow.config.gating import gate_plan, webhook
 from shadow.config.rules import accept_rules, named
@@ -203,19 +202,4 @@ def record_plan(flags: Flags) -> RecordPlan:
         redaction=redaction(config),
         session=parse_session(flags["session"]) if flags["session"] else None,
         drain_s=seconds(flags["drain"], "--drain"),
-    )
-
-
-def redaction(config: Config) -> Redaction:
-    """What is redacted besides credentials. Raises ConfigError for a path that is none."""
-    table = config.redact
-    for path in table.json:
-        with named(config, "redact", "json"):
-            Names(Redaction(json=(path,)))
-    return Redaction(
-        headers=tuple(table.headers),
-        query=tuple(table.query),
-        form=tuple(table.form),
-        json=tuple(table.json),
-        keep_cookies=tuple(table.keep_cookies),
     )

@@ -8,6 +8,7 @@ from shadow.replay.delivery import Output
 from shadow.replay.diff_job import DiffJob, sides_of
 from shadow.replay.options import DiffPlan
 from shadow.replay.reading import check_files
+from shadow.replay.sources import refuse_unfit
 
 
 def diff(plan: DiffPlan, output: Output) -> int:
@@ -15,11 +16,13 @@ def diff(plan: DiffPlan, output: Output) -> int:
 
     A limit counts pairs in their order, which only one process sees.
     """
+    captures = (plan.baseline, plan.candidate)
+    refuse_unfit(captures, answers="shadow diff")
     limit = plan.selection.limit
     workers = plan.workers if limit is None else 1
     opened = None
     if workers > 1:
-        check_files((plan.baseline, plan.candidate))
+        check_files(captures)
     else:
         opened = sides_of(plan, WHOLE)
     job = DiffJob(plan=plan, opened=opened)

@@ -16,6 +16,8 @@ from shadow.replay.options import ReplayPlan
 from shadow.replay.provenance import with_versions
 from shadow.replay.reading import check_files, records
 from shadow.replay.replay_job import ReplayJob
+from shadow.replay.sources import losses, refuse_unfit
+from shadow.replay.telling import tell
 from shadow.replay.usage import ServiceUsage
 from shadow.results.runs import RunInfo
 from shadow.sending.limits import Limits
@@ -28,6 +30,13 @@ def replay(plan: ReplayPlan, output: Output) -> int:
 
     Raises UnfinishedError where a target is unreachable.
     """
+    refuse_unfit(
+        plan.captures,
+        answers="" if plan.baseline else "--go recorded",
+        times="--speed" if plan.options.speed is not None else "",
+    )
+    for line in losses(plan.captures):
+        tell(line)
     if plan.dry_run:
         print_data(DryRun(plan).run())
         return 0

@@ -97,13 +97,18 @@ def _fidelity(fidelity: Fidelity) -> str:
     """What the format keeps at its best, and what it never does."""
     told = {
         "responses": fidelity.response,
+        "response bodies": fidelity.response_body,
+        "request bodies": fidelity.request_body,
         "bodies as on the wire": fidelity.whole_body,
+        "headers": fidelity.headers,
         "header order": fidelity.header_order,
-        "times and latencies": fidelity.timing,
+        "repeated headers": fidelity.header_repeats,
+        "times": fidelity.timing,
+        "latencies": fidelity.latency,
     }
     kept = ", ".join(name for name, is_kept in told.items() if is_kept)
     lost = ", ".join(name for name, is_kept in told.items() if not is_kept)
-    return f"keeps {kept}" + (f"; not {lost}" if lost else "")
+    return f"keeps {kept}; not {lost}" if lost else "keeps everything"
 
 
 def _contents(found: Inspection) -> Table:

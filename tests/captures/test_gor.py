@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shadow.captures import Broken, Record, Unsupported, gor
-from shadow.captures.gor import SEPARATOR
+from shadow.captures import Broken, Record, Unsupported
+from shadow.captures.formats import gor
+from shadow.captures.formats.gor import SEPARATOR
 from shadow.model import Exchange, Request, Response
 
 Records = Callable[[bytes], list[Record]]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shadow.captures import Broken, Record, Unsupported, har, read
+from shadow.captures import Broken, Record, Unsupported, read
+from shadow.captures.formats import har
 from shadow.errors import CaptureError
 from shadow.model import Exchange, NoAnswer, Request, Response
 

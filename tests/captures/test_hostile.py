@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shadow.captures import Record, read
-from shadow.captures.gor import SEPARATOR
-from shadow.captures.native import decode_line, encode_line
+from shadow.captures.formats.gor import SEPARATOR
+from shadow.captures.formats.native import decode_line, encode_line
 from shadow.errors import CaptureError
 from shadow.model import Exchange
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.captures.http1 import parse_request, parse_response
+from shadow.captures.formats.http1 import parse_request, parse_response
 from shadow.captures.syntax import MalformedError
 from shadow.model import Request, Response
 

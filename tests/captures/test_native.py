@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures import Broken, Record
-from shadow.captures.native import decode_line, encode_line
+from shadow.captures.formats.native import decode_line, encode_line
 from shadow.captures.syntax import MalformedError
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response
 

@@ -18,7 +18,7 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shadow.captures.native import decode_line, encode_line
+from shadow.captures.formats.native import decode_line, encode_line
 from shadow.captures.redact import Redaction, Redactor
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures import Record, read
-from shadow.captures.native import encode_line
+from shadow.captures.formats.native import encode_line
 from shadow.captures.recovery import Recovered, recover
 from shadow.captures.rotation import RotatingWriter
 from shadow.errors import CaptureError, UnfinishedError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.captures.native import decode_line, encode_line
+from shadow.captures.formats.native import decode_line, encode_line
 from shadow.captures.syntax import MalformedError
 from shadow.model import Exchange, NoAnswer, Request, Response
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures import ELSEWHERE, Broken, Elsewhere, Record, Share, read, read_share
-from shadow.captures.native import NativeFormat
+from shadow.captures.formats.native import NativeFormat
 from shadow.errors import CaptureError
 from shadow.model import Exchange
 
@@ -116,7 +116,7 @@ def test_records_of_other_shares_are_not_read(
     path.write_bytes(b"".join(line(f"x{n}", "u-1") for n in range(20)))
     mine = Share(0, 2).takes("", "u-1")
     other = Share(index=1 if mine else 0, of=2)
-    monkeypatch.setattr("shadow.captures.native.decode_line", None)
+    monkeypatch.setattr("shadow.captures.formats.native.decode_line", None)
     assert list(read_share([path], other)) == [ELSEWHERE] * 20
 
 

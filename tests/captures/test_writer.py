@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures import open_writer, read
-from shadow.captures.native import encode_line
+from shadow.captures.formats.native import encode_line
 from shadow.errors import CaptureError, UnfinishedError
 from shadow.model import Exchange, Request
 

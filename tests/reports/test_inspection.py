@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
-from shadow.captures.native import encode_line
+from shadow.captures.formats.native import encode_line
 from shadow.endpoints import Endpoints
 from shadow.errors import CaptureError
 from shadow.model import Exchange, Request, Response

@@ -111,7 +111,7 @@ class HarFormat:
     """HTTP Archive 1.2."""
 
     name = "HAR"
-    fidelity = Fidelity(response=True, whole_body=False, header_order=False, timing=True)
+    fidelity = Fidelity(whole_body=False, header_order=False)
 
     def sniff(self, head: bytes) -> bool:
         """Look for an object whose first key is `log`: every known exporter writes it so."""

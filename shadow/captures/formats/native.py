@@ -102,7 +102,9 @@ class NativeFormat:
     """JSON lines; see the module and the schema `shadow/schemas/capture.schema.json`."""
 
     name = "shadow JSON lines"
-    fidelity = Fidelity(response=True, whole_body=True, header_order=True, timing=True)
+    suffix = ".jsonl"
+    fidelity = Fidelity()
+    start = between = end = b""
 
     def sniff(self, head: bytes) -> bool:
         """Look for an object that names a request, or one line too long to be seen whole."""
@@ -121,6 +123,10 @@ class NativeFormat:
                     yield decode_line(line)
                 except MalformedError as error:
                     yield Broken(path=path, line=number, reason=str(error))
+
+    def encode(self, exchange: Exchange) -> bytes:
+        """Return one line; raises as `encode_line`."""
+        return encode_line(exchange)
 
     def read_share(self, stream: Chunks, path: str, share: Share) -> Iterator[Record | Elsewhere]:
         """Yield as `read` does, with `ELSEWHERE` for the records of other shares.

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from shadow.captures.http1 import parse_request, parse_response
+from shadow.captures.formats.http1 import parse_request, parse_response
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported
 from shadow.captures.streams import Chunks, Damage, split_records
 from shadow.captures.syntax import MalformedError, check_id, unreplayable
@@ -36,7 +36,7 @@ class GorFormat:
     """Files of `gor --output-file`, with or without recorded responses."""
 
     name = "GoReplay"
-    fidelity = Fidelity(response=True, whole_body=True, header_order=True, timing=True)
+    fidelity = Fidelity()
 
     def sniff(self, head: bytes) -> bool:
         """Look for a separator, or a record header on the first line."""
