@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from docs.pages import classes, commands, config, events, exit_codes, summary
+from docs.pages import classes, commands, config, events, exit_codes, formats, summary
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -28,6 +28,7 @@ def generated() -> dict[Path, str]:
         REFERENCE / "classes.md": classes.render(),
         REFERENCE / "events.md": events.render(event_schema),
         REFERENCE / "exit-codes.md": exit_codes.render(),
+        REFERENCE / "formats.md": formats.render(),
         SCHEMAS / "config.schema.json": json.dumps(config.schema(), indent=2) + "\n",
         SCHEMAS / "summary.schema.json": json.dumps(summary.schema(), indent=2) + "\n",
     }

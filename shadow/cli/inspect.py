@@ -11,8 +11,11 @@ import click
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE…")
 @click.option("--config", metavar="PATH", help="shadow.toml; default: the nearest one upward.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--all", "show_all", is_flag=True, help="Show every endpoint.")
-def command(*, captures: tuple[str, ...], as_json: bool, show_all: bool, **given: Any) -> int:
+@click.option("--all", "show_all", is_flag=True, help="Show every endpoint, or every place.")
+@click.option("--secrets", is_flag=True, help="Name what is secret in it, and where; no value.")
+def command(
+    *, captures: tuple[str, ...], as_json: bool, show_all: bool, secrets: bool, **given: Any
+) -> int:
     """Show what a capture holds: endpoints, rates, sizes, sessions, writes, and what is missing.
 
     Endpoints are ranked by the service time that was recorded: those that spend the most are
@@ -21,12 +24,18 @@ def command(*, captures: tuple[str, ...], as_json: bool, show_all: bool, **given
     \b
     shadow inspect capture.jsonl.gz
     shadow inspect traffic.har --json
+    shadow inspect traffic.har --secrets
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config.captures import secrets_plan  # noqa: PLC0415 - as above
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
     from shadow.reports.inspection import inspect  # noqa: PLC0415 - as above
+    from shadow.reports.secrets import find_secrets  # noqa: PLC0415 - as above
 
-    text = inspect(captures, *plans.inspecting(given), as_json=as_json, show_all=show_all)
+    if secrets:
+        text = find_secrets(captures, *secrets_plan(given), as_json=as_json, show_all=show_all)
+    else:
+        text = inspect(captures, *plans.inspecting(given), as_json=as_json, show_all=show_all)
     if as_json:
         print_data(text)
     else:

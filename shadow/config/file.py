@@ -287,11 +287,35 @@ class GuardsTable(msgspec.Struct, frozen=True, kw_only=True):
     """The same for single endpoints: `{ "GET /v1/items" = 50 }`."""
 
 
-class RedactTable(msgspec.Struct, frozen=True, kw_only=True):
-    """`[redact]`: what `shadow record` puts a keyed hash in place of, besides credentials.
+class RedactRuleTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[redact.rules]]`: one thing that is redacted, and how. It names exactly one."""
 
-    Authorization, Proxy-Authorization, Cookie, Set-Cookie and everything whose name looks like a
-    secret always go.
+    header: str | None = None
+    """A header field."""
+    cookie: str | None = None
+    """A cookie; its case counts."""
+    query: str | None = None
+    """A query parameter."""
+    form: str | None = None
+    """A field of urlencoded bodies."""
+    json: str | None = None
+    """A member of JSON bodies: `pin` anywhere, or `$.user.pin`, `$.cards[*].pan`."""
+    pattern: str | None = None
+    """A regular expression in the syntax of RE2; of one with a group, what the group matches."""
+    detect: str | None = None
+    """A detector, `email`; `docs/howto/redaction.md` lists them."""
+    action: Literal["hash", "mask", "drop"] = "hash"
+    """A keyed hash, the same for the same value; always the same mask; or nothing."""
+    keep_format: bool = False
+    """The hash of an e-mail address, card number, telephone number, IBAN, IP address or UUID is
+    one as well."""
+
+
+class RedactTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[redact]`: what is taken out before anything is kept, besides credentials.
+
+    Authorization, Proxy-Authorization, Cookie, Set-Cookie, everything whose name looks like a
+    secret, and what looks like a token or a card number always go.
     """
 
     headers: list[str] = []
@@ -304,6 +328,10 @@ class RedactTable(msgspec.Struct, frozen=True, kw_only=True):
     """Members of JSON bodies: `pin` anywhere, or `$.user.pin`, `$.cards[*].pan`."""
     keep_cookies: list[str] = []
     """Cookies whose values stay: `theme`."""
+    detect: list[Literal["email", "phone", "iban", "ip"]] = []
+    """Personal data to look for in every text."""
+    rules: list[RedactRuleTable] = []
+    """What has another action than the hash."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

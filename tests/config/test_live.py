@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shadow.captures.redact import Rule
 from shadow.config.live import record_plan, sidecar_plan
 from shadow.errors import ConfigError, ShadowError
 from shadow.rollout.routes import TOKEN_VARIABLE
@@ -285,8 +286,22 @@ query = ["pin"]
 form = ["iban"]
 json = ["pin", "$.user.pin", "$.cards[*].pan"]
 keep_cookies = ["theme"]
+detect = ["email", "iban"]
+
+[[redact.rules]]
+detect = "email"
+keep_format = true
+
+[[redact.rules]]
+pattern = "customer-([0-9]+)"
+action = "drop"
 """
     found = plan("record", text).redaction
+    assert found.detect == ("email", "iban")
+    assert found.rules == (
+        Rule(where="detect", what="email", keep_format=True),
+        Rule(where="pattern", what="customer-([0-9]+)", action="drop"),
+    )
     assert (found.headers, found.query, found.form) == (("X-Card",), ("pin",), ("iban",))
     assert found.json == ("pin", "$.user.pin", "$.cards[*].pan")
     assert found.keep_cookies == ("theme",)
@@ -299,6 +314,14 @@ keep_cookies = ["theme"]
         ('json = "pin"', "redact.json: "),
         ("headers = [1]", "redact.headers"),
         ('cookies = ["x"]', "unknown key redact.cookies"),
+        ('detect = ["mail"]', "redact.detect"),
+        ('rules = [{action = "drop"}]', "a rule names nothing to redact"),
+        ('rules = [{header = "a", query = "b"}]', "a rule names several things to redact"),
+        ('rules = [{header = ""}]', "header is empty"),
+        ('rules = [{pattern = "("}]', "'(' is no pattern: missing )"),
+        ('rules = [{detect = "mail"}]', "there is no detector 'mail'"),
+        ('rules = [{json = "$.a["}]', "is no path to a member"),
+        ('rules = [{query = "a", action = "mask", keep_format = true}]', "keep_format is for the"),
     ],
 )
 def test_wrong_redaction_names_file_and_line(line: str, said: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from shadow.captures.redact.codings import decoded
+from shadow.captures.redact.dropping import without_dropped
 from shadow.captures.redact.marks import Marks
 from shadow.captures.redact.rules import Names
 from shadow.captures.redact.text import Texts
@@ -114,9 +115,10 @@ class Bodies:
         head = pieces[0].decode("latin-1")
         content: bytes | None = pieces[2]
         field = _FIELD.search(head)
-        if field and self._names.field(field[1]):
+        secret = self._names.field(field[1]) if field else None
+        if secret is not None:
             value = pieces[2].rstrip(b"\r\n")
-            mark = self._marks.of(value.decode("latin-1"))
+            mark = without_dropped(self._marks.of(value.decode("latin-1"), secret))
             content = mark.encode("latin-1") + pieces[2][len(value) :]
         elif _PART_CODED.search(head):
             return None

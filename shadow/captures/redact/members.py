@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.redact.marks import Marks, octets, scheme_of
+from shadow.captures.redact.marks import DROPPED, Marks, Secret, octets, scheme_of
 from shadow.captures.redact.places import rewritten
 from shadow.captures.redact.rules import LONGEST_NAME, Names, Step, member_name
 
@@ -54,13 +54,13 @@ class Members:
             text = self._by_path(text)
         return rewritten(text, _NAME, self._names.member, self._after_name)
 
-    def _after_name(self, text: str, at: int) -> tuple[int, str]:
+    def _after_name(self, text: str, at: int, secret: Secret) -> tuple[int, str]:
         name = _AFTER_NAME.match(text, at)
         start = name.end() if name else at
-        end, new = self._value(text, start)
-        return end, text[at:start] + new
+        end, new = self._value(text, start, secret)
+        return end, text[at:start] + (DROPPED if secret.action == "drop" else new)
 
-    def _value(self, text: str, at: int) -> tuple[int, str]:
+    def _value(self, text: str, at: int, secret: Secret) -> tuple[int, str]:
         """Return where the value that begins at `at` ends, and the value redacted."""
         parts: list[str] = []
         done = end = at
@@ -73,32 +73,37 @@ class Members:
             elif found["close"]:
                 depth -= 1
             elif found["scalar"]:
-                start, new = found.start(), self._scalar(found[0])
+                start, new = found.start(), self._scalar(found[0], secret)
             else:
                 level = len(found["quote"])
                 stop, end = _end_of_string(text, start, level)
                 is_name = depth > 0 and _COLON.match(text, end) is not None
-                new = text[start:stop] if is_name else self._string(text[start:stop], level)
+                content = text[start:stop]
+                new = content if is_name else self._string(content, level, secret)
             parts += (text[done:start], new)
             done = stop
             if depth <= 0:
                 break
         return end, "".join(parts) + text[done:end]
 
-    def _scalar(self, token: str) -> str:
+    def _scalar(self, token: str, secret: Secret) -> str:
         if token in _CONSTANTS:
             return token
-        return "0" if _NUMBER.fullmatch(token) else self._marks.of(token)
+        if not _NUMBER.fullmatch(token):
+            return self._marks.of(token, secret)
+        return self._marks.of_number(secret) if token.strip("0") else token
 
-    def _string(self, content: str, level: int) -> str:
+    def _string(self, content: str, level: int, secret: Secret) -> str:
         """Return what stands for a string's content, `level` backslashes before its quotes."""
         if "\\" not in content:
-            return self._marks.credential(content)
+            return self._marks.credential(content, secret)
         text = octets(content).decode("utf-8", "surrogateescape")
         for _ in range(level.bit_length() + 1):
             text = _unescaped(text)
         kept = scheme_of(text)
-        mark = self._marks.of_bytes(text[len(kept) :].encode("utf-8", "surrogatepass"))
+        mark = self._marks.of_bytes(text[len(kept) :].encode("utf-8", "surrogatepass"), secret)
+        if mark == DROPPED:
+            return mark
         return kept.replace("\t", " ") + mark if mark else content
 
     def _by_path(self, text: str) -> str:
@@ -125,13 +130,21 @@ class Members:
                 place[-1] = last + 1 if isinstance(last, int) else last
             elif kind == "close":
                 place.pop()
-            elif any(_leads_to(path, place) for path in self._names.paths):
-                end, new = self._value(text, found.start())
-                parts += (text[done : found.start()], new)
+            elif (secret := self._at(place)) is not None:
+                end, new = self._value(text, found.start(), secret)
+                dropped = secret.action == "drop"
+                parts += (text[done : found.start()], DROPPED if dropped else new)
                 done = end
             elif kind == "open":
                 place.append(0 if found[0] == "[" else "")
         return "".join(parts) + text[done:]
+
+    def _at(self, place: list[str | int]) -> Secret | None:
+        """Return the secret to which a path leads, if this is its place."""
+        for path, secret in self._names.paths:
+            if _leads_to(path, place):
+                return secret
+        return None
 
 
 def _names(text: str) -> list[str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
 
 from shadow.captures.redact.body import Bodies
-from shadow.captures.redact.marks import Marks
+from shadow.captures.redact.looks import Looks
+from shadow.captures.redact.marks import DROPPED, Marks, Secret
 from shadow.captures.redact.rules import LONGEST_NAME, Names, Redaction
 from shadow.captures.redact.text import Texts
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response
 
-_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
+_NAMELESS: Final = Secret("cookie", "")
+SESSION: Final = Secret("session", "session")
 _URLS: Final = frozenset(
     {
         *("referer", "location", "content-location", "destination", ":path"),
@@ -45,14 +47,16 @@ class Redactor:
     def __init__(self, key: bytes, rules: Redaction = _NO_RULES) -> None:
         """Take the key, and what is redacted beside what always is.
 
-        Raises ConfigError for a malformed JSON path.
+        Raises ConfigError for a malformed JSON path, a pattern or a detector that is none.
         """
+        self._marks = self._made(key)
         self._names = Names(rules)
-        self._marks = Marks(key)
-        self._texts = Texts(self._names, self._marks)
+        self._texts = Texts(self._names, self._marks, Looks(rules, self._marks))
         self._bodies = Bodies(self._names, self._marks, self._texts)
-        self._kept_cookies = frozenset(rules.keep_cookies)
         self._treatment = lru_cache(4096)(self._treatment_of)
+
+    def _made(self, key: bytes) -> Marks:
+        return Marks(key)
 
     def redact(self, exchange: Exchange) -> Exchange:
         """Return the exchange as it may be written.
@@ -67,7 +71,7 @@ class Redactor:
             response=None if response is None else self._response(response),
             error=None if error is None else self._error(error),
             latency_ms=exchange.latency_ms,
-            session=None if session is None else self._marks.unicode_credential(session),
+            session=None if session is None else self._marks.unicode_credential(session, SESSION),
             ts=exchange.ts,
         )
 
@@ -97,7 +101,10 @@ class Redactor:
 
     def _headers(self, headers: Headers) -> Headers:
         treatment = self._treatment
-        return tuple([(name, treatment(name[-LONGEST_NAME:])(value)) for name, value in headers])
+        treated = [(name, treatment(name[-LONGEST_NAME:])(value)) for name, value in headers]
+        if any(DROPPED in value for _, value in treated):
+            return tuple([(name, value) for name, value in treated if DROPPED not in value])
+        return tuple(treated)
 
     def _treatment_of(self, name: str) -> Treatment:
         """Return what is done to the values of a header."""
@@ -106,12 +113,17 @@ class Redactor:
             return self._cookie
         if lower in ("set-cookie", "set-cookie2"):
             return self._set_cookie
-        if lower in _CREDENTIALS or self._names.header(lower):
-            return self._marks.credential
+        secret = self._names.header(lower)
+        if secret is not None:
+            return partial(self._marks.credential, secret=secret)
         return self._texts.url if lower in _URLS else self._texts.text
 
     def _cookie(self, value: str) -> str:
-        return ";".join([self._pair(pair) for pair in value.split(";")])
+        pairs = [self._pair(pair) for pair in value.split(";")]
+        kept = [pair for pair in pairs if DROPPED not in pair]
+        if len(kept) == len(pairs):
+            return ";".join(pairs)
+        return ";".join(kept).lstrip() or DROPPED
 
     def _set_cookie(self, value: str) -> str:
         pair, *attributes = value.split(";")
@@ -130,7 +142,8 @@ class Redactor:
         name, equals, value = pair.partition("=")
         if not equals:
             bare = pair.lstrip(" \t")
-            return pair[: len(pair) - len(bare)] + self._marks.of_cookie(bare)
-        if name.strip(" \t") in self._kept_cookies:
+            return pair[: len(pair) - len(bare)] + self._marks.of_cookie(bare, _NAMELESS)
+        secret = self._names.cookie(name.strip(" \t")[-LONGEST_NAME:])
+        if secret is None:
             return pair
-        return name + equals + self._marks.of_cookie(value)
+        return name + equals + self._marks.of_cookie(value, secret)

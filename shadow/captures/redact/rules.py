@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import unquote_plus
 
 import msgspec
 
-from shadow.captures.redact.marks import octets
+from shadow.captures.redact.marks import Action, Secret, octets
+from shadow.detectors import ALWAYS
 from shadow.errors import ConfigError
 from shadow.masking import is_secret_header, is_secret_name, is_secret_query
 
 LONGEST_NAME: Final = 300
 """Characters of a name that are looked at, from its end."""
 
+CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
 _CACHED: Final = 4096
 _EVERYWHERE: Final = re.compile(r"\$\.\.([^\s.\[\]'\"*]+)")
 _STEP: Final = re.compile(
@@ -40,12 +42,26 @@ Step = str | int | None
 """A name in lower case, a position, or None for any."""
 
 
+Where = Literal["header", "cookie", "query", "form", "json", "pattern", "detect"]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is redacted, and how."""
+
+    where: Where
+    what: str
+    """A name; for `json` a name or a path; a regular expression (RE2); the name of a detector."""
+    action: Action = "hash"
+    keep_format: bool = False
+    """The hash of an e-mail address is one, and so on for what `formats` knows."""
+
+
 class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     """What is redacted beside what always is; case does not count in a name.
 
-    Always: credentials in `Authorization` and `Proxy-Authorization`, every cookie's value, and
+    Always: credentials in `Authorization` and `Proxy-Authorization`, every cookie's value,
     whatever `shadow.masking` knows for a secret by its name, in headers, queries, forms, JSON
-    and XML.
+    and XML, and whatever `shadow.detectors` always finds.
     """
 
     headers: tuple[str, ...] = ()
@@ -58,38 +74,62 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     """Members of JSON by name, or by path: `$.user.password`, `$.users[*].ssn`."""
     keep_cookies: tuple[str, ...] = ()
     """Cookies whose values stay; here case counts, as it does in a cookie's name."""
+    detect: tuple[str, ...] = ()
+    """Detectors that look for personal data, beside those that are always on."""
+    rules: tuple[Rule, ...] = ()
+    """What has another action than the hash; of two for one thing the last counts."""
+
+    def all_rules(self) -> tuple[Rule, ...]:
+        """List everything that is asked for, as rules."""
+        named: tuple[tuple[Where, tuple[str, ...]], ...] = (
+            ("header", self.headers),
+            ("query", self.query),
+            ("form", self.form),
+            ("json", self.json),
+            ("detect", (*ALWAYS, *self.detect)),
+        )
+        plain = [Rule(where=where, what=what) for where, whats in named for what in whats]
+        return (*plain, *self.rules)
 
 
 class Names:
-    """Says of a name whether what it names is a secret. Safe to share between threads.
+    """Says of a name what secret it names, or None. Safe to share between threads.
 
     Raises ConfigError for a JSON path that is none.
     """
 
     def __init__(self, rules: Redaction) -> None:
-        self._headers = _lower(rules.headers)
-        self._query = _lower(rules.query)
-        self._form = _lower(rules.form)
-        self.paths = tuple(
-            _path(text)
-            for text in rules.json
-            if text.startswith("$") and not _EVERYWHERE.fullmatch(text)
-        )
-        self._members = _lower(
-            text.removeprefix("$..")
-            for text in rules.json
-            if not text.startswith("$") or _EVERYWHERE.fullmatch(text)
-        )
-        self._ends = frozenset(_last_name(path) for path in self.paths)
-        self.configured = self._query | self._form | self._members | self._ends
+        every = rules.all_rules()
+        self._headers = _by_name(every, "header")
+        self._cookies = _by_name(every, "cookie", fold=False)
+        self._query = _by_name(every, "query")
+        self._form = _by_name(every, "form")
+        self._kept_cookies = frozenset(rules.keep_cookies)
+        json = [rule for rule in every if rule.where == "json"]
+        paths = {
+            _path(rule.what): _secret(rule, rule.what)
+            for rule in json
+            if rule.what.startswith("$") and not _EVERYWHERE.fullmatch(rule.what)
+        }
+        self.paths = tuple(paths.items())
+        """The steps of each path with what it leads to."""
+        self._members = {
+            name: _secret(rule, name)
+            for rule in json
+            if not rule.what.startswith("$") or _EVERYWHERE.fullmatch(rule.what)
+            for name in [rule.what.removeprefix("$..").lower()]
+        }
+        self._ends = {_last_name(path): secret for path, secret in self.paths}
+        self.configured = frozenset((*self._query, *self._form, *self._members, *self._ends))
         """In lower case; but for those of headers."""
         self._words = _WORDS + tuple(_bare(name.encode()) for name in self.configured)
         # Names repeat, and each look-up is in the way of every exchange.
-        self.header = lru_cache(_CACHED)(self._is_header)
-        self.query = lru_cache(_CACHED)(self._is_query)
-        self.field = lru_cache(_CACHED)(self._is_field)
-        self.member = lru_cache(_CACHED)(self._is_member)
-        self.ends_path = lru_cache(_CACHED)(self._is_end)
+        self.header = lru_cache(_CACHED)(self._find_header)
+        self.cookie = lru_cache(_CACHED)(self._find_cookie)
+        self.query = lru_cache(_CACHED)(self._find_query)
+        self.field = lru_cache(_CACHED)(self._find_field)
+        self.member = lru_cache(_CACHED)(self._find_member)
+        self.ends_path = lru_cache(_CACHED)(self._find_end)
 
     def may_be_in(self, text: str) -> bool:
         """Whether a name of a secret may stand in an isomorphic text; most have none.
@@ -104,37 +144,62 @@ class Names:
         bare = _bare(octets(text))
         return any(map(bare.__contains__, words))
 
-    def _is_header(self, name: str) -> bool:
+    def _find_header(self, name: str) -> Secret | None:
         name = name.lower()
-        return name in self._headers or is_secret_header(name)
+        found = self._headers.get(name)
+        if found is None and (name in CREDENTIALS or is_secret_header(name)):
+            return Secret("header", name)
+        return found
 
-    def _is_query(self, name: str) -> bool:
-        return is_secret_query(name) or _is_among(unquote_plus(name), self._query)
+    def _find_cookie(self, name: str) -> Secret | None:
+        if name in self._kept_cookies:
+            return None
+        return self._cookies.get(name) or Secret("cookie", name)
 
-    def _is_field(self, name: str) -> bool:
-        return self._is_query(name) or _is_among(unquote_plus(name), self._form)
+    def _find_query(self, name: str) -> Secret | None:
+        plain = unquote_plus(name)
+        found = _among(plain, self._query)
+        if found is None and is_secret_query(name):
+            return Secret("query", plain)
+        return found
 
-    def _is_member(self, name: str) -> bool:
+    def _find_field(self, name: str) -> Secret | None:
+        return _among(unquote_plus(name), self._form) or self._find_query(name)
+
+    def _find_member(self, name: str) -> Secret | None:
         name = member_name(name)
-        return is_secret_name(name) or name.lower() in self._members
+        found = self._members.get(name.lower())
+        if found is None and is_secret_name(name):
+            return Secret("json", name)
+        return found
 
-    def _is_end(self, name: str) -> bool:
-        """Whether a path leads to a member of this name, somewhere."""
-        return member_name(name).lower() in self._ends
+    def _find_end(self, name: str) -> Secret | None:
+        """Return the secret where a path leads to a member of this name, somewhere."""
+        return self._ends.get(member_name(name).lower())
+
+
+def _by_name(rules: Iterable[Rule], where: Where, *, fold: bool = True) -> dict[str, Secret]:
+    found: dict[str, Secret] = {}
+    for rule in rules:
+        if rule.where == where:
+            name = rule.what.lower() if fold else rule.what
+            found[name] = _secret(rule, name)
+    return found
+
+
+def _secret(rule: Rule, name: str) -> Secret:
+    return Secret(rule.where, name, rule.action, rule.keep_format)
 
 
 def _bare(text: bytes) -> bytes:
     return text.translate(_LOWER, _NO_WORD)
 
 
-def _lower(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(name.lower() for name in names)
-
-
-def _is_among(name: str, names: frozenset[str]) -> bool:
-    """Whether a parameter is among the names, by its inner name too: `user[pin]`."""
+def _among(name: str, names: dict[str, Secret]) -> Secret | None:
+    """Return what a parameter is among the names, by its inner name too: `user[pin]`."""
     name = name.lower()
-    return name in names or name.rpartition("[")[2].rstrip("]") in names
+    found = names.get(name)
+    return found if found is not None else names.get(name.rpartition("[")[2].rstrip("]"))
 
 
 _ESCAPE: Final = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+(.?)", re.DOTALL)

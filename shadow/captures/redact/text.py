@@ -8,13 +8,14 @@ parameter of another, and in the JSON that is a field of a form.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import unquote_plus
 
-from shadow.captures.redact.marks import Marks
+from shadow.captures.redact.dropping import without_dropped
+from shadow.captures.redact.looks import Looks, spelled_like
+from shadow.captures.redact.marks import Marks, Secret
 from shadow.captures.redact.members import Members
-from shadow.captures.redact.places import Value, rewritten
+from shadow.captures.redact.places import Named, Value, rewritten
 from shadow.captures.redact.rules import Names, member_name
 
 _PARAMETER: Final = re.compile(r'[?&;#]([^=&;#?\s"<>\\]++)=', re.ASCII)
@@ -33,12 +34,11 @@ _ENCODED_VALUE: Final = re.compile(
     r'(?:(?!%(?:25)*+(?:26|23))[^&#\s"<>\\])*+', re.ASCII | re.IGNORECASE
 )
 _ENCODED_RUN: Final = re.compile(r'(?<==)[^&#\s"<>]++', re.ASCII)
-_LOWER_HEX: Final = re.compile(r"%(?:[0-9][a-f]|[a-f][0-9a-f])")
-_ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s\"'<>\\]+(?=@)", re.ASCII)
 _ELEMENT: Final = re.compile(r"<([\w:.-]{2,64})(?:\s[^<>]*+)?>", re.ASCII)
 _ATTRIBUTE: Final = re.compile(r"\s([\w:.-]{2,64})=(?=[\"'])", re.ASCII)
 _CDATA: Final = re.compile(r"\s*+<!\[CDATA\[", re.ASCII)
+_USER: Final = Secret("url", "user and password")
 _SHORT: Final = 200
 """Characters below which it is as quick to look for names as to ask whether there may be any."""
 
@@ -46,9 +46,10 @@ _SHORT: Final = 200
 class Texts:
     """Redacts texts. Safe to share between threads."""
 
-    def __init__(self, names: Names, marks: Marks) -> None:
+    def __init__(self, names: Names, marks: Marks, looks: Looks) -> None:
         self._names = names
         self._marks = marks
+        self._looks = looks
         self._members = Members(names, marks)
         self._url_value = self._up_to(_URL_VALUE)
         self._form_value = self._up_to(_FORM_VALUE)
@@ -56,6 +57,9 @@ class Texts:
 
     def url(self, url: str) -> str:
         """Return a request target, or the URL that is all of a header's value."""
+        return without_dropped(self._looks.encoded(self._url(url)))
+
+    def _url(self, url: str) -> str:
         if '"' in url:
             url = self._members.redact(url)
         if "@" in url:
@@ -71,21 +75,24 @@ class Texts:
     def form(self, text: str) -> str:
         """Return the body of a form (application/x-www-form-urlencoded)."""
         text = self._members.redact(text) if '"' in text else text
-        text = rewritten(f"&{text}", _PARAMETER, self._names.field, self._form_value)[1:]
-        return self._userinfo(self._encoded(text, self._names.field))
+        text = rewritten(f"&{text}", _PARAMETER, self._names.field, self._form_value)
+        text = self._userinfo(self._encoded(text, self._names.field))
+        return without_dropped(self._looks.encoded(text)).removeprefix("&")
 
     def text(self, text: str) -> str:
         """Return any other text: a header's value, JSON, XML, a page, a log."""
         if len(text) < _SHORT or self._names.may_be_in(text):
             text = self._named(text)
-        return self._userinfo(text) if "@" in text else text
+        if "@" in text:
+            text = self._userinfo(text)
+        return without_dropped(self._looks.plain(text))
 
     def _named(self, text: str) -> str:
         if '"' in text:
             text = self._members.redact(text)
         if "<" in text:
-            text = rewritten(text, _ELEMENT, self._is_element, self._element)
-            text = rewritten(text, _ATTRIBUTE, self._is_element, self._attribute)
+            text = rewritten(text, _ELEMENT, self._element_name, self._element)
+            text = rewritten(text, _ATTRIBUTE, self._element_name, self._attribute)
         if "=" in text or "%" in text:
             text = rewritten(text, _PARAMETER_IN_TEXT, self._names.query, self._value_in_text)
             text = self._encoded(text, self._names.query)
@@ -94,26 +101,26 @@ class Texts:
     def _up_to(self, pattern: re.Pattern[str]) -> Value:
         """Return what replaces a value that is as long as the pattern says."""
 
-        def value(text: str, at: int) -> tuple[int, str]:
+        def value(text: str, at: int, secret: Secret) -> tuple[int, str]:
             found = pattern.match(text, at)
             raw = found[0] if found else ""
-            return at + len(raw), self._marks.of_query(raw)
+            return at + len(raw), self._marks.of_query(raw, secret)
 
         return value
 
-    def _value_in_text(self, text: str, at: int) -> tuple[int, str]:
+    def _value_in_text(self, text: str, at: int, secret: Secret) -> tuple[int, str]:
         found = _VALUE_IN_TEXT.match(text, at)
         raw = found[0] if found else ""
         meant = member_name(raw)
-        mark = self._marks.of_query(meant)
+        mark = self._marks.of_query(meant, secret)
         return at + len(raw), raw if mark == meant else mark
 
-    def _encoded(self, text: str, is_secret: Callable[[str], bool]) -> str:
+    def _encoded(self, text: str, secret_of: Named) -> str:
         """Redact URLs and JSON that are percent-encoded themselves."""
         if "%" not in text:
             return text
         if "3D" in text or "3d" in text:
-            text = rewritten(text, _ENCODED_PARAMETER, is_secret, self._encoded_value)
+            text = rewritten(text, _ENCODED_PARAMETER, secret_of, self._encoded_value)
         return _ENCODED_RUN.sub(self._encoded_json, text) if "%22" in text else text
 
     def _encoded_json(self, found: re.Match[str]) -> str:
@@ -121,33 +128,24 @@ class Texts:
             return found[0]
         inner = unquote_plus(found[0], "latin-1")
         redacted = self._members.redact(inner)
-        return found[0] if redacted == inner else _spelled_like(found[0], redacted)
+        return found[0] if redacted == inner else spelled_like(found[0], redacted)
 
     def _userinfo(self, text: str) -> str:
         if "://" not in text:
             return text
-        return _USERINFO.sub(lambda found: self._marks.of(found[0]), text)
+        return _USERINFO.sub(lambda found: self._marks.of(found[0], _USER), text)
 
-    def _is_element(self, name: str) -> bool:
+    def _element_name(self, name: str) -> Secret | None:
         return self._names.member(name.rpartition(":")[2])
 
-    def _element(self, text: str, at: int) -> tuple[int, str]:
+    def _element(self, text: str, at: int, secret: Secret) -> tuple[int, str]:
         opening = _CDATA.match(text, at)
         start = opening.end() if opening else at
         end = text.find("]]>" if opening else "<", start)
         end = len(text) if end < 0 else end
-        return end, text[at:start] + self._marks.of(text[start:end])
+        return end, text[at:start] + self._marks.of(text[start:end], secret)
 
-    def _attribute(self, text: str, at: int) -> tuple[int, str]:
+    def _attribute(self, text: str, at: int, secret: Secret) -> tuple[int, str]:
         end = text.find(text[at], at + 1)
         end = len(text) if end < 0 else end
-        return end, text[at] + self._marks.of(text[at + 1 : end])
-
-
-def _spelled_like(encoded: str, text: str) -> str:
-    """Percent-encode a text as another was: the same characters, in the same way."""
-    safe = "".join(set(encoded) - {"%", "+"})
-    spelled = (quote_plus if "+" in encoded else quote)(text, safe, "latin-1")
-    if _LOWER_HEX.search(encoded):
-        return _ESCAPE.sub(lambda found: found[0].lower(), spelled)
-    return spelled
+        return end, text[at] + self._marks.of(text[at + 1 : end], secret)

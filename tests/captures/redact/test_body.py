@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures.redact.body import MAX_BYTES, Bodies, Kept
+from shadow.captures.redact.looks import Looks
 from shadow.captures.redact.marks import Marks
 from shadow.captures.redact.rules import Names, Redaction
 from shadow.captures.redact.text import Texts
@@ -16,7 +17,7 @@ from shadow.model import Response
 
 MARKS = Marks(b"key of sixteen b")
 NAMES = Names(Redaction(json=("ssn",)))
-BODIES = Bodies(NAMES, MARKS, Texts(NAMES, MARKS))
+BODIES = Bodies(NAMES, MARKS, Texts(NAMES, MARKS, Looks(Redaction(), MARKS)))
 SECRET = b'{"a": 1, "ssn": "x"}'
 HIDDEN = SECRET.replace(b"x", MARKS.of("x").encode())
 DROPPED = Kept(truncated=True)

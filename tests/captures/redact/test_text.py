@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.captures.redact.looks import Looks
 from shadow.captures.redact.marks import Marks
 from shadow.captures.redact.rules import Names, Redaction
 from shadow.captures.redact.text import Texts
 
 MARKS = Marks(b"key of sixteen b")
-TEXTS = Texts(Names(Redaction(query=("acct",), form=("iban",))), MARKS)
+RULES = Redaction(query=("acct",), form=("iban",))
+TEXTS = Texts(Names(RULES), MARKS, Looks(RULES, MARKS))
 
 
 def shape(text: str) -> str:
