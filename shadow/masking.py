@@ -21,6 +21,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from shadow.detectors import ALWAYS, Detectors
 from shadow.model import Divergence, readable
 
 VALUE_BYTES: Final = 1000
@@ -69,7 +70,7 @@ _HINTS: Final = (
 )
 # The same for a text bared of all but letters and digits, which a name that is spelled with
 # separators cannot hide in. An `=` alone says nothing there: its name must hold one of these.
-_WORDS: Final = re.compile(
+_WORDS: Final = (
     rb"eyj|bearer|basic|token|pass|pwd|secret|key|auth|cookie|credential|jwt|session|assertion"
     rb"|sig|code"
 )
@@ -135,25 +136,6 @@ def is_secret_header(name: str) -> bool:
     return is_secret_name(name) or _SECRET_HEADER_WORD.search(name) is not None
 
 
-def _may_hold_secret(text: str) -> bool:
-    lowered = text.lower()
-    return any(hint in lowered for hint in _HINTS)
-
-
-def _is_harmless(text: str) -> bool:
-    """Whether there is surely nothing to mask, whatever the text is part of.
-
-    Most texts are, and this is cheaper than to look for each kind of secret.
-    """
-    if "@" in text:
-        return False
-    if not text.isascii() or "\\" in text:
-        return not _may_hold_secret(text)
-    if "%" in text and "=" in text:
-        return False  # a name may be spelled with escapes
-    return _WORDS.search(text.encode().translate(_LOWER, _NO_WORD)) is None
-
-
 def path_names(path: str) -> tuple[str, ...]:
     """Return the member names in an RFC 9535 normalized path; any other path is one name."""
     if not path.startswith("$"):
@@ -162,19 +144,82 @@ def path_names(path: str) -> tuple[str, ...]:
     return tuple(re.sub(r"\\(.)", r"\1", name) for name in names) if "\\" in path else tuple(names)
 
 
+class Hidden(msgspec.Struct, frozen=True, kw_only=True):
+    """What is masked besides credentials: what `[redact]` names."""
+
+    headers: tuple[str, ...] = ()
+    """Names of headers, in lower case."""
+    parameters: tuple[str, ...] = ()
+    """Names of parameters of queries and forms, in lower case."""
+    members: tuple[str, ...] = ()
+    """Names of members of JSON, in lower case; a path counts by its last name."""
+    detect: tuple[str, ...] = ()
+    """Detectors beside those that are always on."""
+    patterns: tuple[str, ...] = ()
+    """Regular expressions (RE2)."""
+
+
+NOTHING_MORE: Final = Hidden()
+
+
 class Masker:
     """Masks under one key. Safe to share between threads.
 
     `key` is for tests and for processes that must agree on the marks of one run; without it
     the marks of two runs cannot be matched. With `withhold`, compared values are dropped
-    altogether (`--no-values`).
+    altogether (`--no-values`). Raises ConfigError for a detector or a pattern that is none.
     """
 
-    def __init__(self, key: bytes | None = None, *, withhold: bool = False) -> None:
+    def __init__(
+        self,
+        key: bytes | None = None,
+        *,
+        withhold: bool = False,
+        hidden: Hidden = NOTHING_MORE,
+    ) -> None:
+        self._headers = frozenset(hidden.headers)
+        self._parameters = frozenset(hidden.parameters)
+        self._members = frozenset(hidden.members)
+        self._detectors = Detectors((*ALWAYS, *hidden.detect), hidden.patterns)
+        named = (*hidden.parameters, *hidden.members)
+        self._hints = _HINTS + named
+        bare = {re.escape(_plain(name)) for name in named} - {""}
+        self._words = re.compile(b"|".join([_WORDS, *(word.encode() for word in sorted(bare))]))
         self._key = blake2b(os.urandom(32) if key is None else key).digest()
         self._withhold = withhold
         self.mask_endpoint = lru_cache(maxsize=4096)(self._mask_endpoint)
         """Return an endpoint's name as it may leave memory: masked, cut at `NAME_BYTES`."""
+
+    def _may_hold_secret(self, text: str) -> bool:
+        lowered = text.lower()
+        return any(hint in lowered for hint in self._hints) or self._detectors.may_find(text)
+
+    def _is_harmless(self, text: str) -> bool:
+        """Whether there is surely nothing to mask, whatever the text is part of.
+
+        Most texts are, and this is cheaper than to look for each kind of secret.
+        """
+        if "@" in text or self._detectors.may_find(text):
+            return False
+        if not text.isascii() or "\\" in text:
+            return not self._may_hold_secret(text)
+        if "%" in text and "=" in text:
+            return False  # a name may be spelled with escapes
+        return self._words.search(text.encode().translate(_LOWER, _NO_WORD)) is None
+
+    def _is_member(self, name: str) -> bool:
+        """Whether values under this key of JSON are secrets."""
+        return is_secret_name(name) or name.lower() in self._members
+
+    def _is_parameter(self, name: str) -> bool:
+        """Whether values of this parameter of a query are secrets; it may be percent-encoded."""
+        if is_secret_query(name):
+            return True
+        if not self._parameters:
+            return False
+        plain = unquote_plus(name).lower()
+        inner = plain.rpartition("[")[2].rstrip("]")
+        return plain in self._parameters or inner in self._parameters
 
     def mark(self, secret: str) -> str:
         """Return what stands for a secret; an empty text and a mark stay as they are."""
@@ -193,7 +238,7 @@ class Masker:
         if name in {"authorization", "proxy-authorization"}:
             scheme, space, rest = value.partition(" ")
             return scheme + space + self.mark(rest) if space else self.mark(value)
-        if is_secret_header(name):
+        if is_secret_header(name) or name in self._headers:
             return self.mark(value)
         return self.mask_text(value)
 
@@ -219,13 +264,16 @@ class Masker:
 
     def mask_and_cut(self, text: str, limit: int) -> str:
         """Return a text without the credentials it shows, cut at so many bytes of UTF-8."""
-        if len(text) <= limit and text.isascii() and _is_harmless(text):
+        if len(text) <= limit and text.isascii() and self._is_harmless(text):
             return text
         return cut(self.mask_text(text), limit)
 
-    def mask_text(self, text: str) -> str:
-        """Return any text without the credentials it shows: tokens, URLs, forms, elements."""
-        if _is_harmless(text):
+    def mask_text(self, text: str, *, in_json: bool = False) -> str:
+        """Return any text without the credentials it shows: tokens, URLs, forms, elements.
+
+        With `in_json` it is JSON, whose numbers are no card numbers.
+        """
+        if self._is_harmless(text):
             return text
         if "@" in text:
             text = _USERINFO.sub(lambda found: self.mark(found[1]), text)
@@ -235,16 +283,19 @@ class Masker:
             text = _ELEMENT.sub(self._element, text)
         text = _JWT.sub(lambda found: self.mark(found[0]), text)
         text = _BEARER.sub(lambda found: found[1] + self.mark(found[2]), text)
-        return _BASIC.sub(self._basic, text)
+        text = _BASIC.sub(self._basic, text)
+        return self._detectors.sub(text, lambda _, value: self.mark(value), in_json=in_json)
 
     def _query_pair(self, found: re.Match[str]) -> str:
-        return f"{found[2]}={self.mark(found[3])}" if is_secret_query(found[2]) else found[0]
+        return f"{found[2]}={self.mark(found[3])}" if self._is_parameter(found[2]) else found[0]
 
     def _text_pair(self, found: re.Match[str]) -> str:
-        return f"{found[1]}={self.mark(found[2])}" if is_secret_name(found[1]) else found[0]
+        name = found[1]
+        secret = is_secret_name(name) or name.lower() in self._parameters
+        return f"{name}={self.mark(found[2])}" if secret else found[0]
 
     def _element(self, found: re.Match[str]) -> str:
-        secret = is_secret_name(found[2].rpartition(":")[2])
+        secret = self._is_member(found[2].rpartition(":")[2])
         return found[1] + self.mark(found[3]) if secret else found[0]
 
     def _basic(self, found: re.Match[str]) -> str:
@@ -260,11 +311,12 @@ class Masker:
         The text may be whole or cut short. All of it is masked where a name on the path is a
         secret one; a list or an object is masked inside, where its own keys say so.
         """
-        if any(isinstance(name, str) and is_secret_name(name) for name in path):
+        if any(isinstance(name, str) and self._is_member(name) for name in path):
             return self._mask_secret(text)
-        if _is_harmless(text):
+        if self._is_harmless(text):
             return text
-        return self.mask_text(self._mask_members(text, _NESTING) if '"' in text else text)
+        masked = self._mask_members(text, _NESTING) if '"' in text else text
+        return self.mask_text(masked, in_json=True)
 
     def _mask_secret(self, text: str) -> str:
         """Mask every leaf of a secret value; text that is not JSON as a whole."""
@@ -285,7 +337,7 @@ class Masker:
             if kind in {"string", "scalar"}:
                 token = self._secret_member(token) if armed else self._leaf(token, nesting)
             elif kind == "key":
-                armed = depth > 0 or is_secret_name(_key_name(token))
+                armed = depth > 0 or self._is_member(_key_name(token))
             elif kind == "open":
                 depth += armed
             elif kind in {"close", "comma"}:
@@ -308,7 +360,7 @@ class Masker:
 
     def _leaf(self, token: str, nesting: int) -> str:
         """Mask JSON inside a JSON string; other leaves are left to `mask_text`."""
-        if "\\" not in token or not _may_hold_secret(token):
+        if "\\" not in token or not self._may_hold_secret(token):
             return token
         if nesting == 0:
             return self._secret_leaf(token)
@@ -318,7 +370,7 @@ class Masker:
 
     def mask_divergence(self, divergence: Divergence) -> Divergence:
         """Return the divergence as it may be logged and stored: masked, readable, values cut."""
-        if not self._withhold and _is_plain(divergence):
+        if not self._withhold and self._is_plain(divergence):
             return divergence
         path, pattern = divergence.path, divergence.path_pattern
         if divergence.where == "header":
@@ -331,6 +383,17 @@ class Masker:
             candidate=self._value(divergence, divergence.candidate),
         )
 
+    def _is_plain(self, divergence: Divergence) -> bool:
+        """Whether a divergence, as most do, has nothing to mask, to cut or to decode."""
+        text = f"{divergence.path} {divergence.baseline} {divergence.candidate}"
+        return (
+            len(text) <= VALUE_BYTES
+            and text.isascii()
+            and self._is_harmless(text)
+            and divergence.path_pattern.isascii()
+            and not (divergence.where == "header" and divergence.path in self._headers)
+        )
+
     def _value(self, divergence: Divergence, value: str | None) -> str | None:
         if value is None:
             return None
@@ -341,17 +404,6 @@ class Masker:
         if divergence.where == "header":
             return cut(self.mask_header(divergence.path, readable(value[:_SCAN_CHARACTERS])))
         return cut(self.mask_json_value(path_names(divergence.path), value[:_SCAN_CHARACTERS]))
-
-
-def _is_plain(divergence: Divergence) -> bool:
-    """Whether a divergence, as most do, has nothing to mask, to cut or to decode."""
-    text = f"{divergence.path} {divergence.baseline} {divergence.candidate}"
-    return (
-        len(text) <= VALUE_BYTES
-        and text.isascii()
-        and _is_harmless(text)
-        and divergence.path_pattern.isascii()
-    )
 
 
 def _key_name(token: str) -> str:

@@ -78,6 +78,7 @@ def test_no_more_than_the_value_is_found(text: str, expected: list[tuple[str, st
     [
         "4111111111111112",  # Luhn
         "1785751200123456 1785751200123456789",  # microseconds, nanoseconds
+        "2592000000000000",  # 30 days in nanoseconds
         "0.4111111111111111 4111111111111111.5 -4111111111111111",
         "a4111111111111111 4111111111111111b 14111111111111111",
         "3fa85f64-5717-4562-b3fc-2c963f66afa6",
@@ -143,7 +144,7 @@ def test_a_card_number_has_one_right_check_digit(number: int) -> None:
     body = f"4{number:014}"
     right = [digit for digit in "0123456789" if luhn(body + digit) == 0]
     assert len(right) == 1
-    if len(set(body + right[0])) > 1:
+    if not f"{body}{right[0]}".endswith("000000"):
         assert found(f" {body}{right[0]} ") == [("pan", body + right[0])]
 
 

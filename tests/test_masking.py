@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow import masking
-from shadow.masking import VALUE_BYTES, WITHHELD, Masker, cut, is_secret_name, path_names
+from shadow.masking import VALUE_BYTES, WITHHELD, Hidden, Masker, cut, is_secret_name, path_names
 from shadow.model import Divergence, Where, isomorphic
 
 MASKER = Masker(b"test")
@@ -216,7 +215,7 @@ def test_the_short_cut_hides_no_secret(text: str, other: str) -> None:
 
     short = masked()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(masking, "_is_harmless", lambda _: False)
+        patch.setattr(Masker, "_is_harmless", lambda *_: False)
         assert short == masked()
 
 
@@ -231,7 +230,7 @@ def test_the_short_cut_hides_no_secret(text: str, other: str) -> None:
     ],
 )
 def test_ordinary_texts_take_the_short_cut(text: str) -> None:
-    assert masking._is_harmless(text)
+    assert Masker(b"k")._is_harmless(text)
 
 
 def test_an_endpoint_is_masked_and_cut() -> None:
@@ -334,3 +333,62 @@ def test_a_token_used_as_a_key_is_masked_in_the_path() -> None:
 def test_withheld_values_are_gone_but_absence_is_not() -> None:
     masked = Masker(withhold=True).mask_divergence(divergence("body", "$['a']", "1", None))
     assert (masked.baseline, masked.candidate) == (WITHHELD, None)
+
+
+HIDDEN = Hidden(
+    headers=("x-customer",),
+    parameters=("who",),
+    members=("iban number", "gr\u00f6\u00dfe"),
+    detect=("email",),
+    patterns=("order-[0-9]+",),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/?who=s3cr3t&a=b",
+        "/?user[who]=s3cr3t",
+        "who=s3cr3t",
+        "to s3cr3t@example.com now",
+        "id order-53 here",
+        '{"a":1,"IBAN number":"s3cr3t"}',
+        '{"gr\u00f6\u00dfe":{"x":["s3cr3t"]}}',
+        "<a:who>s3cr3t</a:who>",
+    ],
+)
+def test_what_is_configured_is_hidden_too(text: str) -> None:
+    hidden = text.replace("who>", "password>")
+    masked = Masker(b"k", hidden=HIDDEN).mask_json_value((), hidden)
+    assert "s3cr3t" not in masked
+    assert "order-53" not in masked
+    assert "[masked:" in masked
+
+
+def test_a_configured_header_and_member_are_hidden_in_divergences() -> None:
+    masker = Masker(b"k", hidden=HIDDEN)
+    places: list[tuple[Where, str]] = [
+        ("header", "x-customer"),
+        ("body", "$['iban number']"),
+        ("body", "$['a']['gr\u00f6\u00dfe'][0]"),
+    ]
+    for where, path in places:
+        given = divergence(where, path, '"s3cr3t"', "s3cr3t 2")
+        masked = masker.mask_divergence(given)
+        assert "s3cr3t" not in f"{masked.baseline} {masked.candidate}"
+        assert "s3cr3t" in f"{Masker(b'k').mask_divergence(given)}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.x",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_" + "a1B2" * 9,
+        "4111 1111 1111 1111",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_always(value: str) -> None:
+    masked = Masker(b"k").mask_text(f"so {value}, then")
+    assert value not in masked
+    assert masked.startswith("so [masked:")

@@ -12,9 +12,9 @@ import msgspec
 from shadow import __version__
 from shadow.compare.noise import NoiseProfile
 from shadow.config import plans
-from shadow.config.captures import redaction
 from shadow.config.file import FILE_NAME, Config, TargetTable, load
 from shadow.config.gating import gate_plan, webhook
+from shadow.config.redacting import hidden, redaction
 from shadow.config.rules import accept_rules, named
 from shadow.config.units import octets, seconds
 from shadow.errors import ConfigError
@@ -69,6 +69,7 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
         store=flags["store"],
         events=flags["events"],
         no_values=flags["no_values"],
+        hidden=hidden(config),
         room=Room(window_s=seconds(flags["window"], "--window")),
         keep_windows=flags["keep_windows"],
         gates={name: gate_plan(config, name) for name in config.gates},

@@ -20,6 +20,7 @@ from shadow.compare.codecs.content import MessageType
 from shadow.compare.noise import NoiseProfile
 from shadow.config.file import FILE_NAME, Config, ProtobufTable, TargetTable, load
 from shadow.config.gating import gate_plan
+from shadow.config.redacting import hidden
 from shadow.config.rules import accept_rules, class_policies, compare_rules, named
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
@@ -241,6 +242,7 @@ def output(flags: Flags) -> Output:
         as_json=flags["as_json"],
         quiet=flags["quiet"],
         no_values=flags["no_values"],
+        hidden=hidden(load(flags.get("config"))),
         fail_on=flags["fail_on"],
         since=flags["since"],
         on_inconclusive=flags["on_inconclusive"],

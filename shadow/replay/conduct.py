@@ -108,7 +108,8 @@ def _start_or_resume(
         run_id = new_run_id()
         path = output.events or str(store.events_path(run_id))
         shown = readable_path(path)
-        info = msgspec.structs.replace(info, id=run_id, events=shown).masked(Masker())
+        info = msgspec.structs.replace(info, id=run_id, events=shown)
+        info = info.masked(Masker(hidden=output.hidden))
         info = msgspec.structs.replace(info, id=store.start_run(info))
         stack.enter_context(held(store.place, info.id))
     files = RunFiles(
@@ -117,6 +118,7 @@ def _start_or_resume(
         events=path,
         key=os.urandom(32),
         no_values=output.no_values,
+        hidden=output.hidden,
         strict=output.strict,
     )
     return info, files

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from shadow.errors import ConfigError, ShadowError, UnfinishedError
+from shadow.masking import NOTHING_MORE, Hidden
 from shadow.reports import FORMATS, terminal
 from shadow.reports.show import colored, width
 from shadow.results.database import place_of
@@ -31,6 +32,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
     quiet: bool = False
     no_values: bool = False
+    hidden: Hidden = NOTHING_MORE
+    """What is masked besides credentials."""
     fail_on: FailOn = "divergence"
     since: str | None = None
     on_inconclusive: Literal["fail", "pass"] = "fail"

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from shadow.captures import WHOLE, Broken, Elsewhere, Unsupported
-from shadow.masking import Masker
+from shadow.masking import NOTHING_MORE, Hidden, Masker
 from shadow.model import Exchange, readable
 from shadow.replay.options import ReplayPlan
 from shadow.replay.reading import LATER_S, Later, records
@@ -21,12 +21,12 @@ FIRST = 5
 class DryRun:
     """Counts what a replay of the plan would do. Sends nothing."""
 
-    def __init__(self, plan: ReplayPlan) -> None:
+    def __init__(self, plan: ReplayPlan, hidden: Hidden = NOTHING_MORE) -> None:
         self._plan = plan
         # Opening a service makes no connection: that is left to its first request.
         sides = (plan.baseline, plan.candidate)
         self._services = [open_service(side, plan.limits) for side in sides if side is not None]
-        self._masker = Masker()
+        self._masker = Masker(hidden=hidden)
         self.sent: Counter[str] = Counter()
         """Exchanges that would be sent, by endpoint."""
         self.skipped: Counter[str] = Counter()

@@ -38,7 +38,7 @@ def replay(plan: ReplayPlan, output: Output) -> int:
     for line in losses(plan.captures):
         tell(line)
     if plan.dry_run:
-        print_data(DryRun(plan).run())
+        print_data(DryRun(plan, output.hidden).run())
         return 0
     opened = None
     if plan.workers > 1:

@@ -24,7 +24,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events, withdraw
 from shadow.judge import Policy
-from shadow.masking import Masker
+from shadow.masking import NOTHING_MORE, Hidden, Masker
 from shadow.replay.ledger import Ledger, cursor_of, is_kept
 from shadow.replay.stopping import SIGNALS, Stop, heeding
 from shadow.results.database import Place
@@ -62,12 +62,13 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     """What the run masks under: its processes must agree on the marks, and no disk may know it."""
     no_values: bool = False
+    hidden: Hidden = NOTHING_MORE
     strict: bool = False
 
     @property
     def masker(self) -> Masker:
         """A masker of the run."""
-        return Masker(self.key, withhold=self.no_values)
+        return Masker(self.key, withhold=self.no_values, hidden=self.hidden)
 
     @contextlib.contextmanager
     def ledger(

@@ -13,6 +13,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.judge import Policy
+from shadow.masking import NOTHING_MORE, Hidden
 from shadow.model import Headers
 from shadow.results.runs import RunInfo
 from shadow.rollout.gating import GatePlan
@@ -109,6 +110,8 @@ class SidecarPlan(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     events: str | None = None
     no_values: bool = False
+    hidden: Hidden = NOTHING_MORE
+    """What is masked besides credentials."""
     room: Room
     keep_windows: int = 48
     gates: Mapping[str, GatePlan] = {}

@@ -84,7 +84,7 @@ class Sidecar:
             self.archive,
             room=plan.room,
             counters=self.counters,
-            masker=Masker(withhold=plan.no_values),
+            masker=Masker(withhold=plan.no_values, hidden=plan.hidden),
             noise=noise,
             policy=plan.policy,
             complain=self.complaints,

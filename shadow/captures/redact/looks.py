@@ -14,8 +14,6 @@ _PIECE: Final = re.compile(r"[^/?&=#;\s\"<>]*[%+][^/?&=#;\s\"<>]*")
 _LOWER_HEX: Final = re.compile(r"%(?:[0-9][a-f]|[a-f][0-9a-f])")
 _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 _JSON: Final = re.compile(r"\s*[\[{]")
-_BEFORE_NUMBER: Final = re.compile(r"[:,\[]\s*$")
-_AFTER_NUMBER: Final = re.compile(r"\s*[,\]}]")
 
 
 class Looks:
@@ -56,22 +54,12 @@ class Looks:
     def _sub(self, text: str) -> str:
         parts: list[str] = []
         done = 0
-        is_json = _JSON.match(text) is not None
-        for name, start, end in self._detectors.find(text):
-            secret, value = self._secrets[name], text[start:end]
-            if is_json and value.isdigit() and _stands_bare(text, start, end):
-                new = self._marks.of_number(secret)
-            else:
-                new = self._marks.of_unicode(value, secret)
-            parts += (text[done:start], new)
+        in_json = _JSON.match(text) is not None
+        for name, start, end in self._detectors.find(text, in_json=in_json):
+            mark = self._marks.of_unicode(text[start:end], self._secrets[name])
+            parts += (text[done:start], mark)
             done = end
         return "".join(parts) + text[done:]
-
-
-def _stands_bare(text: str, start: int, end: int) -> bool:
-    """Whether a number is one of JSON, and not part of a string."""
-    before = text[max(0, start - 32) : start]
-    return bool(_BEFORE_NUMBER.search(before)) and bool(_AFTER_NUMBER.match(text, end))
 
 
 def _isomorphic(text: str) -> str:

@@ -217,6 +217,13 @@ def member_name(raw: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], raw)
 
 
+def last_name(text: str) -> str:
+    """Return the name of the member that a JSON rule is for, in lower case."""
+    if not text.startswith("$") or _EVERYWHERE.fullmatch(text):
+        return text.removeprefix("$..").lower()
+    return _last_name(_path(text))
+
+
 def _path(text: str) -> tuple[Step, ...]:
     steps: list[Step] = []
     at = 1

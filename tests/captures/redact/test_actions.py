@@ -150,9 +150,13 @@ def test_any_value_may_be_asked_for_a_format(value: bytes) -> None:
     in_format(value, b"\1" * 32)
 
 
-def test_a_card_number_as_a_number_of_json_stays_one() -> None:
-    found = redacted(body='{"pan":4111111111111111,"list":[4111111111111111 ]}', headers=(JSON,))
-    assert json.loads(found.body) == {"pan": 0, "list": [0]}
+def test_a_number_of_json_is_no_card_unless_it_is_named_so() -> None:
+    body = '{"pan":4111111111111111,"in":"\\"4111111111111111, ","list":[4111111111111111 ]}'
+    found = json.loads(redacted(body=body, headers=(JSON,)).body)
+    assert (found["pan"], found["list"]) == (4111111111111111, [4111111111111111])
+    assert "4111" not in found["in"]
+    named = redacted(Rule(where="json", what="pan"), body=body, headers=(JSON,))
+    assert json.loads(named.body)["pan"] == 0
 
 
 @pytest.mark.parametrize(
