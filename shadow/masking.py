@@ -91,6 +91,7 @@ _QUERY_PAIR: Final = re.compile(rf"((?<=[?&;#])|(?<=\\u0026))([^=&;#?\s\\]+)={_P
 _TEXT_PAIR: Final = re.compile(
     rf"(?<![^\s,;&?(\[{{\"'])([\w.\[\]%-]{{2,64}})={_PAIR_VALUE}", re.ASCII
 )
+_ENCODED: Final = re.compile(r"[^/?&=#;\s\"<>%]*+%[0-9A-Fa-f]{2}[^/?&=#;\s\"<>]*+")
 _ELEMENT: Final = re.compile(r"(<([\w:.-]{2,64})(?:\s[^<>]*)?>)([^<>]+)(?=</|$)", re.ASCII)
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+'
 _JSON_TOKEN: Final = re.compile(
@@ -203,8 +204,8 @@ class Masker:
             return False
         if not text.isascii() or "\\" in text:
             return not self._may_hold_secret(text)
-        if "%" in text and "=" in text:
-            return False  # a name may be spelled with escapes
+        if "%" in text:
+            return False  # a name, or more, may be spelled with escapes
         return self._words.search(text.encode().translate(_LOWER, _NO_WORD)) is None
 
     def _is_member(self, name: str) -> bool:
@@ -284,7 +285,17 @@ class Masker:
         text = _JWT.sub(lambda found: self.mark(found[0]), text)
         text = _BEARER.sub(lambda found: found[1] + self.mark(found[2]), text)
         text = _BASIC.sub(self._basic, text)
-        return self._detectors.sub(text, lambda _, value: self.mark(value), in_json=in_json)
+        text = self._detectors.sub(text, self._looks_secret, in_json=in_json)
+        return _ENCODED.sub(self._encoded, text) if "%" in text else text
+
+    def _looks_secret(self, _: str, value: str) -> str:
+        return self.mark(value)
+
+    def _encoded(self, found: re.Match[str]) -> str:
+        """Mask what is seen only without percent-encoding."""
+        plain = unquote_plus(found[0])
+        masked = self._detectors.sub(plain, self._looks_secret)
+        return found[0] if masked == plain else masked
 
     def _query_pair(self, found: re.Match[str]) -> str:
         return f"{found[2]}={self.mark(found[3])}" if self._is_parameter(found[2]) else found[0]
