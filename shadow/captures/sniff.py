@@ -6,10 +6,11 @@ import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from shadow.captures.formats import FORMATS
 from shadow.captures.formats.native import NativeFormat
+from shadow.captures.formats.tshark import COMMAND
 from shadow.captures.records import Format, Record
 from shadow.captures.shares import Elsewhere, Share, shared
 from shadow.captures.streams import (
@@ -20,6 +21,11 @@ from shadow.captures.streams import (
     split_head,
 )
 from shadow.errors import CaptureError
+
+_PACKETS: Final = frozenset(
+    {b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a"}
+)
+"""The beginnings of pcap, in both byte orders and in nanoseconds, and of pcapng."""
 
 
 class Capture:
@@ -80,6 +86,10 @@ def _recognise(path: str, head: bytes, stream: Chunks) -> Format:
     for candidate in FORMATS:
         if candidate.sniff(head):
             return candidate
+    if head[:4] in _PACKETS:
+        raise CaptureError(
+            f"{path}: packets, which are read by tshark first", COMMAND.replace("FILE", path)
+        )
     if head.strip():
         known = ", ".join(candidate.name for candidate in FORMATS)
         raise CaptureError(

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from shadow.captures.shell import is_shown, quoted
 from shadow.errors import ShadowError
 from shadow.model import Request, readable
 from shadow.reports.text import plain
@@ -24,7 +25,6 @@ _CURL_ADDS: Final = ("Accept", "User-Agent")
 _BODY_ADDS: Final = ("Content-Type", "Expect")
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A field name (RFC 9110, token). curl would read a file of the name behind an `@`."""
-_WORD: Final = re.compile(rb"[A-Za-z0-9_@%+=:,./-]+")
 _HTTP_MEANS: Final = re.compile(r"^(?:###|<|>)|\{\{", re.MULTILINE)
 """What begins another request, a file or a handler, or a variable, in an `.http` file."""
 
@@ -56,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def inline(self) -> bool:
         """Whether the body can stand in a command as text."""
         body = self.request.body
-        return len(body) <= INLINE_BYTES and _is_shown(body)
+        return len(body) <= INLINE_BYTES and is_shown(body)
 
 
 def curl(asked: Asked, place: Place) -> str:
@@ -119,50 +119,6 @@ def _target(request: Request) -> str:
         return request_target(request.method, request.target, "")
     except Unsendable as error:
         raise ShadowError(f"the request cannot be sent again: {error.detail}") from None
-
-
-def quoted(text: str) -> str:
-    """An isomorphic string as one word of a POSIX shell.
-
-    Text stands in single quotes; bytes that a terminal should not be shown are written by
-    `printf` in octal (POSIX, Shell Command Language 2.2.2 and printf).
-    """
-    data = text.encode("latin-1", "replace").replace(b"\0", b"")
-    if _WORD.fullmatch(data):
-        return data.decode("ascii")
-    return "".join(_segments(data)) or "''"
-
-
-def _segments(data: bytes) -> list[str]:
-    """Runs of what can be shown in single quotes, and of what cannot by `printf`."""
-    found: list[str] = []
-    for shown, piece in _runs(data.decode("utf-8", "surrogateescape")):
-        if shown:
-            found.append("'" + piece.replace("'", "'\\''") + "'")
-        else:
-            octal = "".join(f"\\{each:03o}" for each in piece.encode("utf-8", "surrogateescape"))
-            found.append(f"\"$(printf '{octal}')\"")
-    return found
-
-
-def _runs(text: str) -> list[tuple[bool, str]]:
-    runs: list[tuple[bool, str]] = []
-    for character in text:
-        shown = character == "\n" or character.isprintable()
-        if runs and runs[-1][0] == shown:
-            runs[-1] = shown, runs[-1][1] + character
-        else:
-            runs.append((shown, character))
-    return runs
-
-
-def _is_shown(body: bytes) -> bool:
-    """Whether a body is text that a terminal can be shown."""
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return all(each in "\n\t" or each.isprintable() for each in text)
 
 
 def http_file(asks: Sequence[tuple[str, Asked]], places: Sequence[Place]) -> str:

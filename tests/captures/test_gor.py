@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import event, given
 
-from shadow.captures import Broken, Record, Unsupported
+from shadow.captures import Broken, Record, Unsupported, UnwritableError
 from shadow.captures.formats import gor
 from shadow.captures.formats.gor import SEPARATOR
+from shadow.captures.syntax import MalformedError, unreplayable
 from shadow.model import Exchange, Request, Response
+from tests.captures.exchanges import exchanges as any_exchanges
 
 Records = Callable[[bytes], list[Record]]
 
@@ -253,3 +256,30 @@ def test_an_id_that_cannot_be_named_is_broken(records: Records) -> None:
     (broken,) = records(file(payload(1, "x" * 300, b"GET / HTTP/1.1\r\n\r\n")))
     assert isinstance(broken, Broken)
     assert "longer than 256" in broken.reason
+
+
+@given(any_exchanges())
+def test_what_is_written_is_read_again(exchange: Exchange) -> None:
+    written = gor.GorFormat()
+    try:
+        data = written.encode(exchange)
+    except UnwritableError as error:
+        event(str(error))
+        return
+    except MalformedError:
+        return
+    found = list(written.read(iter([data]), "a.gor"))
+    (back,) = found
+    if isinstance(back, Unsupported):
+        assert unreplayable(exchange.request, exchange.response)
+        return
+    assert isinstance(back, Exchange)
+    assert back.request.body == exchange.request.body
+    assert (back.request.method, back.request.target) == (
+        exchange.request.method,
+        exchange.request.target,
+    )
+    if exchange.response is not None:
+        assert back.response is not None
+        assert back.response.status == exchange.response.status
+        assert back.response.body == exchange.response.body

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadow.captures.shell import quoted
 from shadow.errors import ShadowError
 from shadow.model import Request
-from shadow.reports.repro import INLINE_BYTES, Asked, Place, curl, http_file, quoted
+from shadow.reports.repro import INLINE_BYTES, Asked, Place, curl, http_file
 
 GO = Place(name="go", url="http://127.0.0.1:8080")
 NOWHERE = Place(name="go-1.2", url="")

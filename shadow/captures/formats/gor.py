@@ -12,11 +12,17 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 
 import msgspec
 
-from shadow.captures.formats.http1 import parse_request, parse_response
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.formats.http1 import (
+    parse_request,
+    parse_response,
+    render_request,
+    render_response,
+)
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported, UnwritableError
 from shadow.captures.streams import Chunks, Damage, split_records
 from shadow.captures.syntax import MalformedError, check_id, unreplayable
 from shadow.model import Exchange
@@ -29,6 +35,7 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 _HEADER = re.compile(rb"([123]) (\S+) ([0-9]{1,19})(?: (-?[0-9]{1,19}))?(?: .*)?\r?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_NS = 9 * 10**18  # in the year 2255; times have 19 digits
 _LONGEST_DURATION_NS = 10**15  # twelve days; as a time of day it would be in January 1970
 
 
@@ -36,7 +43,11 @@ class GorFormat:
     """Files of `gor --output-file`, with or without recorded responses."""
 
     name = "GoReplay"
+    suffix = ".gor"
     fidelity = Fidelity()
+    start = b""
+    between = b""
+    end = b""
 
     def sniff(self, head: bytes) -> bool:
         """Look for a separator, or a record header on the first line."""
@@ -49,7 +60,7 @@ class GorFormat:
         `MAX_WAITING_BYTES` wait, then goes out without one; an answer whose request does not
         come is a `Broken`.
         """
-        window = _Window(path)
+        window = Window(path)
         for position, record in split_records(stream, SEPARATOR):
             if isinstance(record, Damage):
                 window.put_broken(position, record.reason)
@@ -58,8 +69,33 @@ class GorFormat:
             yield from window.ready()
         yield from window.rest()
 
+    def encode(self, exchange: Exchange) -> bytes:
+        """Return the records of an exchange: the request, and the answer where there is one.
 
-class _Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+        The id is a hash of the exchange's, for GoReplay wants hexadecimal digits. Raises
+        UnwritableError for a body that was cut, or of which the encoding was undone.
+        """
+        identity = blake2b(exchange.id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        sent_ns = 0
+        if exchange.ts is not None:
+            sent_ns = max(0, (exchange.ts - _EPOCH) // timedelta(microseconds=1) * 1000)
+        latency_ms = exchange.latency_ms or 0.0
+        if max(sent_ns, latency_ms * 1e6) > _LAST_NS:
+            raise UnwritableError("a time or a latency is too long")
+        record = f"1 {identity} {sent_ns} 0\n".encode()
+        record += render_request(exchange.request) + SEPARATOR
+        if exchange.response is not None:
+            latency_ns = round(latency_ms * 1e6)
+            record += f"2 {identity} {sent_ns + latency_ns} 0\n".encode()
+            record += render_response(exchange.response, exchange.request.method) + SEPARATOR
+        if record.count(SEPARATOR) != 1 + (exchange.response is not None):
+            raise UnwritableError("a body holds the separator of the format")
+        return record
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A request (type 1), or an answer to it (type 2), as one raw message."""
+
     position: int
     type: bytes
     id: str
@@ -74,32 +110,37 @@ class _Place:
 
     position: int
     record: Exchange | Broken
-    asked: _Payload | None = None
+    asked: Payload | None = None
     """The request while its answer is waited for."""
     size: int = 0
 
 
-class _Window:
+class Window:
     """Requests in file order, and answers that came before their request."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._order: deque[_Place] = deque()
         self._unanswered: dict[str, deque[_Place]] = {}
-        self._early: dict[str, _Payload] = {}
+        self._early: dict[str, Payload] = {}
         self._bytes = 0
 
     def put(self, position: int, record: bytes) -> None:
+        """Take a record of the file."""
         try:
-            payload = _payload(position, record)
-            if payload.type == b"1":
-                self._put_request(payload)
-            elif payload.type == b"2":
-                self._put_response(payload)
+            self.put_payload(_payload(position, record))
         except MalformedError as error:
             self.put_broken(position, str(error))
 
+    def put_payload(self, payload: Payload) -> None:
+        """Take a request or an answer. Raises MalformedError where it is none."""
+        if payload.type == b"1":
+            self._put_request(payload)
+        elif payload.type == b"2":
+            self._put_response(payload)
+
     def put_broken(self, position: int, reason: str) -> None:
+        """Take what cannot be read, in its place."""
         self._order.append(_Place(position=position, record=self._broken(position, reason)))
 
     def ready(self) -> Iterator[Record]:
@@ -117,7 +158,7 @@ class _Window:
         while self._order or self._early:
             yield self._release_oldest()
 
-    def _put_request(self, payload: _Payload) -> None:
+    def _put_request(self, payload: Payload) -> None:
         exchange = Exchange(
             id=payload.id,
             request=parse_request(payload.message),
@@ -133,7 +174,7 @@ class _Window:
             self._bytes -= len(early.message)
             self._answer(place, early)
 
-    def _put_response(self, payload: _Payload) -> None:
+    def _put_response(self, payload: Payload) -> None:
         if places := self._unanswered.get(payload.id):
             self._answer(places[0], payload)
         elif payload.id in self._early:
@@ -142,7 +183,7 @@ class _Window:
             self._early[payload.id] = payload
             self._bytes += len(payload.message)
 
-    def _answer(self, place: _Place, payload: _Payload) -> None:
+    def _answer(self, place: _Place, payload: Payload) -> None:
         exchange, asked = place.record, place.asked
         assert isinstance(exchange, Exchange) and asked is not None  # noqa: PT018  # one fact: it waits
         try:
@@ -202,7 +243,7 @@ class _Window:
         return Broken(path=self._path, line=position, reason=reason)
 
 
-def _payload(position: int, record: bytes) -> _Payload:
+def _payload(position: int, record: bytes) -> Payload:
     # A file cut at its front begins with a separator that has lost its first line feed.
     line, _, message = record.removeprefix(SEPARATOR[1:]).partition(b"\n")
     match = _HEADER.fullmatch(line)
@@ -210,7 +251,7 @@ def _payload(position: int, record: bytes) -> _Payload:
         raise MalformedError("its first line is not TYPE ID TIMESTAMP")
     identity = match[2].decode("latin-1")
     check_id(identity)
-    return _Payload(
+    return Payload(
         position=position,
         type=match[1],
         id=identity,
@@ -220,7 +261,7 @@ def _payload(position: int, record: bytes) -> _Payload:
     )
 
 
-def _latency_ms(asked: _Payload, answered: _Payload) -> float | None:
+def _latency_ms(asked: Payload, answered: Payload) -> float | None:
     """Time from the start of the request to the end of the answer: the fields changed meaning."""
     if answered.latency_ns is None:
         is_duration = answered.time_ns < _LONGEST_DURATION_NS

@@ -11,18 +11,22 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
+from shadow.captures.elements import Elements
+from shadow.captures.formats.har_writing import BEGINNING, CHARSET, Shadow, written
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported
 from shadow.captures.streams import Chunks, Damage
 from shadow.captures.syntax import (
     MalformedError,
     check_headers,
+    check_id,
+    check_session,
     check_start,
     check_status,
     has_no_body,
@@ -31,17 +35,8 @@ from shadow.captures.syntax import (
 from shadow.errors import CaptureError
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response, header, isomorphic
 
-MAX_BYTES = 512 * 1024 * 1024
-"""A HAR is one JSON document and read as a whole, so its size is bounded, decompressed."""
-
 _START = re.compile(rb'\s*\{\s*"log"\s*:')
 _URL = re.compile(r"(https?|wss?)://(?:[^/?#]*@)?([^/?#]*)([^#]*)", re.IGNORECASE | re.DOTALL)
-# Charsets in which text gives back the bytes it was decoded from; others are taken for UTF-8.
-_CHARSET = re.compile(
-    r";\s*charset\s*=\s*\"?(us-ascii|iso-8859-\d+|windows-125\d|koi8-[ru]|shift_jis|euc-jp|euc-kr"
-    r"|gb2312|gbk|gb18030|big5)\b",
-    re.IGNORECASE,
-)
 _BYTE_ORDER_MARK_BYTES = 3
 _MAX_REASON_CHARS = 200
 
@@ -89,6 +84,7 @@ class _Entry(
         "started": "startedDateTime",
         "resource_type": "_resourceType",
         "messages": "_webSocketMessages",
+        "shadow": "_shadow",
     },
 ):
     request: _Request
@@ -97,21 +93,18 @@ class _Entry(
     time: float | None = None
     resource_type: Any = None
     messages: Any = None
-
-
-class _Log(msgspec.Struct, frozen=True):
-    entries: list[msgspec.Raw]
-
-
-class _Document(msgspec.Struct, frozen=True):
-    log: _Log
+    shadow: Shadow | None = None
 
 
 class HarFormat:
     """HTTP Archive 1.2."""
 
     name = "HAR"
+    suffix = ".har"
     fidelity = Fidelity(whole_body=False, header_order=False)
+    start = BEGINNING
+    between = b",\n"
+    end = b"\n]}}\n"
 
     def sniff(self, head: bytes) -> bool:
         """Look for an object whose first key is `log`: every known exporter writes it so."""
@@ -120,55 +113,41 @@ class HarFormat:
     def read(self, stream: Chunks, path: str) -> Iterator[Record]:
         """Yield one record an entry, with the ids `har-000001` and on.
 
-        Raises CaptureError where the document is damaged, not a HAR, without entries, or
-        longer than `MAX_BYTES`.
+        Raises CaptureError where the document is no HAR or has no entries. One that is cut short
+        gives every whole entry, and a `Broken` for the one in which it ends.
         """
-        entries = _entries(_document(stream, path), path)
-        if not entries:
-            raise CaptureError(f"{path}: holds no exchanges", "export it again, with its requests")
+        entries = Elements(stream, ("log", "entries"))
+        position = 0
         for position, entry in enumerate(entries, 1):
+            if isinstance(entry, Damage):
+                yield Broken(path=path, line=position, reason=entry.reason)
+                continue
             try:
                 yield _record(_entry(entry), position, path)
             except (ValueError, RecursionError) as error:
                 reason = str(error)[:_MAX_REASON_CHARS]
                 yield Broken(path=path, line=position, reason=reason)
+        if not entries.found:
+            raise CaptureError(f"{path}: is no HAR file: it has no log.entries", "export it again")
+        if not position:
+            raise CaptureError(f"{path}: holds no exchanges", "export it again, with its requests")
+
+    def encode(self, exchange: Exchange) -> bytes:
+        """Return an entry; what HAR has no place for stands in its member `_shadow`.
+
+        Raises ValueError for an exchange that could not be read back.
+        """
+        return written(exchange)
 
 
-def _document(stream: Chunks, path: str) -> bytes:
-    document = bytearray()
-    for chunk in stream:
-        if isinstance(chunk, Damage):
-            raise CaptureError(f"{path}: {chunk.reason}", "copy the file again from its source")
-        document += chunk
-        if len(document) > MAX_BYTES:
-            raise CaptureError(
-                f"{path}: a HAR file of more than {MAX_BYTES} bytes",
-                "export it in parts, or record in a format that is read line by line",
-            )
-    return bytes(document)
-
-
-def _entries(document: bytes, path: str) -> Sequence[Any]:
-    """List every entry, as JSON text still, or decoded where the text holds lone surrogates."""
+def _entry(entry: bytes) -> _Entry:
     try:
-        return msgspec.json.decode(document, type=_Document).log.entries
-    except (ValueError, RecursionError) as error:
-        reason = error
-    try:
-        entries = json.loads(document)["log"]["entries"]
-    except (ValueError, RecursionError, TypeError, LookupError):
-        entries = None
-    if isinstance(entries, list):
-        return entries
-    raise CaptureError(
-        f"{path}: is no HAR file: {str(reason)[:_MAX_REASON_CHARS]}", "export it again"
-    )
-
-
-def _entry(entry: Any) -> _Entry:
-    if isinstance(entry, msgspec.Raw):
         return msgspec.json.decode(entry, type=_Entry)
-    return msgspec.convert(entry, _Entry)
+    except msgspec.ValidationError:
+        raise
+    except ValueError:
+        # The standard library reads lone surrogates, which stand for bytes that are not UTF-8.
+        return msgspec.convert(json.loads(entry), _Entry)
 
 
 def _record(entry: _Entry, position: int, path: str) -> Record:
@@ -180,7 +159,7 @@ def _record(entry: _Entry, position: int, path: str) -> Record:
         response = _response(entry.response, request.method)
         reason = unreplayable(request, response)
         if reason is None:
-            return Exchange(
+            exchange = Exchange(
                 id=f"har-{position:06}",
                 request=request,
                 response=response,
@@ -188,6 +167,7 @@ def _record(entry: _Entry, position: int, path: str) -> Record:
                 latency_ms=None if response is None else _latency_ms(entry.time),
                 ts=_time(entry.started),
             )
+            return exchange if entry.shadow is None else _as_it_was(exchange, entry.shadow)
     return Unsupported(
         id=f"har-{position:06}",
         path=path,
@@ -195,6 +175,40 @@ def _record(entry: _Entry, position: int, path: str) -> Record:
         reason=reason,
         method=entry.request.method,
         target=target,
+    )
+
+
+def _as_it_was(exchange: Exchange, lost: Shadow) -> Exchange:
+    """Return an exchange that we have written, with what HAR had no place for."""
+    check_id(lost.id)
+    if lost.session is not None:
+        check_session(lost.session)
+    request, response = exchange.request, exchange.response
+    target = request.target if lost.target is None else isomorphic(lost.target)
+    check_start(request.method, target)
+    headers = request.headers
+    if lost.no_host:
+        headers = tuple(field for field in headers if field[0].lower() != "host")
+    request = Request(
+        method=request.method,
+        target=target,
+        headers=headers,
+        body=request.body,
+        decoded=lost.request.decoded,
+        truncated=lost.request.truncated,
+    )
+    if response is not None and lost.response is not None:
+        response = msgspec.structs.replace(
+            response, decoded=lost.response.decoded, truncated=lost.response.truncated
+        )
+    return Exchange(
+        id=lost.id,
+        request=request,
+        response=response,
+        error=lost.error if response is None else None,
+        latency_ms=exchange.latency_ms,
+        session=lost.session,
+        ts=None if lost.no_time else exchange.ts,
     )
 
 
@@ -299,7 +313,7 @@ def _bytes(text: str, encoding: str | None, content_type: str | None) -> bytes:
             return binascii.a2b_base64("".join(text.split()), strict_mode=True)
         except binascii.Error as error:
             raise MalformedError(f"a body is not base64: {error}") from error
-    charset = _CHARSET.search(content_type or "")
+    charset = CHARSET.search(content_type or "")
     if charset:
         try:
             return text.encode(charset[1])

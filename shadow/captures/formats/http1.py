@@ -1,4 +1,4 @@
-"""HTTP/1 messages as raw bytes → requests and responses (RFC 9112).
+"""HTTP/1 messages as raw bytes ↔ requests and responses (RFC 9112).
 
 Order, case and multiplicity of headers are kept, framing headers included; of the body only
 the chunked coding is undone. A message is as long as its record: there is no next one to find.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from shadow.captures.records import UnwritableError
 from shadow.captures.syntax import (
     MalformedError,
     check_headers,
@@ -130,3 +131,51 @@ def _dechunked(data: bytes) -> tuple[bytes, bool]:
             raise MalformedError("the chunked body has a chunk longer than its size")
         at += 1
     return b"".join(parts), True
+
+
+def render_request(request: Request) -> bytes:
+    """Return a recorded request as one message, its framing made true.
+
+    Raises UnwritableError for a body that was cut, or of which the encoding was undone.
+    """
+    check_start(request.method, request.target)
+    return _rendered(f"{request.method} {request.target} HTTP/1.1", request, "request")
+
+
+def render_response(response: Response, method: str) -> bytes:
+    """Return the recorded response to a `method` request; see `render_request`."""
+    check_status(response.status)
+    start = f"HTTP/1.1 {response.status} "
+    if response.status < 200 and response.status != 101:
+        raise UnwritableError("the response is an interim one")
+    if has_no_body(method, response.status):
+        if response.body:
+            raise UnwritableError("the response has a body that it cannot have")
+        return _head(start, response.headers, "response")
+    return _rendered(start, response, "response")
+
+
+def _rendered(start: str, message: Request | Response, whose: str) -> bytes:
+    if message.truncated:
+        raise UnwritableError(f"the body of the {whose} was cut")
+    if message.decoded:
+        raise UnwritableError(f"the encoding of the {whose}'s body was undone")
+    codings = ",".join(header_values(message.headers, "transfer-encoding")).lower()
+    body = message.body
+    if codings.strip() == "chunked":
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+        return _head(start, message.headers, whose) + body
+    if codings:
+        raise UnwritableError(f"the {whose} has another transfer coding than chunked")
+    headers = message.headers
+    declared = header_values(headers, "content-length")
+    if [value.strip() for value in declared] != [str(len(body))] and (declared or body):
+        headers = tuple(each for each in headers if each[0].lower() != "content-length")
+        headers = (*headers, ("Content-Length", str(len(body))))
+    return _head(start, headers, whose) + body
+
+
+def _head(start: str, headers: Headers, whose: str) -> bytes:
+    check_headers(headers, whose)
+    lines = [start, *(f"{name}: {value}" for name, value in headers)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -1,0 +1,104 @@
+"""Test cases of Keploy: a YAML document each, with the request and the answer in it.
+
+Source: https://keploy.io/docs/keploy-explained/introduction/ and the files that it writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from shadow.captures.formats.plain_values import (
+    fields,
+    is_decoded,
+    member,
+    moment,
+    octets,
+    status_of,
+    text,
+)
+from shadow.captures.formats.urls import split_url
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.streams import Chunks, Damage
+from shadow.captures.syntax import (
+    MalformedError,
+    check_headers,
+    check_id,
+    check_start,
+    check_status,
+    has_no_body,
+    unreplayable,
+)
+from shadow.captures.yaml_text import items
+from shadow.model import Exchange, Request, Response, header
+
+_HEAD: Final = re.compile(rb"^version:\s*[\"']?api\.keploy\.io/", re.MULTILINE)
+
+
+class KeployTests:
+    """Documents of the kind `Http`; mocks are passed over as unsupported."""
+
+    name = "Keploy tests"
+    fidelity = Fidelity(whole_body=False, header_order=False, header_repeats=False)
+
+    def sniff(self, head: bytes) -> bool:
+        """Look for the version of the format."""
+        return _HEAD.search(head) is not None
+
+    def read(self, stream: Chunks, path: str) -> Iterator[Record]:
+        """Yield an exchange for each test; its id is the test's name."""
+        for line, document in items(stream):
+            if isinstance(document, Damage):
+                yield Broken(path=path, line=line, reason=document.reason)
+            elif document is not None:
+                try:
+                    yield _record(document, line, path)
+                except MalformedError as error:
+                    yield Broken(path=path, line=line, reason=str(error))
+
+
+def _record(document: Any, line: int, path: str) -> Record:
+    identity = member(document, "name") or f"keploy-{line:06}"
+    check_id(text(identity, "the name"))
+    kind = text(member(document, "kind"), "the kind")
+    asked = member(document, "spec", "req")
+    if kind != "Http" or asked is None:
+        return Unsupported(
+            id=identity, path=path, line=line, reason="no HTTP test", method="-", target="-"
+        )
+    method = text(member(asked, "method"), "the method")
+    authority, target = split_url(text(member(asked, "url"), "the URL"))
+    check_start(method, target)
+    headers = fields(member(asked, "header"))
+    if header(headers, "host") is None:
+        headers = (("Host", authority), *headers)
+    check_headers(headers, "request")
+    request = Request(
+        method=method, target=target, headers=headers, body=octets(member(asked, "body"))
+    )
+    answered = member(document, "spec", "resp")
+    response = _response(answered, method)
+    reason = unreplayable(request, response)
+    if reason is not None:
+        return Unsupported(
+            id=identity, path=path, line=line, reason=reason, method=method, target=target
+        )
+    sent, done = moment(member(asked, "timestamp")), moment(member(answered, "timestamp"))
+    took = (done - sent).total_seconds() * 1000 if sent and done and response else None
+    latency_ms = took if took is not None and took >= 0 else None
+    return Exchange(id=identity, request=request, response=response, latency_ms=latency_ms, ts=sent)
+
+
+def _response(part: Any, method: str) -> Response | None:
+    if part is None:
+        return None
+    status = status_of(member(part, "status_code"))
+    check_status(status)
+    headers = fields(member(part, "header"))
+    check_headers(headers, "response")
+    if has_no_body(method, status):
+        return Response(status=status, headers=headers)
+    body = octets(member(part, "body"))
+    decoded = is_decoded(headers, body, textual=True)
+    return Response(status=status, headers=headers, body=body, decoded=decoded)

@@ -1,0 +1,121 @@
+"""Cassettes of vcrpy and of VCR for Ruby, in YAML.
+
+Sources: https://vcrpy.readthedocs.io/en/latest/usage.html and its cassettes,
+https://benoittgt.github.io/vcr/
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from shadow.captures.formats.plain_values import (
+    fields,
+    is_decoded,
+    member,
+    moment,
+    octets,
+    status_of,
+    text,
+)
+from shadow.captures.formats.urls import split_url
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.streams import Chunks, Damage
+from shadow.captures.syntax import (
+    MalformedError,
+    check_headers,
+    check_start,
+    check_status,
+    has_no_body,
+    unreplayable,
+)
+from shadow.captures.yaml_text import items
+from shadow.model import Exchange, Request, Response, header
+
+_HEAD: Final = re.compile(rb"^(?:http_)?interactions\s*:", re.MULTILINE)
+_LISTS: Final = frozenset({"interactions", "http_interactions"})
+
+
+class VcrCassette:
+    """`interactions` of vcrpy, `http_interactions` of Ruby's VCR."""
+
+    name = "VCR cassette"
+    fidelity = Fidelity(whole_body=False, header_order=False, latency=False)
+
+    def sniff(self, head: bytes) -> bool:
+        """Look for the name of the list at the beginning of a line."""
+        return not head.lstrip().startswith(b"{") and _HEAD.search(head) is not None
+
+    def read(self, stream: Chunks, path: str) -> Iterator[Record]:
+        """Yield an exchange for each interaction, with the ids `vcr-000001` and on."""
+        for position, (line, item) in enumerate(items(stream, _LISTS), 1):
+            if isinstance(item, Damage):
+                yield Broken(path=path, line=line, reason=item.reason)
+                continue
+            try:
+                yield _record(item, f"vcr-{position:06}", line, path)
+            except MalformedError as error:
+                yield Broken(path=path, line=line, reason=str(error))
+
+
+def _record(item: Any, identity: str, line: int, path: str) -> Record:
+    method = text(member(item, "request", "method"), "the method").upper()
+    authority, target = split_url(text(member(item, "request", "uri"), "the URI"))
+    check_start(method, target)
+    headers = fields(member(item, "request", "headers"))
+    if header(headers, "host") is None:
+        headers = (("Host", authority), *headers)
+    check_headers(headers, "request")
+    body, _ = _body(member(item, "request", "body"))
+    request = Request(method=method, target=target, headers=headers, body=body)
+    response = _response(member(item, "response"), method)
+    reason = unreplayable(request, response)
+    if reason is not None:
+        return Unsupported(
+            id=identity, path=path, line=line, reason=reason, method=method, target=target
+        )
+    recorded = _recorded_at(member(item, "recorded_at"))
+    return Exchange(id=identity, request=request, response=response, ts=recorded)
+
+
+def _response(part: Any, method: str) -> Response | None:
+    if part is None:
+        return None
+    status = status_of(member(part, "status", "code"))
+    check_status(status)
+    headers = fields(member(part, "headers"))
+    check_headers(headers, "response")
+    if has_no_body(method, status):
+        return Response(status=status, headers=headers)
+    body, textual = _body(member(part, "body"))
+    decoded = is_decoded(headers, body, textual=textual)
+    return Response(status=status, headers=headers, body=body, decoded=decoded)
+
+
+def _body(value: Any) -> tuple[bytes, bool]:
+    """Return a body, and whether the file has it as text."""
+    if isinstance(value, dict):
+        coded = value.get("base64_string")
+        if coded is not None:
+            try:
+                return binascii.a2b_base64(octets(coded)), False
+            except binascii.Error as error:
+                raise MalformedError("a body is not base64") from error
+        value = value.get("string")
+    return octets(value), isinstance(value, str)
+
+
+def _recorded_at(value: Any) -> datetime | None:
+    """Return when it was recorded: RFC 3339, or RFC 2822 as Ruby writes it."""
+    found = moment(value)
+    if found is not None or not isinstance(value, str):
+        return found
+    try:
+        parsed = parsedate_to_datetime(value)
+        return parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
