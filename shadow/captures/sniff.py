@@ -38,16 +38,16 @@ class Capture:
         self.format = kind
         self.reopens = reopens
         """Whether the file can be opened again: a pipe cannot."""
-        self._stream = stream
+        self.stream = stream
         self._file = file
 
     def __iter__(self) -> Iterator[Record]:
-        return self.format.read(self._stream, self.path)
+        return self.format.read(self.stream, self.path)
 
     def share(self, share: Share) -> Iterator[Record | Elsewhere]:
         """Yield the records of a share, and `ELSEWHERE` for each other one."""
         if isinstance(self.format, NativeFormat):
-            return self.format.read_share(self._stream, self.path, share)
+            return self.format.read_share(self.stream, self.path, share)
         return shared(self, share)
 
     def __enter__(self) -> Self:

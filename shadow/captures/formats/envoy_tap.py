@@ -232,8 +232,8 @@ def _split(headers: list[_Header] | None) -> tuple[dict[str, str], Headers]:
     pseudo: dict[str, str] = {}
     fields: list[tuple[str, str]] = []
     for field in headers or ():
-        raw = field.raw_value
-        value = isomorphic(field.value or "") if raw is None else raw.decode("latin-1")
+        raw = field.raw_value  # empty beside a value that is UTF-8
+        value = raw.decode("latin-1") if raw else isomorphic(field.value or "")
         if field.key.startswith(":"):
             pseudo.setdefault(field.key, value)
         else:

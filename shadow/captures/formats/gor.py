@@ -7,12 +7,14 @@ The format has no document; this follows what GoReplay's own reader and writer d
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from operator import itemgetter
 
 import msgspec
 
@@ -60,14 +62,7 @@ class GorFormat:
         `MAX_WAITING_BYTES` wait, then goes out without one; an answer whose request does not
         come is a `Broken`.
         """
-        window = Window(path)
-        for position, record in split_records(stream, SEPARATOR):
-            if isinstance(record, Damage):
-                window.put_broken(position, record.reason)
-            elif not record.isspace() and record:
-                window.put(position, record)
-            yield from window.ready()
-        yield from window.rest()
+        yield from read_chunks([(stream, path)])
 
     def encode(self, exchange: Exchange) -> bytes:
         """Return the records of an exchange: the request, and the answer where there is one.
@@ -93,10 +88,43 @@ class GorFormat:
         return record
 
 
+def read_chunks(chunks: Sequence[tuple[Chunks, str]]) -> Iterator[Record]:
+    """Yield the exchanges of files of one recording, in the order of their times.
+
+    A request in one file may have its answer in another. Otherwise as `GorFormat.read`.
+    """
+    window = Window()
+    for _, found in heapq.merge(*(_timed(*chunk) for chunk in chunks), key=itemgetter(0)):
+        if isinstance(found, Broken):
+            window.put_broken(found)
+        else:
+            window.put(found)
+        yield from window.ready()
+    yield from window.rest()
+
+
+def _timed(stream: Chunks, path: str) -> Iterator[tuple[int, Payload | Broken]]:
+    """Yield the records of a file with their times; what is broken has that of the one before."""
+    last = 0
+    for position, record in split_records(stream, SEPARATOR):
+        if isinstance(record, Damage):
+            yield last, Broken(path=path, line=position, reason=record.reason)
+        elif record and not record.isspace():
+            try:
+                payload = _payload(position, record, path)
+            except MalformedError as error:
+                yield last, Broken(path=path, line=position, reason=str(error))
+                continue
+            # An old answer has its duration where others have a time.
+            last = max(last, payload.time_ns)
+            yield last, payload
+
+
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request (type 1), or an answer to it (type 2), as one raw message."""
 
     position: int
+    path: str
     type: bytes
     id: str
     time_ns: int
@@ -109,6 +137,7 @@ class _Place:
     """A place in the order of requests, and what stands there so far."""
 
     position: int
+    path: str
     record: Exchange | Broken
     asked: Payload | None = None
     """The request while its answer is waited for."""
@@ -118,30 +147,28 @@ class _Place:
 class Window:
     """Requests in file order, and answers that came before their request."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self) -> None:
         self._order: deque[_Place] = deque()
         self._unanswered: dict[str, deque[_Place]] = {}
         self._early: dict[str, Payload] = {}
         self._bytes = 0
 
-    def put(self, position: int, record: bytes) -> None:
-        """Take a record of the file."""
+    def put(self, payload: Payload) -> None:
+        """Take a request or an answer; of what is none, that it is broken."""
         try:
-            self.put_payload(_payload(position, record))
+            if payload.type == b"1":
+                self._put_request(payload)
+            elif payload.type == b"2":
+                self._put_response(payload)
         except MalformedError as error:
-            self.put_broken(position, str(error))
+            self._put_malformed(payload, error)
 
-    def put_payload(self, payload: Payload) -> None:
-        """Take a request or an answer. Raises MalformedError where it is none."""
-        if payload.type == b"1":
-            self._put_request(payload)
-        elif payload.type == b"2":
-            self._put_response(payload)
-
-    def put_broken(self, position: int, reason: str) -> None:
+    def put_broken(self, record: Broken) -> None:
         """Take what cannot be read, in its place."""
-        self._order.append(_Place(position=position, record=self._broken(position, reason)))
+        self._order.append(_Place(position=record.line, path=record.path, record=record))
+
+    def _put_malformed(self, payload: Payload, error: MalformedError) -> None:
+        self.put_broken(_broken(payload, str(error)))
 
     def ready(self) -> Iterator[Record]:
         """Yield what has nothing to wait for, and what has waited too long."""
@@ -166,7 +193,9 @@ class Window:
         )
         size = len(payload.message)
         asked = msgspec.structs.replace(payload, message=b"")
-        place = _Place(position=payload.position, record=exchange, asked=asked, size=size)
+        place = _Place(
+            position=payload.position, path=payload.path, record=exchange, asked=asked, size=size
+        )
         self._order.append(place)
         self._unanswered.setdefault(payload.id, deque()).append(place)
         self._bytes += size
@@ -190,7 +219,7 @@ class Window:
             response = parse_response(payload.message, exchange.request.method)
         except MalformedError as error:
             self._stop_waiting(place)
-            self.put_broken(payload.position, str(error))
+            self._put_malformed(payload, error)
             return
         if response is None:  # 100 Continue in a record of its own: the answer is to come
             return
@@ -217,7 +246,7 @@ class Window:
         if early and (not self._order or early.position < self._order[0].position):
             del self._early[early.id]
             self._bytes -= len(early.message)
-            return self._broken(early.position, "it is a response without its request")
+            return _broken(early, "it is a response without its request")
         return self._release()
 
     def _release(self) -> Record:
@@ -232,18 +261,19 @@ class Window:
             return record
         return Unsupported(
             id=record.id,
-            path=self._path,
+            path=place.path,
             line=place.position,
             reason=reason,
             method=record.request.method,
             target=record.request.target,
         )
 
-    def _broken(self, position: int, reason: str) -> Broken:
-        return Broken(path=self._path, line=position, reason=reason)
+
+def _broken(payload: Payload, reason: str) -> Broken:
+    return Broken(path=payload.path, line=payload.position, reason=reason)
 
 
-def _payload(position: int, record: bytes) -> Payload:
+def _payload(position: int, record: bytes, path: str) -> Payload:
     # A file cut at its front begins with a separator that has lost its first line feed.
     line, _, message = record.removeprefix(SEPARATOR[1:]).partition(b"\n")
     match = _HEADER.fullmatch(line)
@@ -253,6 +283,7 @@ def _payload(position: int, record: bytes) -> Payload:
     check_id(identity)
     return Payload(
         position=position,
+        path=path,
         type=match[1],
         id=identity,
         time_ns=int(match[3]),

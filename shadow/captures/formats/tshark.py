@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from shadow.captures.elements import Elements
 from shadow.captures.formats.gor import Payload, Window
-from shadow.captures.records import Fidelity, Record
+from shadow.captures.records import Broken, Fidelity, Record
 from shadow.captures.streams import Chunks, Damage
 from shadow.captures.syntax import MalformedError
 
@@ -27,6 +27,7 @@ _HEAD: Final = re.compile(rb'\s*\[\s*\{\s*"_index"\s*:\s*"packets-')
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE)
 _GZIPPED: Final = re.compile(rb"\r\ncontent-encoding:[ \t]*(?:x-)?gzip[ \t]*\r\n", re.IGNORECASE)
+_SECONDS: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,12})?")
 _DIGITS: Final = re.compile(r"[0-9]{1,12}")
 _MAX_REASON_CHARS: Final = 200
 
@@ -57,23 +58,22 @@ class TsharkJson:
 
     def read(self, stream: Chunks, path: str) -> Iterator[Record]:
         """Yield an exchange a request, in their order; its id is the packet's number."""
-        window = Window(path)
+        window = Window()
         for position, packet in enumerate(Elements(stream), 1):
             if isinstance(packet, Damage):
-                window.put_broken(position, packet.reason)
+                window.put_broken(Broken(path=path, line=position, reason=packet.reason))
             else:
                 try:
-                    for payload in _payloads(packet, position):
-                        window.put_payload(payload)
-                except MalformedError as error:
-                    window.put_broken(position, str(error))
+                    for payload in _payloads(packet, position, path):
+                        window.put(payload)
                 except (ValueError, RecursionError) as error:
-                    window.put_broken(position, str(error)[:_MAX_REASON_CHARS])
+                    reason = str(error)[:_MAX_REASON_CHARS]
+                    window.put_broken(Broken(path=path, line=position, reason=reason))
             yield from window.ready()
         yield from window.rest()
 
 
-def _payloads(packet: bytes, position: int) -> Iterator[Payload]:
+def _payloads(packet: bytes, position: int, path: str) -> Iterator[Payload]:
     """Yield the messages that end in a packet."""
     layers = msgspec.json.decode(packet, type=_Packet).source.layers
     frame = layers.frame or {}
@@ -90,6 +90,7 @@ def _payloads(packet: bytes, position: int) -> Iterator[Payload]:
         answers = asked is not None or "http.response" in http
         yield Payload(
             position=position,
+            path=path,
             type=b"2" if answers else b"1",
             id=f"packet-{_number(asked) if asked is not None else number:06}",
             time_ns=time_ns,
@@ -129,10 +130,6 @@ def _number(value: Any) -> int:
 
 
 def _time_ns(value: Any) -> int:
-    try:
-        found = int(Decimal(value) * 1_000_000_000) if isinstance(value, str) else -1
-    except (InvalidOperation, OverflowError, ValueError):
-        found = -1
-    if not 0 <= found < 9 * 10**18:
+    if not isinstance(value, str) or not _SECONDS.fullmatch(value):
         raise MalformedError("the packet has no time")
-    return found
+    return int(Decimal(value) * 1_000_000_000)

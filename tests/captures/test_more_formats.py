@@ -1,0 +1,243 @@
+"""Access logs, Envoy's pieces, cassettes and packets: what the samples of the tools do not show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shadow.captures import Broken, Record, Unsupported, open_capture
+from shadow.captures.formats.access_log import AccessLog
+from shadow.captures.formats.envoy_tap import EnvoyTap
+from shadow.captures.formats.tshark import TsharkJson
+from shadow.captures.formats.vcr import VcrCassette
+from shadow.captures.records import Format
+from shadow.errors import CaptureError
+from shadow.model import Exchange, Response
+
+
+def read(kind: Format, *parts: Any) -> list[Record]:
+    data = "\n".join(each if isinstance(each, str) else json.dumps(each) for each in parts).encode()
+    assert kind.sniff(data)
+    return list(kind.read(iter([data]), "a"))
+
+
+def only(found: list[Record]) -> Exchange:
+    (record,) = found
+    assert isinstance(record, Exchange), record
+    return record
+
+
+LINE = '10.0.0.1 - - [03/Aug/2026:12:00:00 +0200] "{}" 200 5'
+
+
+def logged(request: str, more: str = "") -> list[Record]:
+    return read(AccessLog(), LINE.format(request) + more)
+
+
+def test_a_line_of_a_log() -> None:
+    found = only(logged("GET /a?b=%20 HTTP/1.1", ' "-" "curl" 0.250'))
+    assert found.request.target == "/a?b=%20"
+    assert not found.request.truncated
+    assert found.response == Response(status=200, truncated=True)
+    assert found.ts is not None
+    assert found.ts.isoformat() == "2026-08-03T10:00:00+00:00"
+    assert found.latency_ms == 250.0
+
+
+def test_a_body_that_a_log_does_not_show_is_cut() -> None:
+    assert only(logged("POST /a HTTP/1.1")).request.truncated
+
+
+@pytest.mark.parametrize(
+    ("request_line", "target"),
+    [
+        ("GET /\\xC3\\xA4 HTTP/1.1", "/\xc3\xa4"),
+        ('GET /\\"x\\" HTTP/1.1', '/"x"'),
+        ("GET /old", "/old"),
+    ],
+)
+def test_escapes_of_a_log(request_line: str, target: str) -> None:
+    assert only(logged(request_line)).request.target == target
+
+
+@pytest.mark.parametrize(
+    "request_line", ["-", "", "\\x16\\x03", "GET /a b HTTP/1.1", "G@T / HTTP/1.0"]
+)
+def test_a_request_that_was_none_is_broken(request_line: str) -> None:
+    (found,) = logged(request_line)
+    assert isinstance(found, Broken)
+
+
+@pytest.mark.parametrize(
+    "line", ["x", LINE.format("GET / HTTP/1.1").replace("Aug", "Foo"), LINE.replace("200", "099")]
+)
+def test_a_line_that_is_none_is_broken(line: str) -> None:
+    good = LINE.format("GET / HTTP/1.1")
+    _, found = read(AccessLog(), good, line.format("GET / HTTP/1.1"))
+    assert isinstance(found, Broken)
+
+
+def test_a_virtual_host_is_the_host() -> None:
+    found = only(read(AccessLog(), "shop.example.com:443 " + LINE.format("GET / HTTP/1.1")))
+    assert found.request.headers == (("Host", "shop.example.com"),)
+
+
+def segment(number: int, **part: Any) -> Any:
+    return {"http_streamed_trace_segment": {"trace_id": str(number), **part}}
+
+
+def pairs(**fields: str) -> Any:
+    return {"headers": [{"key": name.replace("_", ":"), "value": v} for name, v in fields.items()]}
+
+
+def test_pieces_are_put_together_in_the_order_of_their_requests() -> None:
+    start = {"_method": "POST", "_path": "/a", "_authority": "h"}
+    one, two = read(
+        EnvoyTap(),
+        segment(1, request_headers=pairs(**start)),
+        segment(2, request_headers=pairs(**start)),
+        segment(1, request_body_chunk={"as_bytes": "YQ=="}),
+        segment(2, response_headers=pairs(_status="204")),
+        segment(1, request_body_chunk={"as_string": "b", "truncated": True}),
+        segment(1, response_headers=pairs(_status="200", x="1")),
+        segment(1, response_body_chunk={"as_bytes": "b2s="}),
+    )
+    assert isinstance(one, Exchange)
+    assert isinstance(two, Exchange)
+    assert (one.id, one.request.body, one.request.truncated) == ("tap-000001", b"ab", True)
+    assert one.request.headers == (("Host", "h"),)
+    assert one.response == Response(status=200, headers=(("x", "1"),), body=b"ok")
+    assert two.response == Response(status=204)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"http_buffered_trace": {}},
+        {"http_buffered_trace": {"request": pairs(_method="GET")}},
+        {"http_buffered_trace": {"request": pairs(_method="GET", _path="/"), "response": pairs()}},
+        {"socket_buffered_trace": {}},
+        [1],
+    ],
+)
+def test_what_is_no_trace_is_broken(document: Any) -> None:
+    whole = {"http_buffered_trace": {"request": pairs(_method="GET", _path="/")}}
+    good, found = read(EnvoyTap(), whole, document)
+    assert isinstance(good, Exchange)
+    assert isinstance(found, Broken)
+
+
+RUBY = """\
+http_interactions:
+- request:
+    method: post
+    uri: http://h/a?b=1
+    body: {encoding: UTF-8, string: "x=1"}
+    headers: {X-A: ["1", "2"]}
+  response:
+    status: {code: 200, message: OK}
+    headers: {Content-Encoding: [gzip]}
+    body: {encoding: ASCII-8BIT, base64_string: "H4sIAAAA"}
+  recorded_at: Mon, 03 Aug 2026 10:00:00 GMT
+recorded_with: VCR 6.2.0
+"""
+
+
+def test_a_cassette_of_ruby() -> None:
+    found = only(read(VcrCassette(), RUBY))
+    assert (found.request.method, found.request.body) == ("POST", b"x=1")
+    assert found.request.headers == (("Host", "h"), ("X-A", "1"), ("X-A", "2"))
+    assert found.response is not None
+    assert found.response.body.startswith(b"\x1f\x8b")
+    assert not found.response.decoded
+    assert found.ts is not None
+    assert found.ts.isoformat() == "2026-08-03T10:00:00+00:00"
+
+
+def test_a_body_that_the_recorder_decoded() -> None:
+    found = only(read(VcrCassette(), RUBY.replace('base64_string: "H4sIAAAA"', "string: plain")))
+    assert found.response is not None
+    assert found.response.decoded
+
+
+def test_a_broken_interaction_leaves_the_others() -> None:
+    text = "interactions:\n- request: 1\n- request: {method: GET, uri: 'http://h/'}\n  response:\n"
+    broken, good = read(VcrCassette(), text)
+    assert broken == Broken(path="a", line=2, reason="the method is missing, or no text")
+    assert isinstance(good, Exchange)
+    assert good.response is None
+
+
+def packet(number: int, head: bytes, body: bytes = b"", **http: str) -> Any:
+    fields: dict[str, Any] = {name.replace("_", "."): value for name, value in http.items()}
+    fields = {name.replace("http.request.in", "http.request_in"): v for name, v in fields.items()}
+    if body:
+        fields["http.file_data_raw"] = [body.hex(), 0, len(body), 0, 30]
+    layers = {
+        "frame": {"frame.number": str(number), "frame.time_epoch": f"1785751200.{number:09}"},
+        "http_raw": [head.hex(), 0, len(head), 0, 1],
+        "http": fields,
+    }
+    return {"_index": "packets-2026-08-03", "_source": {"layers": layers}}
+
+
+ASKED = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def packets(*found: Any) -> list[Record]:
+    return read(TsharkJson(), list(found))
+
+
+def test_messages_are_paired_by_the_number_of_their_packet() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    one, two = packets(
+        packet(1, ASKED),
+        packet(2, ASKED.replace(b"/a", b"/b")),
+        packet(3, chunked, b"two", http_request_in="2", http_response="1"),
+        packet(4, chunked, b"one", http_request_in="1", http_response="1"),
+    )
+    assert isinstance(one, Exchange)
+    assert isinstance(two, Exchange)
+    assert one.response is not None
+    assert two.response is not None
+    assert (one.request.target, one.response.body) == ("/a", b"one")
+    assert (two.request.target, two.response.body) == ("/b", b"two")
+    assert one.latency_ms == pytest.approx(3e-6)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (packet(2, ASKED[:-2]), "the headers do not end"),
+        (packet(2, ASKED, http_response="1"), "it is a response without its request"),
+        (
+            packet(2, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", b"plain"),
+            "its body was decompressed",
+        ),
+        ({"_source": {"layers": {"frame": {}}}}, "the packet has no number"),
+        ({"_source": 1}, "Expected"),
+    ],
+)
+def test_a_packet_that_cannot_be_read_is_broken(answer: Any, reason: str) -> None:
+    good, found = packets(packet(1, ASKED), answer)
+    assert isinstance(good, Exchange)
+    assert isinstance(found, Broken)
+    assert found.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("magic", ["d4c3b2a1", "a1b2c3d4", "0a0d0d0a"])
+def test_packets_themselves_are_for_tshark(magic: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(bytes.fromhex(magic) + b"\0" * 100)
+    with pytest.raises(CaptureError, match="tshark") as caught:
+        open_capture(path)
+    assert caught.value.hint.startswith(f"tshark -r {path} ")
+
+
+def test_a_websocket_is_not_replayed() -> None:
+    asked = ASKED.replace(b"Host: h", b"Upgrade: websocket")
+    (found,) = packets(packet(1, asked))
+    assert isinstance(found, Unsupported)
