@@ -64,6 +64,22 @@ def _or_resume(
     help="Follow the capture's timeline, so many times as fast.",
 )
 @click.option(
+    "--max-errors",
+    type=click.IntRange(0),
+    help="Stop when more exchanges than this failed: no answer, or a 5xx.",
+)
+@click.option(
+    "--max-error-share",
+    type=click.FloatRange(0, 1),
+    help="Stop when a larger share of the last 200 exchanges failed.",
+)
+@click.option(
+    "--max-latency",
+    metavar="MS",
+    type=click.FloatRange(0, min_open=True),
+    help="Stop when the median time of a service is longer, over the last 200.",
+)
+@click.option(
     "--timeout",
     default=30.0,
     show_default=True,

@@ -38,6 +38,17 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     """Headers set on every request to this side; `${VAR}` reads the environment."""
     keep_host: bool = False
     """Send the recorded `Host` instead of the target's own."""
+    host: str | None = None
+    """Send this as the `Host`."""
+    drop_headers: list[str] = []
+    """Recorded header fields that this side is not sent."""
+    paths: dict[str, str] = {}
+    """Beginnings of paths and what stands in their place, `{ "/v1/" = "/api/v1/" }`; the first
+    that fits counts. Endpoints keep the names of the recorded paths."""
+    set_query: dict[str, str] = {}
+    """Query parameters to set; `${VAR}` reads the environment."""
+    drop_query: list[str] = []
+    """Query parameters that this side is not sent."""
     verify_tls: bool = True
     """Check the certificate of an https target."""
     resources: str | None = None
@@ -83,7 +94,13 @@ class SafetyTable(msgspec.Struct, frozen=True, kw_only=True):
     reads: list[str] = []
     """Endpoints with other methods than GET, HEAD and OPTIONS that only read."""
     never: list[str] = []
-    """Hosts that must never be a target."""
+    """Hosts that must never be a target: names, `*.prod.example.com`, addresses, `10.0.0.0/8`."""
+    max_errors: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """A replay stops when more exchanges than this failed; as `--max-errors`."""
+    max_error_share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """It stops when a larger share of the last 200 failed; as `--max-error-share`."""
+    max_latency: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """It stops when the median time of a service is longer, in ms; as `--max-latency`."""
 
 
 class ListTable(msgspec.Struct, frozen=True, kw_only=True):

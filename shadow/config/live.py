@@ -21,6 +21,7 @@ from shadow.errors import ConfigError
 from shadow.model import SideName
 from shadow.results.runs import RunInfo, Side
 from shadow.rollout.routes import TOKEN_VARIABLE, admin_token
+from shadow.sending.denied import parse_denied
 from shadow.sending.limits import Limits
 from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Target, parse_target
@@ -36,8 +37,8 @@ Flags = plans.Flags
 def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
     """Everything that `shadow proxy` or `shadow sink` goes by. Raises ConfigError."""
     config = load(flags["config"])
-    baseline = live_target(config, plans.target(config, "baseline", flags["baseline"]))
-    candidate = live_target(config, plans.target(config, "candidate", flags["candidate"]))
+    baseline = live_target(plans.target(config, "baseline", flags["baseline"]))
+    candidate = live_target(plans.target(config, "candidate", flags["candidate"]))
     _refuse_unsafe(command, config, flags)
     if command == "proxy":
         _refuse_detours(config, baseline, candidate)
@@ -79,9 +80,9 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
     )
 
 
-def live_target(config: Config, target: Target) -> Target:
+def live_target(target: Target) -> Target:
     """The target as live traffic reaches it: by its own name for itself. Raises ConfigError."""
-    refuse_denied(target, config.safety.never)
+    refuse_denied(target)
     return replace(target, keep_host=True)
 
 
@@ -123,8 +124,9 @@ def _secondary(config: Config, flags: Flags) -> Target | None:
         option="--secondary",
         headers=tuple(table.headers.items()),
         verify_tls=table.verify_tls,
+        denied=parse_denied(config.safety.never),
     )
-    return live_target(config, found)
+    return live_target(found)
 
 
 def address(text: str | None, option: str) -> Address | None:
@@ -183,7 +185,11 @@ def record_plan(flags: Flags) -> RecordPlan:
     """Everything that `shadow record` goes by. Raises ConfigError."""
     config = load(flags["config"])
     upstream = parse_target(
-        flags["upstream"], side="baseline", name="upstream", option="--upstream"
+        flags["upstream"],
+        side="baseline",
+        name="upstream",
+        option="--upstream",
+        denied=parse_denied(config.safety.never),
     )
     rotate_bytes, rotate_s = flags["rotate_bytes"], flags["rotate_after"]
     if flags["keep_files"] is not None and rotate_s is None and rotate_bytes is None:
@@ -193,7 +199,7 @@ def record_plan(flags: Flags) -> RecordPlan:
     return RecordPlan(
         listen=parse_listen(flags["listen"], "--listen"),
         status=address(flags["status"], "--status"),
-        upstream=live_target(config, upstream),
+        upstream=live_target(upstream),
         limits=Limits(timeout_s=seconds(flags["timeout"], "--timeout")),
         out=flags["out"],
         rotate_bytes=None if rotate_bytes is None else octets(rotate_bytes, "--rotate-bytes"),

@@ -26,6 +26,7 @@ from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.judge import Policy
 from shadow.model import SideName
+from shadow.replay.abort import AbortLimits
 from shadow.replay.conduct import today
 from shadow.replay.delivery import Output
 from shadow.replay.options import (
@@ -42,7 +43,9 @@ from shadow.resources.source import parse_source
 from shadow.results.provenance import Build
 from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo, Side
+from shadow.sending.denied import parse_denied
 from shadow.sending.limits import Limits
+from shadow.sending.reshape import parse_reshaping
 from shadow.sending.safety import Safety, refuse_denied
 from shadow.sending.target import Proxy, Target, parse_proxy, parse_target
 
@@ -63,7 +66,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
     candidate = target(config, "candidate", flags["candidate"])
     for each in (baseline, candidate):
         if each is not None:
-            refuse_denied(each, config.safety.never)
+            refuse_denied(each)
     sides = (
         Side(name=label(config, "baseline"), url=baseline.url if baseline else ""),
         Side(name=candidate.name, url=candidate.url),
@@ -95,9 +98,24 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             profile=noise_profile(config, flags["noise_profile"]),
         ),
         resources=resource_plan(config, baseline, candidate),
+        abort=abort_limits(config, flags),
         dry_run=flags["dry_run"],
         workers=flags["workers"],
         versions=(version_source(config, "baseline"), version_source(config, "candidate")),
+    )
+
+
+def abort_limits(config: Config, flags: Flags) -> AbortLimits:
+    """When a replay stops: the flags, else the file."""
+
+    def limit(name: str) -> Any:
+        given = flags.get(name)
+        return getattr(config.safety, name) if given is None else given
+
+    return AbortLimits(
+        max_errors=limit("max_errors"),
+        max_error_share=limit("max_error_share"),
+        max_latency_ms=limit("max_latency"),
     )
 
 
@@ -164,19 +182,8 @@ def _secondary(config: Config, flags: Flags, *, recorded: bool) -> Target | None
             "--secondary is compared with a live baseline, and --go recorded has none",
             "give --go URL",
         )
-    table = config.targets.baseline
-    found = parse_target(
-        flags["secondary"],
-        side="baseline",
-        name="secondary",
-        option="--secondary",
-        headers=tuple(table.headers.items()),
-        keep_host=table.keep_host,
-        verify_tls=table.verify_tls,
-        http2=_http2(table, "baseline"),
-        proxy=_proxy(table, "baseline"),
-    )
-    refuse_denied(found, config.safety.never)
+    found = _parsed(config, "baseline", flags["secondary"], "--secondary", "secondary")
+    refuse_denied(found)
     return found
 
 
@@ -277,6 +284,9 @@ _TOLD: Final = (
     "exclude",
     "join",
     "limit",
+    "max_error_share",
+    "max_errors",
+    "max_latency",
     "methods",
     "rate",
     "sample",
@@ -293,6 +303,7 @@ ARGUMENTS: Final = (
     *("allow_writes", "all_events", "endpoint", "exclude", "limit", "methods", "no_values"),
     *("noise", "noise_profile", "noise_sample", "sample", "seed", "sides", "workers"),
     *("ceiling", "concurrency", "rate", "speed", "timeout"),
+    *("max_errors", "max_error_share", "max_latency"),
     *("fail_on", "on_inconclusive", "phase", "since", "strict"),
 )
 """The flags that a resumed run takes from the one before."""
@@ -408,13 +419,31 @@ def target(config: Config, side: SideName, url: str | None) -> Target:
             f"no {side} service is given",
             f"add {option} URL, or url under [targets.{side}] in {FILE_NAME}",
         )
+    place = option if url else f"targets.{side}.url"
+    return _parsed(config, side, chosen, place, label(config, side))
+
+
+def _parsed(config: Config, side: SideName, url: str, option: str, name: str) -> Target:
+    """The target at a URL, asked in the way of a side."""
+    table: TargetTable = getattr(config.targets, side)
+    with named(config, "safety", "never"):
+        denied = parse_denied(config.safety.never)
     return parse_target(
-        chosen,
+        url,
         side=side,
-        name=label(config, side),
-        option=option if url else f"targets.{side}.url",
+        name=name,
+        option=option,
         headers=tuple(table.headers.items()),
         keep_host=table.keep_host,
+        host_header=table.host or "",
+        drop_headers=table.drop_headers,
+        reshaping=parse_reshaping(
+            tuple(table.paths.items()),
+            tuple(table.set_query.items()),
+            table.drop_query,
+            f"targets.{side}",
+        ),
+        denied=denied,
         verify_tls=table.verify_tls,
         http2=_http2(table, side),
         proxy=_proxy(table, side),

@@ -17,6 +17,7 @@ _MAY_CHANGE: Final = frozenset(
     {
         *("captures", "config"),  # their content may not
         *("ceiling", "concurrency", "rate", "speed", "timeout"),
+        *("max_errors", "max_error_share", "max_latency"),
         *("fail_on", "on_inconclusive", "phase", "since", "strict"),
     }
 )

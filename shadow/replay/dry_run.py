@@ -80,6 +80,7 @@ class DryRun:
             "Nothing was sent. This is what a replay would do.",
             f"baseline   {baseline.url if baseline else 'the recorded responses'}",
             f"candidate  {self._plan.candidate.url}",
+            f"load       {_load(self._plan)}",
             (
                 f"read {total:,} = send {sum(self.sent.values()):,}"
                 f" + skip {sum(self.skipped.values()):,}"
@@ -95,6 +96,22 @@ class DryRun:
         if self.first:
             lines += ["", "The first requests:", *(f"  {line}" for line in self.first)]
         return "\n".join(lines) + "\n"
+
+
+def _load(plan: ReplayPlan) -> str:
+    """How much is sent at once, and what stops it."""
+    options, abort = plan.options, plan.abort
+    said = [f"at most {options.concurrency} at once"]
+    if options.ceiling is not None:
+        said.append(f"at most {options.ceiling:g} a second")
+    limits = (
+        ("errors", abort.max_errors),
+        ("error share", abort.max_error_share),
+        ("median ms", abort.max_latency_ms),
+    )
+    given = [f"{name} {limit:g}" for name, limit in limits if limit is not None]
+    said.append(f"stops beyond {', '.join(given)}" if given else "nothing stops it")
+    return "; ".join(said)
 
 
 _ADVICE = {"write": " (add --allow-writes, or list reads under [safety] reads)"}

@@ -19,8 +19,10 @@ from asyncio_throttle import Throttler
 
 from shadow.captures import Broken, Elsewhere, Unsupported
 from shadow.endpoints import Endpoints
+from shadow.errors import UnfinishedError
 from shadow.judging import Judging
 from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
+from shadow.replay.abort import AbortGuard
 from shadow.replay.control import Control
 from shadow.replay.flight import BASELINE, CANDIDATE, Flight, Side
 from shadow.replay.options import ReplayOptions, Selection
@@ -116,6 +118,7 @@ class Engine:
         selection: Selection,
         options: ReplayOptions,
         keeper: Keeper,
+        guard: AbortGuard | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._services = (baseline, candidate)
@@ -126,6 +129,9 @@ class Engine:
         self._selection = selection
         self._options = options
         self._keeper = keeper
+        self._guard = guard
+        self._aborted = ""
+        """Why nothing more is sent, where the guard said so."""
         self._clock = clock
         self._random = random.Random(options.seed)  # noqa: S311 - an order, not a secret
         self._throttle = ceiling(options.ceiling) if options.ceiling else None
@@ -169,6 +175,11 @@ class Engine:
                 flushing.cancel()
         except* Exception as errors:  # noqa: BLE001 - whatever it is, its own message says more
             raise _first(errors) from None
+        if self._aborted:
+            raise UnfinishedError(
+                f"stopped: {self._aborted}",
+                "what was done is kept: look at the services, then go on with --resume",
+            )
 
     def stop(self) -> None:
         """Send nothing more; what is in flight ends."""
@@ -378,6 +389,10 @@ class Engine:
         Together and step by step it takes a fifth less than one by one, and the answers that
         came in the same turn have their time taken before others are judged.
         """
+        if self._guard is not None and not self._stopping:
+            self._aborted = self._guard.observe(flight.observed)
+            if self._aborted:
+                self.stop()
         if not self._landed:
             self._loop.call_soon(self._work_off)
         self._landed.append(flight)

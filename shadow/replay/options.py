@@ -11,6 +11,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.endpoints import Endpoints
 from shadow.judge import Policy
 from shadow.model import SideName
+from shadow.replay.abort import AbortLimits
 from shadow.replay.provenance import VersionSource
 from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo
@@ -99,6 +100,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A second instance of the baseline, for noise."""
     noise: NoisePlan = NoisePlan()
     resources: ResourcePlan = ResourcePlan()
+    abort: AbortLimits = AbortLimits()
+    """When nothing more is sent."""
     dry_run: bool = False
     workers: int = 1
     """Processes that do it together."""

@@ -14,6 +14,7 @@ from shadow.captures import Share
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy
 from shadow.judging import Judging
+from shadow.replay.abort import AbortGuard, AbortLimits
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
 from shadow.replay.engine import Engine, Keeper
@@ -41,11 +42,20 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
     def work(self, ledger: Ledger, share: Share, stop: Stop) -> None:
         """Send a share of the capture to both sides."""
         plan = msgspec.structs.replace(
-            self.plan, options=_of_share(self.plan, share, ledger.cursor)
+            self.plan,
+            options=_of_share(self.plan, share, ledger.cursor),
+            abort=_limits_of_share(self.plan.abort, share),
         )
         found = self.opened or records(plan.captures, share, plan.selection.limit)
         with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
             runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop))
+
+
+def _limits_of_share(limits: AbortLimits, share: Share) -> AbortLimits:
+    """The limits of one process: its part of a number, the same share and time."""
+    if limits.max_errors is None:
+        return limits
+    return msgspec.structs.replace(limits, max_errors=limits.max_errors // share.of)
 
 
 def _of_share(plan: ReplayPlan, share: Share, done: Cursor) -> ReplayOptions:
@@ -104,10 +114,18 @@ async def drive(
             selection=plan.selection,
             options=plan.options,
             keeper=keeper,
+            guard=_guard(plan),
         )
         loop = asyncio.get_running_loop()
         stop.then(partial(_stop, loop, engine))
         await engine.run(found)
+
+
+def _guard(plan: ReplayPlan) -> AbortGuard | None:
+    if not plan.abort.any():
+        return None
+    baseline = None if plan.baseline is None else plan.baseline.name
+    return AbortGuard(plan.abort, (baseline, plan.candidate.name))
 
 
 def _stop(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:

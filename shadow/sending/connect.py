@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import Any
 
+from shadow.errors import UnfinishedError
 from shadow.model import NoAnswer
 from shadow.sending.connection import Connection
 from shadow.sending.limits import Limits
@@ -40,12 +42,12 @@ async def connect(
     """Open one connection; a failure is a `NoAnswer` without timing.
 
     Connections to one target may share `heads`. Raises `UnfinishedError` when it is this
-    machine that is out of file descriptors.
+    machine that is out of file descriptors, and where `[safety] never` denies the address.
     """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            _, connection = await loop.create_connection(
+            transport, connection = await loop.create_connection(
                 lambda: Connection(limits, heads),
                 target.host,
                 target.port,
@@ -57,4 +59,24 @@ async def connect(
         return no_connection(timeout_s)
     except OSError as error:
         return connect_failure(error, target)
+    try:
+        refuse_peer(target, transport.get_extra_info("peername"))
+    except UnfinishedError:
+        transport.abort()
+        raise
     return connection
+
+
+def refuse_peer(target: Target, peer: Any) -> None:
+    """Refuse a connection that leads to an address on the list `[safety] never`.
+
+    Nothing has been sent on it. Raises UnfinishedError.
+    """
+    if target.denied and isinstance(peer, tuple) and peer:
+        entry = target.denied.by_address(str(peer[0]))
+        if entry:
+            raise UnfinishedError(
+                f"target {target.name} ({target.url}) led to {peer[0]}, which is on the list "
+                f"[safety] never: {entry}",
+                "nothing was sent there: look at what the name resolves to",
+            )

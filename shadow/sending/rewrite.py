@@ -3,7 +3,8 @@
 What is kept: method, path and query as spelled, header fields with their order, case and
 multiplicity, the body. What is changed, and nothing else:
 
-- `Host` becomes the target's, in place (first when there was none), unless `keep_host`.
+- `Host` becomes the target's, in place (first when there was none), unless `keep_host` or
+  `host_header`.
 - Fields of the recorded connection go: `Connection` and what it names, `Keep-Alive`,
   `Proxy-…`, `TE`, `Trailer`, `Upgrade` (RFC 9110 section 7.6.1); keeping connections open is
   the wire's business. `Expect` goes too: nobody waits for the interim answer. So do HTTP/2
@@ -11,7 +12,8 @@ multiplicity, the body. What is changed, and nothing else:
 - The framing is made true: one `Transfer-Encoding: chunked` with the body as one chunk where
   chunks were recorded, else one `Content-Length` with the real length (RFC 9112 section 6).
 - `Content-Encoding` goes where the source had already decoded the body.
-- The target's own headers replace recorded ones of the same name, or come last.
+- The target's own headers replace recorded ones of the same name, or come last; those that it
+  drops go. What becomes of path and query is its `reshaping`.
 
 The destination is the target, whatever the recording says: `http://other/path` is sent to it
 as `/path`.
@@ -85,7 +87,7 @@ def _head(
 ) -> tuple[bytes, Framing]:
     if not is_word(request.method):
         raise Unsendable("unsupported", f"not a method: {request.method!a}")
-    path = request_target(request.method, request.target, target.prefix)
+    path = _path(request, target)
     keys = [name.lower() for name, _ in request.headers]
     framing = _framing(request, keys)
     fields = [*_fields(request, target, keys, framing, length), *added]
@@ -96,6 +98,13 @@ def _head(
         return head.encode("latin-1"), framing
     except UnicodeEncodeError as error:
         raise Unsendable("unsupported", "a character of the head is not a byte") from error
+
+
+def _path(request: Request, target: Target) -> str:
+    if not target.reshaping:
+        return request_target(request.method, request.target, target.prefix)
+    path = request_target(request.method, request.target, "")
+    return path if path == "*" else target.prefix + target.reshaping.apply(path)
 
 
 def request_target(method: str, recorded: str, prefix: str) -> str:
@@ -141,7 +150,7 @@ def _fields(
 ) -> Fields:
     """List the fields to send, each still unchecked; `keys` are the recorded names, lower-case."""
     ours = _ours(target, keys, framing, length)
-    dropped = _dropped(request, keys)
+    dropped = _dropped(request, keys) | target.drop_headers
     fields: Fields = []
     if "host" in ours and "host" not in keys:
         name, values = ours.pop("host")
@@ -163,7 +172,9 @@ def _ours(
 ) -> dict[str, tuple[str, list[str]]]:
     """Collect the fields we set: lower-case name → (spelling where none was recorded, values)."""
     ours: dict[str, tuple[str, list[str]]] = {}
-    if not target.keep_host or "host" not in keys:
+    if target.host_header:
+        ours["host"] = ("Host", [target.host_header])
+    elif not target.keep_host or "host" not in keys:
         ours["host"] = ("Host", [target.authority])
     if framing == "chunked":
         ours["transfer-encoding"] = ("Transfer-Encoding", ["chunked"])

@@ -28,7 +28,8 @@ class Rewriter:
         self._target = target
         self._keeps_host = target.keep_host
         own = (target.prefix, target.authority)
-        self._is_plain = not target.headers and all(map(is_value, own))
+        changed = target.headers or target.host_header or target.drop_headers or target.reshaping
+        self._is_plain = not changed and all(map(is_value, own))
         self._prefix, self._authority = (text.encode("latin-1") for text in own)
 
     def render(self, request: Request) -> bytes:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import socket
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote
 
 from shadow.endpoints import Template, path_of
 from shadow.errors import ConfigError
-from shadow.model import Request
+from shadow.model import Request, header
 from shadow.sending.target import Target
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OVERRIDES: Final = frozenset({"x-http-method-override", "x-method-override", "x-http-method"})
+_OVERRIDE_PARAMETER: Final = re.compile(r"(?:^|[?&;])_method=", re.IGNORECASE)
+_LONGEST_FORM: Final = 1 << 20
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Safety:
@@ -25,12 +28,20 @@ class Safety:
         self.allow_writes = allow_writes
 
     def is_safe(self, request: Request) -> bool:
-        """Whether the request only reads. A method-override header makes it a write."""
+        """Whether the request only reads.
+
+        A method override makes it a write: by a header, or by the parameter `_method` of a query
+        or a form.
+        """
         for name, _ in request.headers:
             if name.lower() in _OVERRIDES:
                 return False
+        if "method" in request.target and _OVERRIDE_PARAMETER.search(unquote(request.target)):
+            return False
         if request.method in SAFE_METHODS:
             return True
+        if _overrides_in_form(request):
+            return False
         path = path_of(request.target)
         if any(unquote(segment) in (".", "..") for segment in path.split("/")):
             return False  # a proxy may resolve it to another endpoint
@@ -41,27 +52,23 @@ class Safety:
         return self.allow_writes or self.is_safe(request)
 
 
-def refuse_denied(target: Target, never: Sequence[str]) -> None:
-    """Refuse a target that `[safety] never` lists, by name or by an address it shares.
+def _overrides_in_form(request: Request) -> bool:
+    if b"method" not in request.body[:_LONGEST_FORM]:
+        return False
+    kind = header(request.headers, "content-type") or ""
+    if not kind.lower().startswith(_FORM):
+        return False
+    return _OVERRIDE_PARAMETER.search(unquote(request.body.decode("latin-1"))) is not None
+
+
+def refuse_denied(target: Target) -> None:
+    """Refuse a target that `[safety] never` lists, by any of its names and addresses.
 
     Raises ConfigError.
     """
-    host = _plain(target.host)
-    for entry in never:
-        denied = _plain(entry)
-        if host == denied or _addresses(host) & _addresses(denied):
-            raise ConfigError(
-                f"target {target.name} ({target.url}) is on the list [safety] never: {entry}",
-                "point it at another host, or take the entry out of shadow.toml",
-            )
-
-
-def _plain(host: str) -> str:
-    return host.strip().rstrip(".").strip("[]").lower()
-
-
-def _addresses(host: str) -> set[str]:
-    try:
-        return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        return set()
+    entry = target.denied.of(target.host)
+    if entry:
+        raise ConfigError(
+            f"target {target.name} ({target.url}) is on the list [safety] never: {entry}",
+            "point it at another host, or take the entry out of shadow.toml",
+        )

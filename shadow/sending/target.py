@@ -10,7 +10,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from shadow.errors import ConfigError
 from shadow.model import Headers, SideName, isomorphic
+from shadow.sending.denied import NOTHING_DENIED, Denied
 from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_value
+from shadow.sending.reshape import UNCHANGED, Reshaping
 
 Scheme = Literal["http", "https"]
 DEFAULT_PORTS: dict[Scheme, int] = {"http": 80, "https": 443}
@@ -65,6 +67,14 @@ class Target:
     """Fields to set on every request, whatever was recorded; isomorphic."""
     keep_host: bool = False
     """Send the recorded Host instead of this target's."""
+    host_header: str = ""
+    """Send this as the Host, whatever else is said."""
+    drop_headers: frozenset[str] = frozenset()
+    """Recorded fields that are not sent, in lower case."""
+    reshaping: Reshaping = UNCHANGED
+    """What becomes of path and query."""
+    denied: Denied = field(default=NOTHING_DENIED, repr=False)
+    """What a connection must never lead to."""
     verify_tls: bool = True
     """Certificates are checked against the system's store, or `SSL_CERT_FILE`."""
     http2: bool = False
@@ -85,6 +95,7 @@ class Target:
             prefix="",
             verify_tls=True,  # a target that is trusted blindly is no reason to trust the proxy
             proxy=None,
+            denied=NOTHING_DENIED,  # it is no target, and it resolves the target's name itself
         )
 
     @property
@@ -107,6 +118,10 @@ def parse_target(
     option: str,
     headers: Sequence[tuple[str, str]] = (),
     keep_host: bool = False,
+    host_header: str = "",
+    drop_headers: Sequence[str] = (),
+    reshaping: Reshaping = UNCHANGED,
+    denied: Denied = NOTHING_DENIED,
     verify_tls: bool = True,
     http2: bool = False,
     proxy: Proxy | None = None,
@@ -129,6 +144,10 @@ def parse_target(
         prefix=isomorphic(parts.path.rstrip("/")),
         headers=_overrides(headers, option),
         keep_host=keep_host,
+        host_header=_host_header(host_header, option),
+        drop_headers=_dropped(drop_headers, option),
+        reshaping=reshaping,
+        denied=denied,
         verify_tls=verify_tls,
         http2=http2,
         proxy=proxy,
@@ -248,6 +267,24 @@ def _port(parts: SplitResult, option: str) -> int | None:
             f"{option}: bad port in {parts.netloc}", "a port is a number from 1 to 65535"
         )
     return port
+
+
+def _host_header(value: str, option: str) -> str:
+    if value and (not value.isascii() or not value.isprintable() or re.search(r"[\s/?#@]", value)):
+        raise ConfigError(
+            f"{option}: host {value!a} cannot be sent", "write it like api.internal:8080"
+        )
+    return value
+
+
+def _dropped(names: Sequence[str], option: str) -> frozenset[str]:
+    for name in names:
+        if not is_name(name) or name.lower() == "host" or name.lower() in FRAMING:
+            raise ConfigError(
+                f"{option}: header {name!a} cannot be left out",
+                "name one that is not Host and does not frame the message",
+            )
+    return frozenset(name.lower() for name in names)
 
 
 def _overrides(headers: Sequence[tuple[str, str]], option: str) -> Headers:

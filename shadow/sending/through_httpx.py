@@ -20,13 +20,14 @@ import re
 import ssl
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 import httpx
 from msgspec.structs import replace
 
 from shadow.model import Answer, Headers, NoAnswer, Observation, Request, Response
-from shadow.sending.connect import tls_context
+from shadow.sending.connect import refuse_peer, tls_context
 from shadow.sending.limits import Limits
 from shadow.sending.no_answer import (
     NOT_REPEATED,
@@ -182,7 +183,7 @@ class HttpxService:
     ) -> tuple[Observation, bool]:
         """Send on one connection. True: it was a reused one, which lost the request."""
         connection = connection or _Connection(self._transport())
-        trace = RequestTrace()
+        trace = RequestTrace(connected=partial(refuse_peer, self.target.hop))
         try:
             observation = await self._observe(message, connection.transport, trace, deadline)
         except BaseException:

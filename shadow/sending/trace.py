@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
@@ -39,6 +40,8 @@ class RequestTrace:
     through_proxy: bool = False
     stream_was_reset: bool = False
     """The service ended this one stream: it saw the request."""
+    connected: Callable[[Any], None] = lambda _: None
+    """Told the address that a connection led to; what it raises ends the request."""
     stream: _Stream | None = None
     body: bytearray = field(default_factory=bytearray)
     _answering: bool = False
@@ -60,6 +63,7 @@ class RequestTrace:
                 self.scope.reschedule(now + self.connect_s)
             case "connect_tcp.complete":
                 self.stream = info["return_value"]
+                self.connected(info["return_value"].get_extra_info("server_addr"))
             case "start_tls.started" if event.startswith("proxy."):
                 self.through_proxy = True
             case "send_request_headers.started" if info["request"].method != b"CONNECT":
