@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from shadow.captures.age import SUFFIX
 from shadow.captures.formats import WRITINGS
 from shadow.captures.reading import read
 from shadow.captures.records import Broken, Record, Unsupported, UnwritableError, Writing
@@ -30,6 +31,8 @@ class ConvertPlan(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     """The format's name, a key of `WRITINGS`."""
     redactor: Redactor | None = None
+    recipients: tuple[str, ...] = ()
+    """For whom it is encrypted."""
     strict: bool = False
 
 
@@ -56,6 +59,7 @@ def convert(
     writing: Writing,
     *,
     change: Callable[[Exchange], Exchange] | None = None,
+    recipients: Sequence[str] = (),
     strict: bool = False,
 ) -> Converted:
     """Write the exchanges of `records` to a file, each as `change` makes it.
@@ -64,7 +68,7 @@ def convert(
     then nothing is left, and what stood at `out` before stays. Raises as `open_writer`.
     """
     done = Converted()
-    with open_writer(out, writing) as writer:
+    with open_writer(out, writing, recipients=recipients) as writer:
         for record in records:
             if isinstance(record, Broken):
                 if strict:
@@ -98,7 +102,14 @@ def run(plan: ConvertPlan) -> Iterator[str]:
     """Convert by a plan, and say in lines what became of it. Raises CaptureError."""
     records = read(plan.captures)
     change = plan.redactor.redact if plan.redactor else None
-    done = convert(records, plan.out, WRITINGS[plan.to], change=change, strict=plan.strict)
+    done = convert(
+        records,
+        plan.out,
+        WRITINGS[plan.to],
+        change=change,
+        recipients=plan.recipients,
+        strict=plan.strict,
+    )
     for broken in done.first_broken:
         yield f"{broken.path}:{broken.line}: {broken.reason}"
     if done.broken > KEPT:
@@ -106,6 +117,7 @@ def run(plan: ConvertPlan) -> Iterator[str]:
     for reason, count in done.left_out.most_common():
         yield f"left out {count:,}: {reason}"
     redacted = ", redacted" if plan.redactor else ""
+    redacted += ", encrypted" if plan.recipients else ""
     yield f"{done.written:,} exchanges in {plan.out} ({WRITINGS[plan.to].name}{redacted})"
 
 
@@ -119,7 +131,7 @@ def format_of(out: str, to: str | None) -> str:
         if to not in WRITINGS:
             raise ConfigError(f"--to {to}: is no format that can be written", f"one of {known}")
         return to
-    path = Path(out)
+    path = Path(out.removesuffix(SUFFIX))
     plain = path.with_suffix("") if path.suffix in _COMPRESSED else path
     for name, writing in WRITINGS.items():
         if plain.name.endswith(writing.suffix):

@@ -9,13 +9,15 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import zstandard
+
+from shadow.captures.age import SUFFIX, Encryptor
 
 UNFINISHED: Final = ".part"
 
@@ -29,7 +31,9 @@ class PartNames:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.coding = path.suffix if path.suffix in _CODINGS else ""
+        encrypted = SUFFIX if path.suffix == SUFFIX else ""
+        inner = Path(path.name.removesuffix(encrypted))
+        self.coding = (inner.suffix if inner.suffix in _CODINGS else "") + encrypted
         inner = Path(path.name.removesuffix(self.coding))
         self._stem, self._suffix = inner.stem, inner.suffix + self.coding
         self._finished = re.compile(re.escape(self._stem) + _STAMP + re.escape(self._suffix))
@@ -76,11 +80,19 @@ class Part:
     What the disk did not take is kept in memory, and `drain` tries again.
     """
 
-    def __init__(self, path: Path, coding: str, *, begun: float = 0, replace: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        coding: str,
+        *,
+        begun: float = 0,
+        replace: bool = False,
+        recipients: Sequence[str] = (),
+    ) -> None:
         """Make the file, readable by its owner only, and lock it.
 
-        `coding` is that of the finished part's name. The file must not be there yet, unless it
-        may be replaced; links are not followed.
+        `coding` is that of the finished part's name; with `recipients` the file is encrypted for
+        them. The file must not be there yet, unless it may be replaced; links are not followed.
         """
         how = os.O_TRUNC if replace else os.O_EXCL
         self.path = path
@@ -91,7 +103,8 @@ class Part:
         """Bytes that it has, those included that the disk did not take yet."""
         self.is_ended = False
         self._behind = bytearray()
-        self._coding = _coding(coding)
+        self._coding = _coding(coding.removesuffix(SUFFIX))
+        self._encryptor = Encryptor(recipients) if recipients else None
         self._file = io.FileIO(
             os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | how, 0o600), "w"
         )
@@ -109,13 +122,18 @@ class Part:
         return bool(self._behind)
 
     def add(self, lines: bytes) -> None:
-        """Take lines; compressed, they can be read as far as here."""
-        self._keep(self._coding.feed(lines))
+        """Take lines; compressed, they can be read as far as here. Encrypted, some 64 KiB wait."""
+        self._keep(self._encrypted(self._coding.feed(lines)))
 
     def end(self) -> None:
         """End the compressed data."""
-        self._keep(self._coding.finish())
+        self._keep(self._encrypted(self._coding.finish()))
+        if self._encryptor is not None:
+            self._keep(self._encryptor.finish())
         self.is_ended = True
+
+    def _encrypted(self, data: bytes) -> bytes:
+        return data if self._encryptor is None else self._encryptor.feed(data)
 
     def _keep(self, data: bytes) -> None:
         self._behind += data
@@ -133,6 +151,8 @@ class Part:
 
     def release(self) -> None:
         """Let go of the file and its lock."""
+        if self._encryptor is not None:
+            self._encryptor.abandon()
         with contextlib.suppress(OSError):
             self._file.close()
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from shadow.captures.age import SUFFIX
 from shadow.captures.formats.native import decode_line
 from shadow.captures.parts import UNFINISHED, Part, PartNames, unlocked
 from shadow.captures.streams import Damage, decompressed, split_records
@@ -25,7 +26,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     finished: str | None = None
     """The capture that holds its lines now; None where it had none, or for a `problem`."""
-    exchanges: int = 0
+    exchanges: int | None = 0
+    """None where it is encrypted: nobody here can count them."""
     problem: str = ""
     """Why it was left where it is."""
 
@@ -54,6 +56,9 @@ def _recovered(part: Path) -> Recovered | None:
                 return None
             if os.path.lexists(finished):
                 return Recovered(part=str(part), problem=f"{finished.name} is there already")
+            if finished.suffix == SUFFIX:  # whoever has the key reads what is whole of it
+                part.rename(finished)
+                return Recovered(part=str(part), finished=str(finished), exchanges=None)
             exchanges = _mend(file, part, finished)
     except OSError as error:
         return Recovered(part=str(part), problem=error.strerror or "it cannot be read")

@@ -6,7 +6,8 @@ Without a limit there is one part, which takes the name asked for when it is clo
 
 The part being written ends in `.part`, and its process has a lock on it (flock(2)). What a process
 that died left behind has no lock: `recover` makes a finished part of it, with all lines of it that
-are whole. Lines are handed to the system every second, so that no more than those are lost.
+are whole. Lines are handed to the system every second, so that no more than those are lost; of a
+part that is encrypted the last 64 KiB, and `recover` finishes it as it is, for it has no key.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -48,11 +49,13 @@ class RotatingWriter:
         max_bytes: int | None = None,
         max_age_s: float | None = None,
         max_files: int | None = None,
+        recipients: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin the first part; it is readable by its owner only.
 
-        `clock` says the time in seconds since 1970. Raises CaptureError where no file can be
+        With `recipients` (`age.parse_recipients`) each part is encrypted for them. `clock` says
+        the time in seconds since 1970. Raises CaptureError where no file can be
         made, or another process writes this one.
         """
         self._names = PartNames(Path(path))
@@ -60,6 +63,7 @@ class RotatingWriter:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._max_files = max_files
+        self._recipients = recipients
         self._clock = clock
         self._pending = bytearray()
         self._last_stamp = 0
@@ -178,12 +182,13 @@ class RotatingWriter:
 
     def _begin(self, now: float) -> Part:
         if not self._rotates:
-            return Part(unfinished(self._names.path), self._names.coding, begun=now)
+            path = unfinished(self._names.path)
+            return Part(path, self._names.coding, begun=now, recipients=self._recipients)
         # The order of the names is that of the parts, even where the clock was set back.
         stamp = self._names.free(max(int(now * 1000), self._last_stamp + 1))
         self._last_stamp = stamp
         path = unfinished(self._names.stamped(stamp))
-        return Part(path, self._names.coding, begun=now)
+        return Part(path, self._names.coding, begun=now, recipients=self._recipients)
 
     def _put_aside(self) -> None:
         """Give a part without a time in its name, left behind, one that `recover` finds."""

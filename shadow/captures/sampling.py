@@ -40,6 +40,8 @@ class SamplePlan(msgspec.Struct, frozen=True, kw_only=True):
     out: str
     to: str
     """The format's name, a key of `WRITINGS`."""
+    recipients: tuple[str, ...] = ()
+    """For whom it is encrypted."""
     per_shape: int
     seed: int
     endpoint: Callable[[Request], str]
@@ -124,7 +126,7 @@ def run(plan: SamplePlan) -> Iterator[str]:
             exchanges += 1
             sample.see(position, record)
     sample.close()
-    done = convert(_kept(plan, sample), plan.out, WRITINGS[plan.to])
+    done = convert(_kept(plan, sample), plan.out, WRITINGS[plan.to], recipients=plan.recipients)
     for broken in done.first_broken:
         yield f"{broken.path}:{broken.line}: {broken.reason}"
     for reason, count in done.left_out.most_common():

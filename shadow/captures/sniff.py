@@ -98,5 +98,6 @@ def _recognise(path: str, head: bytes, stream: Chunks) -> Format:
         )
     for chunk in itertools.islice(stream, 2):  # the head, and what is wrong with the file
         if isinstance(chunk, Damage):
-            raise CaptureError(f"{path}: {chunk.reason}", "copy the file again from its source")
+            hint = chunk.hint or "copy the file again from its source"
+            raise CaptureError(f"{path}: {chunk.reason}", hint)
     raise CaptureError(f"{path}: holds no exchanges", "check that the recorder has finished")

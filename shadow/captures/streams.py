@@ -17,12 +17,13 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import zstandard
 
-from shadow.errors import CaptureError
+from shadow.captures import age
+from shadow.errors import CaptureError, ConfigError
 
 STDIN = "-"
 HEAD_BYTES = 64 * 1024
@@ -43,6 +44,8 @@ class Damage(msgspec.Struct, frozen=True):
     """The end of a stream that should have been longer."""
 
     reason: str
+    hint: str = ""
+    """What to do about it, where that is known."""
 
 
 Chunks = Iterator[bytes | Damage]
@@ -102,7 +105,33 @@ def digest(paths: Sequence[str | Path]) -> str:
 
 
 def decompressed(file: io.BufferedReader) -> Chunks:
-    """Yield the contents of a file that is plain, gzip or zstd, told by its first bytes."""
+    """Yield the contents of a file, which may be encrypted with age and compressed.
+
+    How is told by its first bytes. Plain, gzip and zstd are read; of what is encrypted what is in
+    it, with the private key that the environment names.
+    """
+    try:
+        head = file.peek(age.LONGEST_MAGIC)
+    except OSError as error:
+        yield Damage(f"the file cannot be read on: {error.strerror}")
+        return
+    yield from _decrypted(file) if head.startswith(age.MAGICS) else _unpacked(file)
+
+
+def _decrypted(file: io.BufferedReader) -> Chunks:
+    try:
+        inside = age.Decrypted(file, age.load_identities())
+    except ConfigError as error:
+        yield Damage(error.message, error.hint)
+        return
+    with inside, io.BufferedReader(inside, _READ_BYTES) as plain:
+        yield from _unpacked(plain)
+        if inside.damage:
+            yield Damage(inside.damage)
+
+
+def _unpacked(file: io.BufferedReader[Any]) -> Chunks:
+    """Yield the contents of a file that is plain, gzip or zstd."""
     try:
         magic = file.peek(4)[:4]
         if magic[:2] == b"\x1f\x8b":
@@ -115,7 +144,7 @@ def decompressed(file: io.BufferedReader) -> Chunks:
         yield Damage(f"the file cannot be read on: {error.strerror}")
 
 
-def _gunzip(file: io.BufferedReader) -> Chunks:
+def _gunzip(file: io.BufferedReader[Any]) -> Chunks:
     # `read1`: `read` loses what it has already when it meets the damage.
     try:
         with gzip.GzipFile(fileobj=file) as unzipped:
@@ -126,7 +155,7 @@ def _gunzip(file: io.BufferedReader) -> Chunks:
         yield Damage(f"the gzip data is damaged: {error}")
 
 
-def _unzstd(file: io.BufferedReader) -> Chunks:
+def _unzstd(file: io.BufferedReader[Any]) -> Chunks:
     # Not `stream_reader`: it takes a cut frame for the end of the file.
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
     frame = decompressor.decompressobj()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Any, Protocol, cast
 
 import zstandard
 
+from shadow.captures.age import SUFFIX, Encryptor
 from shadow.captures.formats.native import NativeFormat
 from shadow.captures.records import Writing
 from shadow.errors import CaptureError, UnfinishedError
@@ -29,9 +30,13 @@ class _Sink(Protocol):
 class CaptureWriter:
     """Takes exchanges one after the other; made by `open_writer`."""
 
-    def __init__(self, file: IO[bytes], path: Path, writing: Writing) -> None:
+    def __init__(
+        self, file: IO[bytes], path: Path, writing: Writing, recipients: Sequence[str]
+    ) -> None:
         self._file = file
-        self._sink = _compressor(file, path)
+        self._under: _Sink = _Encrypted(file, recipients) if recipients else file
+        plain = path.with_suffix("") if path.suffix == SUFFIX else path
+        self._sink = _compressor(self._under, plain)
         self._path = path
         self._writing = writing
         self._pending = bytearray(writing.start)
@@ -63,21 +68,28 @@ class CaptureWriter:
         self._pending += self._writing.end
         self._flush()
         with _disk_errors(self._path):
-            if self._sink is not self._file:
+            if self._sink is not self._under:
                 self._sink.close()
+            if self._under is not self._file:
+                self._under.close()
             self._file.flush()
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Let go of the file; what a full disk did not take was reported before."""
-        for stream in (self._sink, self._file):
+        for stream in (self._sink, self._under, self._file):
             with contextlib.suppress(OSError):
                 stream.close()
 
 
 @contextlib.contextmanager
-def open_writer(path: str | Path, writing: Writing = _NATIVE) -> Iterator[CaptureWriter]:
+def open_writer(
+    path: str | Path, writing: Writing = _NATIVE, *, recipients: Sequence[str] = ()
+) -> Iterator[CaptureWriter]:
     """Write a capture to `path`, compressed where the name ends in `.gz` or `.zst`.
+
+    With `recipients` (`age.parse_recipients`) it is encrypted for them; its name then ends in
+    `.age`, behind that of the compression.
 
     It is written beside, as `path` + `.part` and readable by its owner only, and takes its
     name when the block ends. Where the block raises, nothing is left and what stood at `path`
@@ -87,7 +99,7 @@ def open_writer(path: str | Path, writing: Writing = _NATIVE) -> Iterator[Captur
     path = Path(path)
     part = path.with_name(path.name + ".part")
     file = _create(path, part)
-    writer = CaptureWriter(file, path, writing)
+    writer = CaptureWriter(file, path, writing, recipients)
     try:
         yield writer
         writer.finish()
@@ -116,7 +128,29 @@ def _create(path: Path, part: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "wb")
 
 
-def _compressor(file: IO[bytes], path: Path) -> _Sink:
+class _Encrypted:
+    """Encrypts what is written to a file."""
+
+    def __init__(self, file: IO[bytes], recipients: Sequence[str]) -> None:
+        self._file = file
+        self._encryptor: Encryptor | None = Encryptor(recipients)
+
+    def write(self, data: bytes, /) -> int:
+        assert self._encryptor is not None
+        self._file.write(self._encryptor.feed(bytes(data)))
+        return len(data)
+
+    def flush(self) -> None:
+        """What is not a whole piece yet waits for its end."""
+
+    def close(self) -> None:
+        """Write the rest; the file stays open."""
+        encryptor, self._encryptor = self._encryptor, None
+        if encryptor is not None:
+            self._file.write(encryptor.finish())
+
+
+def _compressor(file: Any, path: Path) -> _Sink:
     if path.suffix == ".gz":
         return gzip.GzipFile(
             filename="", mode="wb", fileobj=file, compresslevel=_GZIP_LEVEL, mtime=0
@@ -124,7 +158,7 @@ def _compressor(file: IO[bytes], path: Path) -> _Sink:
     if path.suffix == ".zst":
         stream = zstandard.ZstdCompressor().stream_writer(file, closefd=False)
         return cast("_Sink", stream)
-    return file
+    return cast("_Sink", file)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "trend": "Show how a finding, an endpoint or a percentile went over runs.",
     "inspect": "Show what a capture holds and what it is fit for.",
     "sample": "Keep a few exchanges of each kind of a capture.",
+    "prune": "Delete captures and runs that are old, or too many.",
     "convert": "Write captures in another format, redacted if asked.",
     "demo": "Compare two recorded captures that come with shadow.",
 }

@@ -24,6 +24,7 @@ from shadow.cli import options
     help="Holds the key of the hashes; else SHADOW_REDACT_KEY, else a new one each time.",
 )
 @click.option("--strict", is_flag=True, help="Stop at a record that cannot be read.")
+@options.encrypt_to
 @options.config
 def command(**given: Any) -> int:
     """Read captures of any format, one after the other, and write one file.

@@ -29,6 +29,16 @@ def config(function: Function) -> Function:
     )(function)
 
 
+def encrypt_to(function: Function) -> Function:
+    """`--encrypt-to`: the public keys that a capture is encrypted for."""
+    return click.option(
+        "--encrypt-to",
+        multiple=True,
+        metavar="KEY",
+        help="Encrypt with age for this public key, age1… or a file of keys; repeatable.",
+    )(function)
+
+
 def on_inconclusive(function: Function) -> Function:
     """`--on-inconclusive`: the exit code without evidence."""
     return click.option(

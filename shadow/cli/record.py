@@ -31,6 +31,7 @@ from shadow.cli import options
     help="Holds the key of the hashes; else SHADOW_REDACT_KEY, else a new one each time.",
 )
 @options.recording
+@options.encrypt_to
 @options.config
 def command(**given: Any) -> int:
     """Pass requests on to a service, and write each with its answer to a capture.

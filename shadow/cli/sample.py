@@ -21,6 +21,7 @@ from shadow.cli import options
 )
 @click.option("--to", metavar="FORMAT", help="As of shadow convert; default: by FILE's name.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the drawing.")
+@options.encrypt_to
 @options.config
 def command(**given: Any) -> int:
     """Make a small capture of a large one, with something of everything that is in it.

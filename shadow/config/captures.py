@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shadow.captures.age import SUFFIX, parse_recipients
 from shadow.captures.converting import ConvertPlan, format_of
 from shadow.captures.redact import Redaction, Redactor, load_key
 from shadow.captures.sampling import SamplePlan
@@ -9,8 +10,10 @@ from shadow.config.file import load
 from shadow.config.plans import Flags, inspecting
 from shadow.config.plans import endpoints as endpoints_of
 from shadow.config.redacting import redaction
+from shadow.config.units import octets, seconds
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
+from shadow.replay.pruning import PrunePlan
 
 
 def convert_plan(flags: Flags) -> ConvertPlan:
@@ -26,6 +29,7 @@ def convert_plan(flags: Flags) -> ConvertPlan:
         out=flags["out"],
         to=format_of(flags["out"], flags["to"]),
         redactor=redactor,
+        recipients=recipients(flags),
         strict=flags["strict"],
     )
 
@@ -37,11 +41,48 @@ def sample_plan(flags: Flags) -> SamplePlan:
         captures=flags["captures"],
         out=flags["out"],
         to=format_of(flags["out"], flags["to"]),
+        recipients=recipients(flags),
         per_shape=flags["per_shape"],
         seed=flags["seed"],
         endpoint=lambda request: endpoints.name(request.method, request.target),
         is_safe=safety.is_safe,
     )
+
+
+def prune_plan(flags: Flags) -> PrunePlan:
+    """Everything that `shadow prune` goes by. Raises ConfigError where there is no limit."""
+    older, size, runs = flags["older_than"], flags["keep_bytes"], flags["runs_older_than"]
+    places = tuple(flags["places"])
+    if places and older is None and size is None:
+        raise ConfigError("no limit for the captures", "add --older-than 30d or --keep-bytes 10GiB")
+    if not places and (older is not None or size is not None):
+        raise ConfigError("no captures are named", "name files, or the folder that they are in")
+    if not places and runs is None:
+        raise ConfigError("nothing to delete is named", "name captures, or add --runs-older-than")
+    return PrunePlan(
+        places=places,
+        older_than_s=None if older is None else seconds(older, "--older-than"),
+        keep_bytes=None if size is None else octets(size, "--keep-bytes"),
+        runs_older_than_s=None if runs is None else seconds(runs, "--runs-older-than"),
+        store=flags["store"],
+        dry_run=flags["dry_run"],
+    )
+
+
+def recipients(flags: Flags) -> tuple[str, ...]:
+    """For whom `--out` is encrypted; its name says that it is. Raises ConfigError."""
+    found = parse_recipients(flags["encrypt_to"])
+    named = flags["out"].endswith(SUFFIX)
+    if found and not named:
+        raise ConfigError(
+            f"--out {flags['out']}: an encrypted file is named so", f"{flags['out']}{SUFFIX}"
+        )
+    if named and not found:
+        raise ConfigError(
+            f"--out {flags['out']}: nobody is named to encrypt it for",
+            "add --encrypt-to with a public key, age1…",
+        )
+    return found
 
 
 def secrets_plan(flags: Flags) -> tuple[Endpoints, Redaction]:

@@ -12,6 +12,7 @@ import msgspec
 from shadow import __version__
 from shadow.compare.noise import NoiseProfile
 from shadow.config import plans
+from shadow.config.captures import recipients
 from shadow.config.file import FILE_NAME, Config, TargetTable, load
 from shadow.config.gating import gate_plan, webhook
 from shadow.config.redacting import hidden, redaction
@@ -207,6 +208,7 @@ def record_plan(flags: Flags) -> RecordPlan:
         keep_files=flags["keep_files"],
         redact_key=flags["redact_key"],
         redaction=redaction(config),
+        recipients=recipients(flags),
         session=parse_session(flags["session"]) if flags["session"] else None,
         drain_s=seconds(flags["drain"], "--drain"),
     )

@@ -367,11 +367,32 @@ class Store:
         """
         if keep < 1:
             raise ValueError(f"{keep} runs cannot be kept")
+        ended = [
+            run
+            for run, info in self._all_runs()
+            if info.command == command and self._has_ended(info)
+        ]
+        return self._forget(ended[keep:])
+
+    def forget_before(self, moment: datetime, *, dry_run: bool = False) -> int:
+        """Drop the runs that began before a moment and have ended; return how many went.
+
+        The newest run stays, for its number must not be given again.
+        """
+        old = [
+            run
+            for run, info in self._all_runs()[1:]
+            if info.started is not None and info.started < moment and self._has_ended(info)
+        ]
+        return len(old) if dry_run else self._forget(old)
+
+    def _all_runs(self) -> list[tuple[int, RunInfo]]:
+        """The numbers of all runs and what they are, the newest first."""
         with self._reading() as connection:
-            kept = queries.run_infos(connection)
-        ended = [(run, info) for run, info in map(self._numbered, kept) if info.command == command]
-        ended = [each for each in ended if self._has_ended(each[1])]
-        old = [run for run, _ in ended[keep:]]
+            return list(map(self._numbered, queries.run_infos(connection)))
+
+    def _forget(self, old: Sequence[int]) -> int:
+        """Drop runs, their rows in short transactions; return how many went."""
         with self._writing(_RUNS) as connection:
             count = queries.drop_runs(connection, old)
             forgotten = queries.forgotten(connection)

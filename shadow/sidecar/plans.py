@@ -133,6 +133,8 @@ class RecordPlan(msgspec.Struct, frozen=True, kw_only=True):
     rotate_bytes: int | None = None
     rotate_s: float | None = None
     keep_files: int | None = None
+    recipients: tuple[str, ...] = ()
+    """For whom it is encrypted."""
     redact_key: str | None = None
     redaction: Redaction
     session: SessionKey | None = None

@@ -259,6 +259,7 @@ def record(plan: RecordPlan, tell: Tell) -> int:
             max_bytes=plan.rotate_bytes,
             max_age_s=plan.rotate_s,
             max_files=plan.keep_files,
+            recipients=plan.recipients,
         ) as writer,
         asyncio.Runner(loop_factory=event_loop) as runner,
     ):
@@ -311,7 +312,8 @@ async def _serve(  # noqa: PLR0917 - everything that it is made of
 async def _recover(out: str, tell: Tell) -> None:
     """Finish what recorders that died have left behind, which may take a while."""
     for left in await asyncio.to_thread(recover, out):
-        what = left.problem or f"{left.exchanges:,} exchanges are in {left.finished}"
+        count = "its exchanges" if left.exchanges is None else f"{left.exchanges:,} exchanges"
+        what = left.problem or f"{count} are in {left.finished}"
         tell(f"{left.part} was left behind by a recorder that died: {what}")
 
 

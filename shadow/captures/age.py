@@ -1,0 +1,242 @@
+"""Captures that are encrypted at rest with age: written for public keys, read with private ones.
+
+The file is that of the `age` program (https://age-encryption.org/v1), in binary or armoured. It is
+made of pieces of 64 KiB, each authenticated: what stands before a cut or a change can be read.
+The package pyrage, of the extra `age`, works on whole files, so it runs in a thread behind a pipe;
+memory is that of a few pieces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, Final
+
+from shadow.errors import ConfigError
+
+IDENTITY_VARIABLE: Final = "SHADOW_AGE_IDENTITY"
+"""Names the file with the private keys."""
+SUFFIX: Final = ".age"
+MAGICS: Final = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
+LONGEST_MAGIC: Final = max(map(len, MAGICS))
+
+_MAX_KEY_BYTES: Final = 64 * 1024
+_READ_BYTES: Final = 64 * 1024
+_MAKE_ONE: Final = "age-keygen -o key.txt makes one, and prints the public key"
+
+
+class Encryptor:
+    """Encrypts as data comes; for one thread, which must `finish` or `abandon` it."""
+
+    def __init__(self, recipients: Sequence[str]) -> None:
+        """`recipients` are those that `parse_recipients` gave."""
+        pyrage = _pyrage()
+        keys = [_recipient(pyrage, text) for text in recipients]
+        self._made = bytearray()
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+        reading, writing = os.pipe()
+        self._pipe = os.fdopen(writing, "wb", buffering=0)
+        self._thread = threading.Thread(
+            target=self._work, args=(pyrage, os.fdopen(reading, "rb"), keys), daemon=True
+        )
+        self._thread.start()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take data, and return what is encrypted so far; some 64 KiB wait for more."""
+        with contextlib.suppress(BrokenPipeError):  # it failed, which `finish` says
+            self._pipe.write(data)
+        return self._taken()
+
+    def finish(self) -> bytes:
+        """Return the rest. Raises OSError where encrypting failed."""
+        self.abandon()
+        if self._error is not None:
+            raise OSError(0, f"cannot be encrypted: {self._error}")
+        return self._taken()
+
+    def abandon(self) -> None:
+        """End the thread."""
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        self._thread.join()
+
+    def _taken(self) -> bytes:
+        with self._lock:
+            data = bytes(self._made)
+            self._made.clear()
+        return data
+
+    def _work(self, pyrage: Any, plain: IO[bytes], keys: list[Any]) -> None:
+        try:
+            with plain:
+                pyrage.encrypt_io(plain, _Output(self._keep), keys)
+        except BaseException as error:  # noqa: BLE001 - `finish` tells of it
+            self._error = error
+
+    def _keep(self, data: bytes) -> None:
+        with self._lock:
+            self._made += data
+
+
+class _Output:
+    """A file that hands on what is written to it."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+
+    def write(self, data: bytes) -> int:
+        self._take(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+class Decrypted(io.RawIOBase):
+    """What is in an encrypted file, as a stream that may end too early: `damage` says why."""
+
+    def __init__(self, file: IO[bytes], identities: Sequence[Any]) -> None:
+        self.damage = ""
+        reading, writing = os.pipe()
+        self._pipe = os.fdopen(reading, "rb", buffering=0)
+        self._thread = threading.Thread(
+            target=self._work, args=(file, os.fdopen(writing, "wb"), identities), daemon=True
+        )
+        self._thread.start()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there; 0 at the end, when `damage` is known."""
+        count = self._pipe.readinto(buffer)
+        if not count:
+            self._thread.join()
+        return int(count or 0)
+
+    def close(self) -> None:
+        """End the thread, however far it has come."""
+        if not self.closed:
+            self._pipe.close()
+            self._thread.join()
+        super().close()
+
+    def _work(self, file: IO[bytes], plain: IO[bytes], identities: Sequence[Any]) -> None:
+        pyrage = _pyrage()
+        try:
+            with plain:
+                pyrage.decrypt_io(_Source(file), plain, list(identities))
+        except BrokenPipeError:
+            pass  # nobody wants the rest
+        except BaseException as error:  # noqa: BLE001 - the stream's end, and never a traceback
+            self.damage = _why(error)
+
+
+class _Source:
+    """A file that is read in pieces, for pyrage reads ahead without bound."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(_READ_BYTES if size < 0 else size)
+
+
+def _why(error: BaseException) -> str:
+    text = str(error)
+    if "No matching keys" in text:
+        return f"it is encrypted for other keys than those that {IDENTITY_VARIABLE} names"
+    return "the encrypted data ends in the middle, or was changed"
+
+
+def parse_recipients(given: Sequence[str]) -> tuple[str, ...]:
+    """Return public keys: given as `age1…` or `ssh-…`, or a line each in the files named.
+
+    Raises ConfigError for what is none, and where pyrage is not installed.
+    """
+    if not given:
+        return ()
+    pyrage = _pyrage()
+    found: list[str] = []
+    for text in given:
+        if text.startswith(("age1", "ssh-")):
+            found.append(text)
+            continue
+        lines = _read(Path(text), "--encrypt-to").decode("utf-8", "replace").splitlines()
+        found += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    for key in found:
+        _recipient(pyrage, key)
+    if not found:
+        raise ConfigError("--encrypt-to: there is no public key in the file", _MAKE_ONE)
+    return tuple(found)
+
+
+def _recipient(pyrage: Any, text: str) -> Any:
+    kind = pyrage.ssh if text.startswith("ssh-") else pyrage.x25519
+    try:
+        return kind.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise ConfigError(f"--encrypt-to: {text[:12]!a}… is no public key", _MAKE_ONE) from None
+
+
+def load_identities(environment: Mapping[str, str] = os.environ) -> list[Any]:
+    """Return the private keys in the file that `SHADOW_AGE_IDENTITY` names.
+
+    Raises ConfigError where it names none, or others can read it.
+    """
+    path = environment.get(IDENTITY_VARIABLE, "")
+    if not path:
+        raise ConfigError(
+            "it is encrypted with age", f"name the file with the private key in {IDENTITY_VARIABLE}"
+        )
+    pyrage = _pyrage()
+    data = _read(Path(path), IDENTITY_VARIABLE, private=True)
+    try:
+        if data.lstrip().startswith(b"-----BEGIN"):
+            return [pyrage.ssh.Identity.from_buffer(data)]
+        lines = data.decode("utf-8", "replace").splitlines()
+        keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        found = [pyrage.x25519.Identity.from_str(key) for key in keys]
+    except (pyrage.IdentityError, ValueError):
+        found = []
+    if not found:
+        raise ConfigError(f"{IDENTITY_VARIABLE}: there is no private key in the file", _MAKE_ONE)
+    return found
+
+
+def _read(path: Path, source: str, *, private: bool = False) -> bytes:
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ConfigError(f"{source}: {path} is no file", _MAKE_ONE)
+            if private and status.st_mode & 0o077:
+                raise ConfigError(f"{source}: {path} can be read by others", f"chmod 600 {path}")
+            return file.read(_MAX_KEY_BYTES)
+    except OSError as error:
+        raise ConfigError(
+            f"{source}: {path} cannot be read: {error.strerror}", "check the path"
+        ) from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _pyrage() -> Any:
+    if find_spec("pyrage") is None:
+        raise ConfigError(
+            "for age the package pyrage is needed, which is not installed",
+            "pip install 'shadow-traffic[age]'",
+        )
+    import pyrage  # noqa: PLC0415 - only with the extra `age`
+
+    return pyrage
