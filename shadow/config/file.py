@@ -81,6 +81,8 @@ class EndpointsTable(msgspec.Struct, frozen=True, kw_only=True):
 
     templates: list[str] = []
     """Templates like `GET /v1/items/{id}`; others are inferred from the target."""
+    openapi: str | None = None
+    """OpenAPI document whose operations are templates too, from the folder of this file."""
     owners: dict[str, str] = {}
     """Team responsible for an endpoint, shown in findings."""
     files: dict[str, str] = {}

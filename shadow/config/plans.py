@@ -14,6 +14,7 @@ import msgspec
 
 from shadow import __version__
 from shadow.captures import STDIN, digest
+from shadow.captures.openapi import read_templates
 from shadow.compare import CompareOptions
 from shadow.compare.codecs import protobuf
 from shadow.compare.codecs.content import MessageType
@@ -189,8 +190,12 @@ def _secondary(config: Config, flags: Flags, *, recorded: bool) -> Target | None
 
 def endpoints(config: Config) -> Endpoints:
     """What names the endpoint of a request. Raises ConfigError for a malformed template."""
+    templates = list(config.endpoints.templates)
+    if config.endpoints.openapi is not None:
+        with named(config, "endpoints", "openapi"):
+            templates += read_templates(Path(config.source).parent / config.endpoints.openapi)
     with named(config, "endpoints", "templates"):
-        return Endpoints(config.endpoints.templates)
+        return Endpoints(templates)
 
 
 def safety(config: Config, *, allow_writes: bool) -> Safety:
@@ -316,7 +321,14 @@ def config_digest(config: Config, flags: Flags) -> str:
     one cannot be read, whoever needs it says so.
     """
     profile = flags["noise_profile"] or config.noise.profile
-    sources = [config.source, profile, *(each.descriptor_set for each in config.compare.protobuf)]
+    described = config.endpoints.openapi
+    openapi = str(Path(config.source).parent / described) if described else ""
+    sources = [
+        config.source,
+        profile,
+        openapi,
+        *(each.descriptor_set for each in config.compare.protobuf),
+    ]
     whole = hashlib.sha256()
     for source in filter(None, sources):
         with contextlib.suppress(OSError):

@@ -50,6 +50,7 @@ RECORD: dict[str, Any] = {
     "listen": "127.0.0.1:8000",
     "out": "traffic.jsonl.gz",
     "redact_key": None,
+    "encrypt_to": (),
     "rotate_after": None,
     "rotate_bytes": None,
     "session": None,
