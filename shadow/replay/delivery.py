@@ -149,7 +149,8 @@ def write_whole(text: str, path: str, *, hint: str = _REWRITE, private: bool = T
     part = target.with_name(f"{target.name}.part")
     with _told(path, hint):
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            part.unlink(missing_ok=True)  # it may be a link that somebody laid there
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - a descriptor
                 os.fchmod(descriptor, 0o600 if private else _usual_mode(target))
                 file.write(text)

@@ -167,7 +167,8 @@ def _write_whole(data: bytes, path: str) -> None:
         raise ShadowError(f"{path}: is no file", "choose another place with --out")
     part = target.with_name(f"{target.name}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        part.unlink(missing_ok=True)  # it may be a link that somebody laid there
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
                 os.fchmod(descriptor, 0o600)
