@@ -112,7 +112,7 @@ def render() -> str:
     """The page, as Markdown."""
     fields = Fidelity.__struct_fields__
     read = [
-        [each.name, *("yes" if getattr(each.fidelity, field) else "–" for field in fields)]
+        [each.name, *("yes" if getattr(each.fidelity, field) else "no" for field in fields)]
         for each in FORMATS
     ]
     written = [
@@ -144,4 +144,4 @@ def _tried(writing: Writing, trial: Trial) -> str:
     found, wanted = trial.of(back[0]), trial.of(trial.exchange)
     if found == wanted:
         return "yes"
-    return "other" if found else "–"
+    return "other" if found else "no"
