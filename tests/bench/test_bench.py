@@ -159,6 +159,7 @@ def test_a_goreplay_file_holds_the_same_requests(tmp_path: Path) -> None:
 # The benchmarks
 
 
+@pytest.mark.slow
 @needs_nginx
 def test_replay_beside_the_plain_program_and_wrk(said: list[str]) -> None:
     with replay.nginx(TINY) as (pair, server):
@@ -168,6 +169,7 @@ def test_replay_beside_the_plain_program_and_wrk(said: list[str]) -> None:
     assert f"replay, nginx, one core: exchanges | {replay.PLAINLY}" in names(figures)
 
 
+@pytest.mark.slow
 @needs_nginx
 def test_both_programs_find_the_same_differences(tmp_path: Path) -> None:
     with upstream.running(*traffic.bodies()) as server:
@@ -193,6 +195,7 @@ def test_both_programs_find_the_same_differences(tmp_path: Path) -> None:
     assert len((tmp_path / "log").read_text("utf-8").splitlines()) == 250
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_replay_against_the_pair() -> None:
     subprocess.run([BUILD], check=True)
@@ -241,11 +244,13 @@ def test_memory(said: list[str]) -> None:
     assert figures[-1].bound == memory.WITHIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("area", [stored.workers, stored.report, start.measured])
 def test_what_needs_no_service(area: command.Area, said: list[str]) -> None:
     assert whole(area(TINY, said.append))
 
 
+@pytest.mark.slow
 @needs_nginx
 @pytest.mark.e2e
 def test_profile(tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ def test_a_run_that_did_not_compare_is_told() -> None:
     assert sheds.wrong() == "up to 50.0% were not compared"
 
 
+@pytest.mark.slow
 @needs_nginx
 @pytest.mark.e2e
 @pytest.mark.timeout(180)

@@ -50,6 +50,7 @@ def lateness(asked: list[Asked], flips: list[tuple[float, str]]) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 def test_flips_under_load_drop_nothing_and_take_effect_within_a_second(
     shadow: Shadow, go: Service, rust: Service
 ) -> None:

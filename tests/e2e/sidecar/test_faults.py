@@ -255,6 +255,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("many_files")
 def test_thousands_of_clients_are_served_at_once(
     shadow: Shadow, go: Service, rust: Service
@@ -308,6 +309,7 @@ def asked_of(go: Service) -> float:
 # Time.
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900 if SOAKS else 120)
 def test_memory_stays_flat(shadow: Shadow, go: Service, rust: Service, second: Service) -> None:
     """With mirroring on, on traffic in which a sixth diverges."""

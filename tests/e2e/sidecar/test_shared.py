@@ -115,6 +115,7 @@ def followed(every: Sequence[Load], side: str, since: float) -> float:
     return took
 
 
+@pytest.mark.slow
 def test_what_one_knows_all_go_by(
     proxies: Proxies, rust: Service, other: Service, route: Operator
 ) -> None:
@@ -149,6 +150,7 @@ def test_what_one_knows_all_go_by(
     figure(f"until three follow: {shown}")
 
 
+@pytest.mark.slow
 def test_without_the_database_all_go_on_with_what_they_know(
     proxies: Proxies, rust: Service, other: Service, route: Operator, postgres: Postgres
 ) -> None:
