@@ -178,6 +178,8 @@ class Masker:
         withhold: bool = False,
         hidden: Hidden = NOTHING_MORE,
     ) -> None:
+        self.hidden = hidden
+        """What is masked besides credentials."""
         self._headers = frozenset(hidden.headers)
         self._parameters = frozenset(hidden.parameters)
         self._members = frozenset(hidden.members)

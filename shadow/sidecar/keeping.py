@@ -56,7 +56,7 @@ class Keeping:
         self._room = room
         self._counters = counters
         self._masker = masker
-        self._withholder = Masker(withhold=True)
+        self._withholder = Masker(withhold=True, hidden=masker.hidden)
         self._noise = noise
         self._policy = policy
         self._complain = complain
