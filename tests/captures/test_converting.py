@@ -59,7 +59,7 @@ def test_only_the_first_broken_records_are_told(tmp_path: Path) -> None:
     told = list(run(plan))
     assert [line.startswith(f"{source}:") for line in told] == [True] * KEPT + [False] * 2
     assert told[-2] == "and 2 more broken records"
-    assert told[-1].startswith("1 exchanges in ")
+    assert told[-1].startswith("1 exchange in ")
 
 
 def test_secrets_go_where_that_is_asked(tmp_path: Path) -> None:
