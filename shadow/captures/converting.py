@@ -118,8 +118,8 @@ def run(plan: ConvertPlan) -> Iterator[str]:
         yield f"left out {count:,}: {reason}"
     redacted = ", redacted" if plan.redactor else ""
     redacted += ", encrypted" if plan.recipients else ""
-    count = "1 exchange" if done.written == 1 else f"{done.written:,} exchanges"
-    yield f"{count} in {plan.out} ({WRITINGS[plan.to].name}{redacted})"
+    written = "1 exchange" if done.written == 1 else f"{done.written:,} exchanges"
+    yield f"{written} in {plan.out} ({WRITINGS[plan.to].name}{redacted})"
 
 
 def format_of(out: str, to: str | None) -> str:
