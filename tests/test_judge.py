@@ -160,3 +160,15 @@ def test_any_bytes_are_judged(left: bytes, right: bytes) -> None:
     judgement = judged(answered(left), answered(right))
     assert judgement.outcome in (Outcome.MATCH, Outcome.EQUIVALENT, Outcome.DIVERGENT)
     assert (judgement.outcome == Outcome.MATCH) == (left == right)
+
+
+def test_a_recording_of_the_status_alone_says_nothing_of_headers() -> None:
+    """An access log has neither headers nor bodies."""
+    logged = Answer(response=Response(status=200, truncated=True))
+    whole = Answer(response=Response(status=200, headers=(("Content-Type", "a/b"),), body=b"x"))
+    for pair in ((logged, whole), (whole, logged)):
+        found = judged(*pair)
+        assert (found.outcome, found.reason) == (Outcome.INCOMPARABLE, "truncated")
+        assert not found.divergences
+    other = Answer(response=Response(status=500, truncated=True))
+    assert judged(other, whole).outcome is Outcome.DIVERGENT

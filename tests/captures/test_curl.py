@@ -27,6 +27,7 @@ HOSTILE = [
     ),
     Exchange(id="b", request=Request(method="GET", target="/plain", headers=(("Accept", "a"),))),
     Exchange(id="c", request=Request(method="HEAD", target="/head")),
+    Exchange(id="d", request=Request(method="POST", target="/long", body=b"x" * 1_100_000)),
 ]
 
 
@@ -40,12 +41,17 @@ def test_a_script_sends_what_was_recorded_and_nothing_else(tmp_path: Path) -> No
             ["sh", script],
             check=True,
             cwd=tmp_path,
-            env={"BASE_URL": service.url, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            env={
+                "BASE_URL": service.url,
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(tmp_path),
+                "http_proxy": "http://127.0.0.1:1",  # nobody listens there
+            },
             capture_output=True,
             timeout=30,
         )
     assert list(tmp_path.iterdir()) == [script]
-    first, second, *_ = service.asked
+    first, second, *_, last = service.asked
     assert (first.method, first.path) == ("POST", HOSTILE[0].request.target)
     assert first.body == HOSTILE[0].request.body
     fields = dict(first.headers)
@@ -55,6 +61,8 @@ def test_a_script_sends_what_was_recorded_and_nothing_else(tmp_path: Path) -> No
     assert fields["Host"] == service.url.removeprefix("http://")
     assert "User-Agent" not in fields
     assert (second.method, second.path) == ("GET", "/plain")
+    assert len(last.body) == 1_100_000
+    assert "Expect" not in dict(last.headers)
 
 
 def test_without_a_target_the_script_says_so(tmp_path: Path) -> None:
@@ -69,6 +77,8 @@ def test_without_a_target_the_script_says_so(tmp_path: Path) -> None:
 def test_what_cannot_be_sent_is_left_out() -> None:
     for request in (
         Request(method="GET", target="*"),
+        Request(method="GET", target="/a#b"),
+        Request(method="HEAD", target="/", body=b"x"),
         Request(method="POST", target="/", body=b"x", truncated=True),
         Request(method="POST", target="/", body=b"x", decoded=True),
     ):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shadow.captures import Broken, Record, Unsupported, open_capture
+from shadow.captures.formats import envoy_tap
 from shadow.captures.formats.access_log import AccessLog
 from shadow.captures.formats.envoy_tap import EnvoyTap
 from shadow.captures.formats.tshark import TsharkJson
@@ -85,6 +87,45 @@ def test_a_virtual_host_is_the_host() -> None:
     assert found.request.headers == (("Host", "shop.example.com"),)
 
 
+@pytest.mark.parametrize("host", [":80", ":40147"])
+def test_a_virtual_host_without_a_name_is_none(host: str) -> None:
+    found = only(read(AccessLog(), f"{host} " + LINE.format("GET / HTTP/1.1")))
+    assert found.request.headers == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "latency_ms"),
+    [
+        (" 0.250", 250.0),
+        (' "-" "-" "10.0.0.1" rt=0.250', 250.0),
+        (' "-" "-" "0.250"', 250.0),
+        (' "-" "\\x22 0.100" 0.250', 250.0),
+        (' "-" "App 2.100"', None),
+        (' "-" "2.100"', None),
+        (' "-" "-" "10.0.0.1 2.100"', None),
+        (' "-" "-" 863', None),
+    ],
+)
+def test_a_latency_is_never_what_a_client_said(more: str, latency_ms: float | None) -> None:
+    assert only(logged("GET / HTTP/1.1", more)).latency_ms == latency_ms
+
+
+BALANCED = (
+    "h2 2026-08-03T10:00:00.000000Z app/lb/5 10.0.0.1:2817 10.0.0.2:80 0.000 {} 0.000 200 200 3 3 "
+    '"GET https://h:443/a HTTP/2.0" "-" - -'
+)
+
+
+@pytest.mark.parametrize(
+    ("took", "latency_ms"),
+    [("0.048", 48.0), ("-1", None), ("-", None), (".", None), ("1.2.3", None), ("9" * 400, None)],
+)
+def test_the_time_that_a_target_took(took: str, latency_ms: float | None) -> None:
+    found = only(read(AccessLog(), BALANCED.format(took)))
+    assert found.latency_ms == latency_ms
+    assert found.request.headers == (("Host", "h"),)
+
+
 def segment(number: int, **part: Any) -> Any:
     return {"http_streamed_trace_segment": {"trace_id": str(number), **part}}
 
@@ -111,6 +152,50 @@ def test_pieces_are_put_together_in_the_order_of_their_requests() -> None:
     assert one.request.headers == (("Host", "h"),)
     assert one.response == Response(status=200, headers=(("x", "1"),), body=b"ok")
     assert two.response == Response(status=204)
+
+
+def answered(body: Any, **fields: str) -> Response | None:
+    asked = pairs(_method="GET", _path="/")
+    answer = {**pairs(_status="200", **fields), "body": body}
+    trace = {"http_buffered_trace": {"request": asked, "response": answer}}
+    return only(read(EnvoyTap(), trace)).response
+
+
+@pytest.mark.parametrize(
+    ("body", "cut"),
+    [
+        ({"as_string": "a\tb\r\n\u00e4"}, False),
+        ({"as_string": " PNG\r\n\u001a\n"}, True),  # what Envoy makes of the bytes of a PNG
+        ({"as_bytes": "iVBORw0KGgo="}, False),
+    ],
+)
+def test_a_string_that_was_no_text_is_no_body(body: Any, *, cut: bool) -> None:
+    response = answered(body)
+    assert response is not None
+    assert response.truncated is cut
+
+
+def test_a_body_shorter_than_it_says_is_cut() -> None:
+    for body, cut in ((None, True), ({"as_bytes": "YQ=="}, True), ({"as_bytes": "YWI="}, False)):
+        response = answered(body, **{"content-length": "2"})
+        assert response is not None
+        assert response.truncated is cut
+
+
+def test_what_waits_for_more_pieces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envoy_tap, "MAX_WAITING_BYTES", 10_000)
+    taken = 0
+
+    def documents() -> Iterator[bytes]:
+        nonlocal taken
+        for taken in range(1, 101):
+            headers = pairs(_method="GET", _path="/", x="y" * 1_000)
+            yield json.dumps(segment(taken, request_headers=headers)).encode()
+
+    found = EnvoyTap().read(documents(), "a")
+    assert isinstance(next(found), Exchange)
+    assert taken < 15
+    assert sum(1 for _ in found) == 99
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,10 @@ SEVEN: dict[int | None, int] = {200: 2, 401: 1, 404: 4}
 SAMPLES = [
     Sample("alb.log", "access log", {200: 1, 502: 1}),
     Sample("apache.log", "access log", {200: 1, 201: 1, 404: 1}, broken=1),
+    Sample("apache-vhost.log", "access log", {200: 8, 400: 1, 404: 3}, broken=2),
     Sample("chromium.har", "HAR", {200: 2, 401: 1, 404: 2}),
     Sample("envoy-bytes.json", "Envoy tap", SEVEN),
+    Sample("envoy-streamed.json", "Envoy tap", {200: 5, 404: 1}),
     Sample("envoy-string.json", "Envoy tap", SEVEN),
     Sample("goreplay.gor", "GoReplay", {200: 2, 401: 1, 404: 2, None: 1}),
     Sample("keploy.yaml", "Keploy tests", {200: 1, 401: 1}, unsupported=1),

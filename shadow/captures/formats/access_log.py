@@ -28,8 +28,13 @@ _LINE: Final = re.compile(
     rf"{_QUOTED.replace('(', '(?P<request>', 1)} (?P<status>[0-9]{{3}}) (?:[0-9]+|-)(?P<rest>.*)",
     re.DOTALL,
 )
-# The request_time of nginx, in seconds with a point, as the last field.
-_SECONDS: Final = re.compile(r' "?(?:rt=)?([0-9]{1,7}\.[0-9]{3})"?$')
+# The request_time of nginx, in seconds with a point, as the last field. Not inside of a quoted one,
+# nor in place of the referer and the agent, where it is whatever the client said.
+_QUIET: Final = _QUOTED.replace("((", "(?:(")
+_SECONDS: Final = re.compile(
+    rf'(?: {_QUIET}){{0,2}}+(?: (?:{_QUIET}|[^\s"]++))*? "?(?:rt=)?([0-9]{{1,7}}\.[0-9]{{3}})"?'
+)
+_TOOK: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,9})?")
 _TIME: Final = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII
 )
@@ -45,7 +50,7 @@ _LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "v": "\v", "f": "
 # received sent "request" …
 _BALANCER: Final = re.compile(
     r"(?:https?|h2|grpcs|wss?) (?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T\S+) \S+ \S+ \S+ \S+ "
-    r"(?P<took>-1|[0-9.]+) \S+ (?P<status>[0-9]{3}|-) \S+ \S+ \S+ "
+    r"(?P<took>\S+) \S+ (?P<status>[0-9]{3}|-) \S+ \S+ \S+ "
     rf"{_QUOTED.replace('(', '(?P<request>', 1)}.*",
     re.DOTALL,
 )
@@ -95,7 +100,9 @@ def _record(line: str, number: int, path: str) -> Record:
     if balanced:
         host, target = split_url(target)
     check_start(method, target)
-    headers = () if host is None else (("Host", host.removesuffix(":80").removesuffix(":443")),)
+    host = (host or "").removesuffix(":80").removesuffix(":443")
+    unnamed = not host or host.startswith(":")  # nginx knows no host of a request that was none
+    headers = () if unnamed else (("Host", host),)
     check_headers(headers, "request")
     request = Request(
         method=method, target=target, headers=headers, truncated=method not in _BODILESS
@@ -131,9 +138,9 @@ def _unescaped(text: str) -> str:
 
 def _latency_ms(found: re.Match[str], *, balanced: bool) -> float | None:
     if balanced:
-        took = found["took"]
-        return None if took == "-1" or took.count(".") > 1 else float(took) * 1000
-    seconds = _SECONDS.search(found["rest"])
+        took = found["took"]  # -1 where no target was asked
+        return float(took) * 1000 if _TOOK.fullmatch(took) else None
+    seconds = _SECONDS.fullmatch(found["rest"])
     return float(seconds[1]) * 1000 if seconds else None
 
 

@@ -16,7 +16,8 @@ _START: Final = b"""\
 set -u
 : "${BASE_URL:?set it to where the service listens, http://127.0.0.1:8080}"
 ask() {
-    curl --disable --silent --show-error --include --http1.1 --globoff --path-as-is "$@"
+    curl --disable --noproxy '*' --silent --show-error --include \\
+        --http1.1 --globoff --path-as-is "$@"
     echo
 }
 """
@@ -45,8 +46,8 @@ class CurlScript:
     def encode(self, exchange: Exchange) -> bytes:
         """Return the lines for one request: its id as a comment, and the command.
 
-        Raises UnwritableError where the body was cut or its encoding undone, and where the target
-        is no path.
+        Raises UnwritableError where the body was cut or its encoding undone, and where curl would
+        not send the target or the body.
         """
         request = exchange.request
         check_start(request.method, request.target)
@@ -55,6 +56,10 @@ class CurlScript:
             raise UnwritableError("the body of the request is not as it was sent")
         if not request.target.startswith("/"):
             raise UnwritableError("the target is no path")
+        if "#" in request.target:
+            raise UnwritableError("the target has a fragment")  # no client sends what follows it
+        if request.method == "HEAD" and request.body:
+            raise UnwritableError("curl sends no body with HEAD")
         words = " ".join(map(quoted, _options(request)))
         body = base64.b64encode(request.body).decode()
         pipe = f"printf %s '{body}' | base64 -d | " if body else ""
@@ -74,5 +79,5 @@ def _options(request: Request) -> list[str]:
         if name.lower() not in sent:
             options += ["--header", f"{name}:"]
     if request.body:
-        options += ["--data-binary", "@-"]
+        options += ["--header", "Expect:", "--data-binary", "@-"]  # else it waits above 1 MiB
     return options

@@ -1,6 +1,8 @@
 """What Envoy's tap filter writes as JSON: one document an exchange, or a document for each piece.
 
 Bodies are `as_bytes` (base64) or `as_string`, and marked `truncated` where Envoy's bound cut them.
+In a string Envoy puts a space for what is not UTF-8, so one that cannot be text is no body; and
+pieces have no end, so a body shorter than its Content-Length is cut.
 Headers are those of HTTP/2: lower-case names, the start of the request among them.
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/data/tap/v3/http.proto
 """
@@ -22,6 +24,7 @@ from shadow.captures.syntax import (
     check_headers,
     check_start,
     check_status,
+    content_length,
     has_no_body,
     unreplayable,
 )
@@ -30,11 +33,12 @@ from shadow.model import Exchange, Headers, Request, Response, isomorphic
 MAX_WAITING: Final = 10_000
 """Exchanges of which more pieces may come."""
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of bodies that these may hold."""
+"""Bytes of documents that these may come from."""
 
 _HEAD: Final = re.compile(
     rb'\s*\{\s*"(?:http_buffered_trace|http_streamed_trace_segment)"\s*:', re.ASCII
 )
+_NO_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _MAX_REASON_CHARS: Final = 200
 
 
@@ -54,6 +58,10 @@ class _Body(msgspec.Struct, frozen=True, gc=False):
         if self.as_string is not None:
             return self.as_string.encode("utf-8", "surrogateescape")
         return self.as_bytes or b""
+
+    @property
+    def is_cut(self) -> bool:
+        return self.truncated or _NO_TEXT.search(self.as_string or "") is not None
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -92,15 +100,16 @@ class _Piece:
         self.body = bytearray()
         self.truncated = False
 
-    def add(self, headers: _Headers | None, chunk: _Body | None) -> int:
+    def add(self, headers: _Headers | None, chunk: _Body | None) -> None:
         if headers is not None:
             self.headers = headers.headers or []
-        if chunk is None:
-            return 0
-        octets = chunk.octets
-        self.body += octets
-        self.truncated |= chunk.truncated
-        return len(octets)
+        if chunk is not None:
+            self.body += chunk.octets
+            self.truncated |= chunk.is_cut
+
+    def is_cut(self, fields: Headers) -> bool:
+        """Whether its body is not whole; raises MalformedError as `content_length`."""
+        return self.truncated or len(self.body) < (content_length(fields) or 0)
 
 
 class _Trace:
@@ -143,7 +152,8 @@ class EnvoyTap:
             if found.http_buffered_trace is not None:
                 yield _checked(_buffered(found.http_buffered_trace), position, path)
             elif found.http_streamed_trace_segment is not None:
-                held += _add(traces, found.http_streamed_trace_segment, position)
+                held += len(document)
+                _add(traces, found.http_streamed_trace_segment, position, len(document))
                 while traces and (len(traces) > MAX_WAITING or held > MAX_WAITING_BYTES):
                     oldest = traces.pop(next(iter(traces)))
                     held -= oldest.size
@@ -168,13 +178,12 @@ def _buffered(trace: _Buffered) -> _Whole:
     return pieces[0], pieces[1], moment
 
 
-def _add(traces: dict[str, _Trace], segment: _Segment, position: int) -> int:
-    """Put a piece in its place; return how many bytes it holds."""
+def _add(traces: dict[str, _Trace], segment: _Segment, position: int, size: int) -> None:
+    """Put a piece, of a document of so many bytes, in its place."""
     trace = traces.setdefault(str(segment.trace_id), _Trace(position))
-    size = trace.request.add(segment.request_headers, segment.request_body_chunk)
-    size += trace.response.add(segment.response_headers, segment.response_body_chunk)
+    trace.request.add(segment.request_headers, segment.request_body_chunk)
+    trace.response.add(segment.response_headers, segment.response_body_chunk)
     trace.size += size
-    return size
 
 
 def _checked(whole: _Whole, position: int, path: str) -> Record:
@@ -197,7 +206,7 @@ def _record(whole: _Whole, position: int, path: str) -> Record:
         target=target,
         headers=fields,
         body=bytes(asked.body),
-        truncated=asked.truncated,
+        truncated=asked.is_cut(fields),
     )
     response = _response(answered, method)
     identity = f"tap-{position:06}"
@@ -223,7 +232,7 @@ def _response(piece: _Piece, method: str) -> Response | None:
     if has_no_body(method, status):
         return Response(status=status, headers=fields)
     return Response(
-        status=status, headers=fields, body=bytes(piece.body), truncated=piece.truncated
+        status=status, headers=fields, body=bytes(piece.body), truncated=piece.is_cut(fields)
     )
 
 

@@ -15,14 +15,15 @@ import msgspec
 
 from shadow.captures.formats.urls import split_url, url_of, utf8
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported, UnwritableError
-from shadow.captures.streams import Chunks, Damage, split_records
+from shadow.captures.streams import MAX_RECORD_BYTES, Chunks, Damage, split_records
 from shadow.captures.syntax import MalformedError, check_headers, check_start, unreplayable
 from shadow.model import Exchange, Headers, Request, header, isomorphic
 
 _JSON_LINE: Final = re.compile(rb'\s*\{(?=[^\n]*"method")(?=[^\n]*"url")(?![^\n]*"request")')
 _TARGET: Final = re.compile(r"([A-Z][A-Z0-9_-]*)[ \t]+(https?://\S+)", re.IGNORECASE)
 _PLAIN_HEAD: Final = re.compile(
-    rb"(?:\s*(?:#[^\n]*)?\n)*\s*[A-Z][A-Z0-9_-]*[ \t]+https?://\S+[ \t]*\r?(?:\n|\Z)"
+    rb"(?:[^\S\n]*+(?:#[^\n]*+)?\n)*+[^\S\n]*+"  # blank lines and comments
+    rb"[A-Z][A-Z0-9_-]*+[ \t]++https?://\S++[ \t]*+\r?(?:\n|\Z)"
 )
 _FIDELITY: Final = Fidelity(
     response=False, response_body=False, timing=False, latency=False, header_order=False
@@ -66,13 +67,16 @@ class VegetaJsonFormat:
     def encode(self, exchange: Exchange) -> bytes:
         """Return the target's line.
 
-        Raises UnwritableError where the request has no Host, or its body is not whole.
+        Raises UnwritableError where the request has no Host, or Vegeta would send another target
+        or body.
         """
         request = exchange.request
         check_start(request.method, request.target)
         check_headers(request.headers, "request")
-        if request.truncated:
-            raise UnwritableError("the body of the request was cut")
+        if request.truncated or request.decoded:
+            raise UnwritableError("the body of the request is not as it was sent")
+        if "#" in request.target:
+            raise UnwritableError("the target has a fragment")  # no client sends what follows it
         fields: dict[str, list[str]] = {}
         for name, value in request.headers:
             if name.lower() != "content-length":  # Vegeta sets its own
@@ -112,7 +116,7 @@ class VegetaPlainFormat:
     def read(self, stream: Chunks, path: str) -> Iterator[Record]:
         """Yield an exchange without a response for each target."""
         lines: list[str] = []
-        begun = 1
+        begun, size = 1, 0
         for number, line in split_records(stream, b"\n"):
             if isinstance(line, Damage):
                 yield from _plain(lines, begun, path)
@@ -124,12 +128,13 @@ class VegetaPlainFormat:
                 continue
             if not text or _TARGET.fullmatch(text):
                 yield from _plain(lines, begun, path)
-                lines, begun = [], number
+                lines, begun, size = [], number, 0
             if text:
                 lines.append(text)
-            if len(lines) > _MOST_LINES:
-                yield Broken(path=path, line=begun, reason=f"more than {_MOST_LINES} lines")
-                lines = []
+                size += len(text)
+            if len(lines) > _MOST_LINES or size > MAX_RECORD_BYTES:
+                yield Broken(path=path, line=begun, reason="the target is too long")
+                lines, size = [], 0
         yield from _plain(lines, begun, path)
 
 
