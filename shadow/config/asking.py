@@ -1,0 +1,47 @@
+"""Whom `repro --minimise`, `races` and `fuzz` ask."""
+
+from __future__ import annotations
+
+from shadow.config.file import Config, load
+from shadow.config.plans import Flags, endpoints, noise_profile, policy, safety, target
+from shadow.errors import ConfigError
+from shadow.model import SideName
+from shadow.replay.asking import AskingPlan
+from shadow.sending.limits import Limits
+from shadow.sending.safety import refuse_denied
+
+
+def asking_plan(flags: Flags) -> AskingPlan:
+    """Both services and what is judged by. Raises ConfigError.
+
+    `flags` are `config`, `baseline`, `candidate`, `allow_writes`, `timeout` in seconds, and
+    `noise_profile`; `connections` where more than 64 are wanted.
+    """
+    config = load(flags["config"])
+    baseline = target(config, "baseline", flags["baseline"])
+    candidate = target(config, "candidate", flags["candidate"])
+    for each in (baseline, candidate):
+        refuse_denied(each)
+    return AskingPlan(
+        baseline=baseline,
+        candidate=candidate,
+        endpoints=endpoints(config),
+        safety=safety(config, allow_writes=flags["allow_writes"]),
+        policy=policy(config),
+        limits=Limits(connections=flags.get("connections", 64), timeout_s=flags["timeout"]),
+        noise=noise_profile(config, flags.get("noise_profile")),
+    )
+
+
+def refuse_shared(config: Config) -> None:
+    """Refuse targets that are not `isolated`: what is about to be sent was never recorded.
+
+    Raises ConfigError.
+    """
+    sides: tuple[SideName, ...] = ("baseline", "candidate")
+    for side in sides:
+        if not getattr(config.targets, side).isolated:
+            raise ConfigError(
+                f"targets.{side} is not isolated: made-up requests may do harm there",
+                f"where nothing can, write isolated = true under [targets.{side}] in shadow.toml",
+            )

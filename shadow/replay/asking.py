@@ -1,0 +1,124 @@
+"""A request, or a session up to one, asked of both services here and now, and judged.
+
+What finds the smallest reproduction, looks for races and fuzzes is built on this. A replay is
+not: it has thousands in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Self
+
+import msgspec
+
+from shadow.compare.noise import NoiseProfile
+from shadow.endpoints import Endpoints
+from shadow.errors import ShadowError
+from shadow.judge import Policy
+from shadow.judging import Judging
+from shadow.model import Exchange, Judgement, Observation
+from shadow.sending.choice import open_service
+from shadow.sending.limits import Limits
+from shadow.sending.rewrite import Unsendable
+from shadow.sending.safety import Safety
+from shadow.sending.service import Service
+from shadow.sending.target import Target
+
+
+class AskingPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to ask, and what to judge by."""
+
+    baseline: Target
+    candidate: Target
+    endpoints: Endpoints
+    safety: Safety
+    policy: Policy
+    limits: Limits = Limits()
+    noise: NoiseProfile | None = None
+    """What was learned of the baseline's noise before."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What both sides did with the last request of a session, and what is thought of it."""
+
+    endpoint: str
+    judgement: Judgement
+    baseline: Observation
+    candidate: Observation
+
+    @property
+    def signatures(self) -> frozenset[str]:
+        """Of its divergences that nothing excuses."""
+        return frozenset(
+            each.signature for each in self.judgement.divergences if each.verdict == "divergent"
+        )
+
+
+class NotAskedError(ShadowError):
+    """A request that may not or cannot be sent: a write that is not allowed, a cut body."""
+
+
+class Asker:
+    """Asks both services, one request after the other of a session. An async context manager.
+
+    Several sessions may be asked at once: each call is a session of its own.
+    """
+
+    def __init__(self, plan: AskingPlan) -> None:
+        self._plan = plan
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        plan = self._plan
+        async with contextlib.AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            self._baseline = await enter(open_service(plan.baseline, plan.limits))
+            self._candidate = await enter(open_service(plan.candidate, plan.limits))
+            self._judging = await enter(Judging(plan.policy, plan.noise))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def endpoint(self, exchange: Exchange) -> str:
+        """The endpoint of an exchange."""
+        return self._plan.endpoints.name(exchange.request.method, exchange.request.target)
+
+    async def judged(self, exchanges: Sequence[Exchange]) -> Asked:
+        """Ask a session in order and judge its last exchange: what comes before prepares it.
+
+        Raises NotAskedError for what may not or cannot be sent.
+        """
+        *before, last = exchanges
+        for exchange in before:
+            await self._ask(exchange)
+        baseline, candidate = await self._ask(last)
+        endpoint = self.endpoint(last)
+        judgement = await self._judging.judge(last, endpoint, baseline, candidate)
+        return Asked(endpoint=endpoint, judgement=judgement, baseline=baseline, candidate=candidate)
+
+    async def _ask(self, exchange: Exchange) -> tuple[Observation, Observation]:
+        """What both sides do with one request, asked at once."""
+        request = exchange.request
+        safe = self._plan.safety.is_safe(request)
+        if not safe and not self._plan.safety.allow_writes:
+            raise NotAskedError(
+                f"exchange {exchange.id} is a write", "allow it with --allow-writes"
+            )
+        try:
+            messages = [each.render(request) for each in (self._baseline, self._candidate)]
+        except Unsendable as error:
+            raise NotAskedError(
+                f"exchange {exchange.id} cannot be sent: {error.detail}", "choose another one"
+            ) from None
+
+        async def send(service: Service, message: object) -> Observation:
+            return await service.send(message, method=request.method, safe=safe)
+
+        baseline, candidate = await asyncio.gather(
+            send(self._baseline, messages[0]), send(self._candidate, messages[1])
+        )
+        return baseline, candidate
