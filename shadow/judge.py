@@ -31,6 +31,7 @@ from shadow.model import (
     Outcome,
     header,
 )
+from shadow.sessions.mapping import Mapping
 
 __all__ = [
     "QUIET",
@@ -69,19 +70,25 @@ def judge(
     policy: Policy,
     *,
     noise: NoiseProfile | None = None,
+    mapping: Mapping | None = None,
 ) -> Judgement:
     """Judge what both services did with one request.
 
-    Pure: the noise profile is only read. Whoever keeps the judgement gives it to `note`.
+    `mapping` are the values of the session that stand for each other. Pure: it and the noise
+    profile are only read. Whoever keeps the judgement gives it to `note`.
     """
     hollow = is_hollow(exchange, baseline)
-    if _same_answer(baseline, candidate):
+    if _same_answer(baseline, candidate) and not (mapping and mapping.broken):
         return _HOLLOW_MATCH if hollow else _MATCH
     reason = incomparable(baseline, candidate)
     if reason:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
     options = with_noise(policy.compare, endpoint, noise)
+    if mapping is not None:
+        options = options.with_alias(endpoint, mapping.alias)
     differences = compare(baseline, candidate, endpoint, options)
+    if mapping is not None:
+        differences = mapping.applied(differences)
     loud = [d for d in differences if policy.all_events or d.spelling not in QUIET]
     spellings = tuple(d.spelling for d in differences if d.spelling in QUIET and d.spelling)
     pair = Pair(baseline, candidate, loud, exchange.request, options.max_decoded)
@@ -235,7 +242,9 @@ def excuse_for(
         return Excuse(verdict="equivalent", rule=f"class:{cls.id}")
     if divergence.kind == "spelling" and own is None:
         return Excuse(verdict="equivalent", rule="spelling")
-    rule = noise.verdict(endpoint, divergence, clock_gap_s) if noise is not None else None
+    rule = None
+    if noise is not None and divergence.kind != "mapping_broken":
+        rule = noise.verdict(endpoint, divergence, clock_gap_s)
     if rule is not None:
         return Excuse(verdict="noise", rule=rule)
     for accepted in policy.accept:

@@ -21,6 +21,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.compare.walk import Budget
 from shadow.judge import Policy, judge, note, unlike, within
 from shadow.model import Answer, Divergence, Exchange, Judgement, Observation
+from shadow.sessions.mapping import Mapping
 
 HERE_BYTES: Final = 128 * 1024
 """Two different bodies that are longer together go to the pool without a try."""
@@ -68,28 +69,42 @@ class Judging:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def inline(
-        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        baseline: Observation,
+        candidate: Observation,
+        mapping: Mapping | None = None,
     ) -> Judgement | None:
         """The judgement of a pair, or None where it is too dear for an event loop."""
         if _is_long(baseline, candidate):
             return None
-        judgement = judge(exchange, endpoint, baseline, candidate, self._small, noise=self.noise)
+        given = exchange, endpoint, baseline, candidate
+        judgement = judge(*given, self._small, noise=self.noise, mapping=mapping)
         if judgement.over_budget:
             return None
         note(endpoint, judgement, self.noise)
         return judgement
 
     async def judge(
-        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        baseline: Observation,
+        candidate: Observation,
+        mapping: Mapping | None = None,
     ) -> Judgement:
         """The judgement of a pair, wherever it has to be made."""
-        judgement = self.inline(exchange, endpoint, baseline, candidate)
-        if judgement is None:
-            judgement = await self.in_pool(exchange, endpoint, baseline, candidate)
-        return judgement
+        given = exchange, endpoint, baseline, candidate, mapping
+        return self.inline(*given) or await self.in_pool(*given)
 
     async def in_pool(
-        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        baseline: Observation,
+        candidate: Observation,
+        mapping: Mapping | None = None,
     ) -> Judgement:
         """The judgement of a pair, made in another process.
 
@@ -97,9 +112,9 @@ class Judging:
         its budget.
         """
         given = exchange, endpoint, baseline, candidate
-        judgement = await self._in_pool(_judge, *given, self._known(endpoint))
+        judgement = await self._in_pool(_judge, *given, self._known(endpoint), mapping)
         if judgement is None:
-            judgement = judge(*given, self._coarse, noise=self.noise)
+            judgement = judge(*given, self._coarse, noise=self.noise, mapping=mapping)
         note(endpoint, judgement, self.noise)
         return judgement
 
@@ -175,14 +190,16 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _judge(
+def _judge(  # noqa: PLR0917 - everything one judgement depends on, as a pool passes it
     exchange: Exchange,
     endpoint: str,
     baseline: Observation,
     candidate: Observation,
     noise: NoiseProfile | None,
+    mapping: Mapping | None,
 ) -> Judgement:
-    return judge(exchange, endpoint, baseline, candidate, _policy, noise=noise)
+    given = exchange, endpoint, baseline, candidate, _policy
+    return judge(*given, noise=noise, mapping=mapping)
 
 
 def _compare_own(

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "repro": "Print the requests of a finding as curl commands.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",
+    "sessions": "Learn what requests carry of earlier answers: tokens, ids.",
     "runs": "List the runs in the store.",
     "export": "Write a run to one portable file.",
     "drift": "Show what changed from one run to another.",

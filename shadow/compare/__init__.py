@@ -46,6 +46,11 @@ class CompareOptions(msgspec.Struct, frozen=True, kw_only=True):
         changed = msgspec.structs.replace(rules, lists=(*rules.lists, *unordered), noisy=noisy)
         return msgspec.structs.replace(self, rules={**self.rules, endpoint: changed})
 
+    def with_alias(self, endpoint: str, alias: Callable[[str], str]) -> CompareOptions:
+        """The options with what the candidate's keys of list items are called by the baseline."""
+        changed = msgspec.structs.replace(self.rules_at(endpoint), alias=alias)
+        return msgspec.structs.replace(self, rules={**self.rules, endpoint: changed})
+
 
 DEFAULTS = CompareOptions()
 

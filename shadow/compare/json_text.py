@@ -102,14 +102,26 @@ def repeated(pairs: list[tuple[str, Json]]) -> Repeated:
     return found
 
 
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     r"[ \t\n\r]*(?:(?P<mark>[{}\[\]:,])"
     r'|(?P<string>"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")'
     r"|(?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<word>true|false|null)|(?P<end>\Z))"
 )
+"""The next token after white space; `mark`, `string`, `number`, `word` or `end`."""
 _scanstring: Final[Callable[..., tuple[str, int]]] = vars(json.decoder)["scanstring"]
 _WORDS: Final[dict[str, Json]] = {"true": True, "false": False, "null": None}
+
+
+def string_value(lexeme: str) -> str:
+    """The value of a JSON string, given with its quotes. Raises NotJsonError."""
+    if "\\" not in lexeme:
+        return lexeme[1:-1]
+    try:
+        value, _ = _scanstring(lexeme, 1, True)
+    except json.JSONDecodeError as error:
+        raise NotJsonError(str(error)) from None
+    return value
 
 
 def is_plain_scalar(text: str) -> bool:
@@ -166,14 +178,10 @@ class _ExactReader:
     def fail(self, position: int) -> NotJsonError:
         return NotJsonError(f"unexpected text at character {position}")
 
-    def string(self, lexeme: str, start: int) -> str:
+    def string(self, lexeme: str) -> str:
         if "\\" not in lexeme:
             return lexeme[1:-1]
-        try:
-            value, _ = _scanstring(self.text, start + 1, True)
-        except json.JSONDecodeError as error:
-            raise NotJsonError(str(error)) from None
-        spelled = Text(value)
+        spelled = Text(string_value(lexeme))
         spelled.lexeme = lexeme
         return spelled
 
@@ -195,7 +203,7 @@ class _ExactReader:
         # what may come next: "value", "first" (value or close), "key", "key?" (key or
         # close), "colon", "comma" (comma or close), "end"
         state = "value"
-        match: Callable[..., re.Match[str] | None] = _TOKEN.match
+        match: Callable[..., re.Match[str] | None] = TOKEN.match
         while True:
             token = match(self.text, position)
             if token is None:
@@ -207,7 +215,7 @@ class _ExactReader:
                     raise self.fail(position)
                 return Document(text=self.text, value=self.result[0], repeats=self.repeats)
             if state in ("key", "key?") and group == "string":
-                self.stack[-1].key = self.string(lexeme, token.start(group))
+                self.stack[-1].key = self.string(lexeme)
                 state = "colon"
             elif state == "colon" and lexeme == ":":
                 state = "value"
@@ -225,7 +233,7 @@ class _ExactReader:
                 state = "key?" if lexeme == "{" else "first"
             else:
                 if group == "string":
-                    self.value(self.string(lexeme, token.start(group)))
+                    self.value(self.string(lexeme))
                 elif group == "number":
                     self.value(Number(lexeme))
                 else:

@@ -152,6 +152,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the baseline differs from itself at a path pattern: what differs there counts
     for no budget of differences."""
 
+    alias: Callable[[str], str] | None = None
+    """What the baseline calls a key of the candidate's list items."""
+
     def for_list(self, path: Path) -> ListRule | None:
         """The first list rule for the place."""
         return next((rule for rule in self.lists if rule.path.matches(path)), None)

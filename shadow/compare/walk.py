@@ -406,9 +406,11 @@ class Walk:
         if rule.key is None:
             self._multiset(step, left, right)
             return
-        ours, theirs = diff.tokens(
-            [key_of(item, rule.key) for item in left], [key_of(item, rule.key) for item in right]
-        )
+        alias = self.rules.alias
+        keys = [key_of(item, rule.key) for item in right]
+        if alias is not None:
+            keys = [alias(key) if isinstance(key, str) else key for key in keys]
+        ours, theirs = diff.tokens([key_of(item, rule.key) for item in left], keys)
         self._keyed(step, (left, ours), (right, theirs))
 
     def _keyed(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 
-from shadow.config.file import FILE_NAME, decode, find, parse, read_text
+from shadow.config.appending import append, place_of
 from shadow.errors import ConfigError, ShadowError
 from shadow.replay.conduct import today
-from shadow.replay.delivery import write_whole
 from shadow.results.finding import Finding
 from shadow.results.resolve import load_run
 
@@ -41,20 +39,9 @@ def accept(
         many = "more than one finding begins with" if found else "has no finding"
         raise ShadowError(f"run {run}: {many} {signature}", "shadow report lists its findings")
     finding = next(iter(found.values()))
-    path = Path(config) if config else find() or Path(FILE_NAME)
-    before = read_text(path) if path.exists() else ""
-    parse(decode(before, path), text=before, source=str(path), expand=False)
-    after = before + _gap(before) + entry(finding, reason, owner, expires, go_is_wrong)
-    parse(decode(after, path), text=after, source=str(path), expand=False)
-    write_whole(after, str(path), hint="choose another --config PATH", private=False)
+    path = place_of(config)
+    append(path, entry(finding, reason, owner, expires, go_is_wrong))
     return f"{path}: accepted {finding.signature} until {expires}, owned by {owner}"
-
-
-def _gap(before: str) -> str:
-    """What stands between the file and the entry: an empty line."""
-    if not before:
-        return ""
-    return "\n" if before.endswith("\n") else "\n\n"
 
 
 def entry(finding: Finding, reason: str, owner: str, expires: date, go_is_wrong: bool) -> str:  # noqa: FBT001 - the entry's fields in order

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shadow.config.file import Config, load
-from shadow.config.plans import Flags, endpoints, noise_profile, policy, safety, target
+from shadow.config.naming import endpoints
+from shadow.config.plans import Flags, noise_profile, policy, safety, target
 from shadow.errors import ConfigError
 from shadow.model import SideName
 from shadow.replay.asking import AskingPlan

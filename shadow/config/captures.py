@@ -7,8 +7,8 @@ from shadow.captures.converting import ConvertPlan, format_of
 from shadow.captures.redact import Redaction, Redactor, load_key
 from shadow.captures.sampling import SamplePlan
 from shadow.config.file import load
+from shadow.config.naming import endpoints as endpoints_of
 from shadow.config.plans import Flags, inspecting
-from shadow.config.plans import endpoints as endpoints_of
 from shadow.config.redacting import redaction
 from shadow.config.units import octets, seconds
 from shadow.endpoints import Endpoints

@@ -16,6 +16,7 @@ from shadow.config.lines import Place, line_of, told
 from shadow.errors import ConfigError
 
 FILE_NAME: Final = "shadow.toml"
+_FROM_ENVIRONMENT: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
 class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,6 +354,53 @@ class RedactTable(msgspec.Struct, frozen=True, kw_only=True):
     """What has another action than the hash."""
 
 
+class SinkTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[correlate.sinks]]`: where the value goes."""
+
+    place: str
+    """Place in the request: `header:authorization`, `path:3` (the third segment), `query:cursor`,
+    `cookie:sid`, `form:csrf`, `$.parent_id`."""
+    endpoint: str = "*"
+    """Endpoint, or `*` for every one."""
+
+
+class CorrelateTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[correlate]]`: a value of an answer that later requests of the session carry.
+
+    `shadow sessions learn` writes these.
+    """
+
+    name: str
+    """What it is called in reports."""
+    endpoint: str
+    """Endpoint whose answer gives it."""
+    place: str
+    """Place in the answer: `$.token`, `header:location`, `cookie:sid`."""
+    pattern: str | None = None
+    """RE2 expression with one group, where the value is only a part of the text there."""
+    sinks: list[SinkTable] = []
+    """Where it goes; without any, both sides' values are only compared as one."""
+
+
+class SessionsTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[sessions]`: how sessions of a capture are replayed."""
+
+    cookies: bool = False
+    """Send each side the cookies that it set in the session, in place of the recorded ones."""
+
+
+class ShiftTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[shift]]`: a recorded time in requests that is moved to now, for both sides alike."""
+
+    place: str
+    """Place in the request, as of a sink."""
+    endpoint: str = "*"
+    """Endpoint, or `*` for every one."""
+    key: str | None = None
+    """Key that a JSON Web Token there (HS256, HS384, HS512) is signed with again, from the
+    environment: `${JWT_KEY}`."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `shadow.toml`."""
 
@@ -368,6 +416,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhook: WebhookTable = WebhookTable()
     guards: GuardsTable = GuardsTable()
     redact: RedactTable = RedactTable()
+    sessions: SessionsTable = SessionsTable()
+    correlate: list[CorrelateTable] = []
+    shift: list[ShiftTable] = []
     source: str = ""
     """The file it was read from, empty for none (not a key of the file)."""
 
@@ -479,14 +530,16 @@ class _Reader:
 
     def refuse_secret(self, data: dict[str, Any]) -> None:
         """Refuse a secret that stands in the file itself."""
-        place = ("webhook", "secret")
-        table = data.get(place[0])
-        secret = table.get(place[1]) if isinstance(table, dict) else None
-        if isinstance(secret, str) and not re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", secret):
-            raise ConfigError(
-                f"{self.at(place)}: webhook.secret stands in the file",
-                'put it into the environment, and secret = "${SHADOW_WEBHOOK_SECRET}" here',
-            )
+        for place in (("webhook", "secret"), *_keys_of_shifts(data)):
+            secret: Any = data
+            for step in place:
+                found = isinstance(secret, list) or (isinstance(secret, dict) and step in secret)
+                secret = secret[step] if found else None
+            if isinstance(secret, str) and not _FROM_ENVIRONMENT.fullmatch(secret):
+                raise ConfigError(
+                    f"{self.at(place)}: {told(place)} stands in the file",
+                    f'put it into the environment, and {place[-1]} = "${{SECRET}}" here',
+                )
 
     def _check_named(self, data: dict[str, Any], shape: Any, place: Place) -> None:
         """Check tables that go by names of the user, which msgspec's messages leave out."""
@@ -519,6 +572,12 @@ class _Reader:
             return os.environ[name]
 
         return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", one, value)
+
+
+def _keys_of_shifts(data: dict[str, Any]) -> list[Place]:
+    shifts = data.get("shift")
+    count = len(shifts) if isinstance(shifts, list) else 0
+    return [("shift", number, "key") for number in range(count)]
 
 
 def located(source: str, text: str, place: Place) -> str:

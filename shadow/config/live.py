@@ -15,6 +15,7 @@ from shadow.config import plans
 from shadow.config.captures import recipients
 from shadow.config.file import FILE_NAME, Config, TargetTable, load
 from shadow.config.gating import gate_plan, webhook
+from shadow.config.naming import endpoints
 from shadow.config.redacting import hidden, redaction
 from shadow.config.rules import accept_rules, named
 from shadow.config.units import octets, seconds
@@ -58,7 +59,7 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
             queue_bytes=octets(flags["queue_bytes"], "--queue-bytes"),
             in_flight=flags["concurrency"],
         ),
-        endpoints=plans.endpoints(config),
+        endpoints=endpoints(config),
         safety=plans.safety(config, allow_writes=flags["allow_writes"]),
         policy=plans.policy(config),
         profile=plans.noise_profile(config, flags["noise_profile"]) or NoiseProfile(),

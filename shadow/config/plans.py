@@ -14,13 +14,14 @@ import msgspec
 
 from shadow import __version__
 from shadow.captures import STDIN, digest
-from shadow.captures.openapi import read_templates
 from shadow.compare import CompareOptions
 from shadow.compare.codecs import protobuf
 from shadow.compare.codecs.content import MessageType
 from shadow.compare.noise import NoiseProfile
+from shadow.config.correlating import correlation
 from shadow.config.file import FILE_NAME, Config, ProtobufTable, TargetTable, load
 from shadow.config.gating import gate_plan
+from shadow.config.naming import endpoints
 from shadow.config.redacting import hidden
 from shadow.config.rules import accept_rules, class_policies, compare_rules, named
 from shadow.endpoints import Endpoints
@@ -74,6 +75,13 @@ def replay_plan(flags: Flags) -> ReplayPlan:
     )
     captures = tuple(flags["captures"])
     secondary = _secondary(config, flags, recorded=recorded)
+    correlated = correlation(config)
+    if correlated and secondary is not None:
+        raise ConfigError(
+            "--secondary has no values of its own: [[correlate]], [sessions] and [[shift]] know "
+            "two sides",
+            "learn noise with --noise twice instead",
+        )
     return ReplayPlan(
         captures=captures,
         baseline=baseline,
@@ -99,6 +107,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             profile=noise_profile(config, flags["noise_profile"]),
         ),
         resources=resource_plan(config, baseline, candidate),
+        correlation=correlated,
         abort=abort_limits(config, flags),
         dry_run=flags["dry_run"],
         workers=flags["workers"],
@@ -186,16 +195,6 @@ def _secondary(config: Config, flags: Flags, *, recorded: bool) -> Target | None
     found = _parsed(config, "baseline", flags["secondary"], "--secondary", "secondary")
     refuse_denied(found)
     return found
-
-
-def endpoints(config: Config) -> Endpoints:
-    """What names the endpoint of a request. Raises ConfigError for a malformed template."""
-    templates = list(config.endpoints.templates)
-    if config.endpoints.openapi is not None:
-        with named(config, "endpoints", "openapi"):
-            templates += read_templates(Path(config.source).parent / config.endpoints.openapi)
-    with named(config, "endpoints", "templates"):
-        return Endpoints(templates)
 
 
 def safety(config: Config, *, allow_writes: bool) -> Safety:

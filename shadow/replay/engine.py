@@ -32,6 +32,8 @@ from shadow.replay.selection import bare, skip_reason
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Service
+from shadow.sessions.live import Correlator, Lack
+from shadow.sessions.mapping import Mapping
 
 _MASKED_INLINE = 20
 """Divergences of one exchange that are masked in the loop; a hostile one takes 5 ms."""
@@ -93,6 +95,14 @@ def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
+def _pair(flight: Flight) -> tuple[Exchange, str, Observation, Observation, Mapping | None]:
+    """What is judged of a flight that both sides have ended."""
+    baseline, candidate = flight.observed
+    assert baseline is not None
+    assert candidate is not None
+    return flight.exchange, flight.endpoint, baseline, candidate, flight.mapping
+
+
 def ceiling(rate: float) -> Throttler:
     """A throttle that lets through `rate` a second, in windows of 10 ms.
 
@@ -119,6 +129,7 @@ class Engine:
         options: ReplayOptions,
         keeper: Keeper,
         guard: AbortGuard | None = None,
+        correlator: Correlator | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._services = (baseline, candidate)
@@ -130,6 +141,7 @@ class Engine:
         self._options = options
         self._keeper = keeper
         self._guard = guard
+        self._correlator = correlator
         self._aborted = ""
         """Why nothing more is sent, where the guard said so."""
         self._clock = clock
@@ -241,6 +253,8 @@ class Engine:
         ordinal = self._ordinal
         self._ordinal += 1
         if ordinal in self._keeper.cursor:
+            if isinstance(record, Exchange):
+                self._unsent(record, "no-value")  # to this process
             return
         if isinstance(record, Broken):
             self._keeper.broken(record, ordinal=ordinal)
@@ -282,21 +296,36 @@ class Engine:
             self._skip(ordinal, exchange, endpoint, reason)
             return None
         flight = Flight(ordinal, exchange, endpoint, safe=safe)
-        baseline, candidate = self._services
-        assert candidate is not None
-        try:
-            flight.messages = (
-                baseline.render(request) if baseline else None,
-                candidate.render(request),
-            )
-        except Unsendable as unsendable:
-            self._skip(ordinal, exchange, endpoint, unsendable.reason)
+        if self._correlator is None and not self._render(flight):
             return None
         return flight
 
+    def _render(self, flight: Flight) -> bool:
+        """Write the messages for both sides; False where it is skipped (and kept as such)."""
+        baseline, candidate = self._services
+        assert candidate is not None
+        own, other = flight.requests
+        try:
+            flight.messages = (
+                baseline.render(own) if baseline else None,
+                candidate.render(other),
+            )
+        except Unsendable as unsendable:
+            self._skip(flight.ordinal, flight.exchange, flight.endpoint, unsendable.reason)
+            return False
+        return True
+
     def _skip(self, ordinal: int, exchange: Exchange, endpoint: str, reason: str) -> None:
+        self._unsent(exchange, "not-sent", endpoint)
         judgement = Judgement(outcome=Outcome.SKIPPED, reason=reason)
         self._keeper.keep(exchange, endpoint, judgement, ordinal=ordinal)
+
+    def _unsent(self, exchange: Exchange, why: Lack, endpoint: str | None = None) -> None:
+        """What the exchange's answer should have given, its session will lack."""
+        if self._correlator is not None:
+            request = exchange.request
+            name = endpoint or self._endpoints.name(request.method, request.target)
+            self._correlator.unsent(exchange, name, why)
 
     def _offer(self, flight: Flight) -> None:
         """Let the flight's session have it."""
@@ -310,12 +339,33 @@ class Engine:
     def _begin(self, flight: Flight) -> None:
         self._in_flight += 1
         if not flight.safe and flight.ordinal in self._keeper.sent:
+            self._unsent(flight.exchange, "no-value", flight.endpoint)
             self._conclude(flight, _INTERRUPTED)
+            return
+        if self._correlator is not None and not self._prepare(flight, self._correlator):
             return
         if self._throttle is None:
             self._ask_both(flight)
         else:
             self._spawn(self._ask_below, self._throttle, flight)
+
+    def _prepare(self, flight: Flight, correlator: Correlator) -> bool:
+        """Give each side's request the values that it gave; False where that ends the flight."""
+        prepared = correlator.prepare(flight.exchange, flight.endpoint)
+        lacking = prepared.lacking
+        if lacking is None:
+            flight.requests = prepared.requests
+            if not self._render(flight):
+                self._leave(flight)
+                self._loop.call_soon(self._advance)
+                return False
+            return True
+        self._unsent(flight.exchange, lacking.why, flight.endpoint)
+        skipped = lacking.why == "not-sent"
+        outcome = Outcome.SKIPPED if skipped else Outcome.INCOMPARABLE
+        reason = f"{lacking.why} ({lacking.rule})" if lacking.rule else lacking.why
+        self._conclude(flight, Judgement(outcome=outcome, reason=reason))
+        return False
 
     async def _ask_below(self, throttle: Throttler, flight: Flight) -> None:
         await throttle.acquire()
@@ -423,36 +473,33 @@ class Engine:
         dear.
         """
         (baseline, candidate), control = flight.observed, self._control
+        if self._correlator is not None:
+            observed = self._correlator.observed
+            flight.mapping = observed(flight.exchange, flight.endpoint, flight.observed)
         if baseline is None:
             return _NO_RESPONSE
         assert candidate is not None
         if control is not None and control.wants(flight.endpoint, safe=flight.safe):
-            self._spawn(self._learn, flight, control, baseline, candidate)
+            self._spawn(self._learn, flight, control, baseline)
             return None
-        judgement = self._judging.inline(flight.exchange, flight.endpoint, baseline, candidate)
+        judgement = self._judging.inline(*_pair(flight))
         if judgement is None:
-            self._spawn(self._judge_in_pool, flight, baseline, candidate)
+            self._spawn(self._judge_in_pool, flight)
         return judgement
 
-    async def _learn(
-        self, flight: Flight, control: Control, baseline: Observation, candidate: Observation
-    ) -> None:
+    async def _learn(self, flight: Flight, control: Control, baseline: Observation) -> None:
         """Ask the baseline again, learn from both answers, and judge by what is known then."""
         again = await control.service.send(
-            control.service.render(flight.exchange.request),
+            control.service.render(flight.requests[BASELINE]),
             method=flight.exchange.request.method,
             safe=flight.safe,
         )
         await self._judging.learn(flight.endpoint, baseline, again)
-        judge = self._judging.judge
-        judgement = await judge(flight.exchange, flight.endpoint, baseline, candidate)
+        judgement = await self._judging.judge(*_pair(flight))
         await self._conclude_dear(flight, judgement)
 
-    async def _judge_in_pool(
-        self, flight: Flight, baseline: Observation, candidate: Observation
-    ) -> None:
-        judge = self._judging.in_pool
-        judgement = await judge(flight.exchange, flight.endpoint, baseline, candidate)
+    async def _judge_in_pool(self, flight: Flight) -> None:
+        judgement = await self._judging.in_pool(*_pair(flight))
         await self._conclude_dear(flight, judgement)
 
     async def _conclude_dear(self, flight: Flight, judgement: Judgement) -> None:

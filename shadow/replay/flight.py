@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from shadow.model import Exchange, Observation
 from shadow.sending.service import Message
+from shadow.sessions.mapping import Mapping
 
 Side = Literal[0, 1]
 BASELINE: Final[Side] = 0
@@ -20,9 +21,11 @@ class Flight:
         "endpoint",
         "exchange",
         "left",
+        "mapping",
         "messages",
         "observed",
         "ordinal",
+        "requests",
         "safe",
         "size",
         "then",
@@ -35,6 +38,10 @@ class Flight:
         self.safe = safe
         self.messages: tuple[Message, Message] = (None, None)
         """By side, as its service rendered it."""
+        self.mapping: Mapping | None = None
+        """Which values of its session stand for each other, where that is known."""
+        self.requests = (exchange.request, exchange.request)
+        """By side, as it is sent: with the values that the side gave."""
         self.due: float | None = None
         self.observed: list[Observation | None] = [None, None]
         """By side, what it did."""

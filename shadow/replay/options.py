@@ -18,6 +18,8 @@ from shadow.results.runs import RunInfo
 from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety
 from shadow.sending.target import Target
+from shadow.sessions.rules import Rule
+from shadow.sessions.shifting import Shift
 
 Sides = Literal["together", "in-turn"]
 Join = Literal["id", "request"]
@@ -82,6 +84,19 @@ class ResourcePlan(msgspec.Struct, frozen=True, kw_only=True):
     prices: Prices | None = None
 
 
+class Correlation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is put in the place of recorded values, and how."""
+
+    rules: tuple[Rule, ...] = ()
+    cookies: bool = False
+    """Each side gets the cookies that it set."""
+    shifts: tuple[Shift, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is sent otherwise than it was recorded."""
+        return bool(self.rules or self.cookies or self.shifts)
+
+
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a replay goes by."""
 
@@ -100,6 +115,7 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A second instance of the baseline, for noise."""
     noise: NoisePlan = NoisePlan()
     resources: ResourcePlan = ResourcePlan()
+    correlation: Correlation = Correlation()
     abort: AbortLimits = AbortLimits()
     """When nothing more is sent."""
     dry_run: bool = False

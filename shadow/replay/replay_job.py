@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -19,11 +20,14 @@ from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
 from shadow.replay.engine import Engine, Keeper
 from shadow.replay.ledger import Ledger
-from shadow.replay.options import ReplayOptions, ReplayPlan
+from shadow.replay.options import Correlation, ReplayOptions, ReplayPlan
 from shadow.replay.reading import Readable, beginning, records
 from shadow.replay.stopping import Stop, heeding
 from shadow.sending.choice import open_service
 from shadow.sending.loop import event_loop
+from shadow.sessions.live import Correlator
+from shadow.sessions.rules import Rules
+from shadow.sessions.shifting import Shifts
 
 
 class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,10 +119,26 @@ async def drive(
             options=plan.options,
             keeper=keeper,
             guard=_guard(plan),
+            correlator=correlator_of(plan.correlation, plan.captures),
         )
         loop = asyncio.get_running_loop()
         stop.then(partial(_stop, loop, engine))
         await engine.run(found)
+
+
+def correlator_of(correlation: Correlation, captures: Sequence[str]) -> Correlator | None:
+    """What puts each side's own values into requests; None where nothing is to be done.
+
+    Times are moved from the beginning of the captures to now.
+    """
+    if not correlation:
+        return None
+    shifts = None
+    if correlation.shifts:
+        origin = beginning(captures)
+        by = datetime.now(UTC) - origin if origin is not None else timedelta()
+        shifts = Shifts(correlation.shifts, by)
+    return Correlator(Rules(correlation.rules), cookies=correlation.cookies, shifts=shifts)
 
 
 def _guard(plan: ReplayPlan) -> AbortGuard | None:

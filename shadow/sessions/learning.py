@@ -1,0 +1,252 @@
+"""Finds in the sessions of a capture which answers make values that later requests carry.
+
+A value counts where it is specific, an answer was the first to show it, and a later request of
+the session carries it. A rule counts where enough sessions show it and where the values are
+the session's own: those of a catalogue come in many sessions alike, and need no rule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from shadow.model import Exchange, Request, Response
+from shadow.sessions.pieces import is_specific, pieces
+from shadow.sessions.places import Kind, Place, rewritten, values_of
+from shadow.sessions.rules import ANY, Rule, Sink, Source
+
+SESSIONS: Final = 2_000
+"""Sessions that are followed at once."""
+VALUES: Final = 20_000
+"""Values of a session that are remembered."""
+MOST_RULES: Final = 10_000
+"""Pairs of a source and a sink that are counted."""
+SHARED: Final = 0.1
+"""Share of a source's values that may come in more than one session."""
+EVERYWHERE: Final = 3
+"""Endpoints from which on a header or a cookie is taken to go to every one."""
+_KNOWN_VALUES: Final = 1_000_000
+REQUEST_KINDS: Final[frozenset[Kind]] = frozenset(
+    {"json", "form", "header", "cookie", "query", "path"}
+)
+_OF_ANSWERS: Final[frozenset[Kind]] = frozenset({"json", "header", "cookie"})
+_NOT_CARRIED: Final = frozenset(
+    {
+        *("accept", "accept-encoding", "accept-language", "cache-control", "connection"),
+        *("content-length", "content-type", "date", "host", "user-agent", "via"),
+        *("x-forwarded-for", "x-request-id", "x-b3-traceid", "x-b3-spanid"),
+        *("traceparent", "tracestate", "if-modified-since", "if-unmodified-since"),
+    }
+)
+"""Request headers that say nothing of an earlier answer."""
+_NOT_MADE: Final = frozenset(
+    {"content-length", "content-type", "date", "last-modified", "server", "x-request-id", "vary"}
+)
+"""Response headers that make no value."""
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """What a capture shows of a rule."""
+
+    sessions: int = 0
+    """Sessions in which a request carried a value of it."""
+    uses: int = 0
+    """Requests that carried one."""
+    made: int = 0
+    """Values that the source gave."""
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule with its evidence."""
+
+    rule: Rule
+    evidence: Evidence
+
+
+class _Following:
+    """One session while it is read."""
+
+    def __init__(self) -> None:
+        self.made: OrderedDict[str, Source] = OrderedDict()
+        """By value, where it was first given."""
+        self.sent: set[str] = set()
+        """Values that requests brought first: no answer made them."""
+        self.used: set[tuple[Source, Sink]] = set()
+
+
+class Learner:
+    """Takes the exchanges of a capture one by one, and then says what it found."""
+
+    def __init__(self, endpoint: Callable[[Request], str], *, least: int | None = None) -> None:
+        """Name endpoints by `endpoint`; `least` sessions must show a rule, 2 by default.
+
+        Where there is only one session, one is enough.
+        """
+        self._endpoint = endpoint
+        self._least = least
+        self._sessions: OrderedDict[str, _Following] = OrderedDict()
+        self._seen: set[str] = set()
+        self._uses: Counter[tuple[Source, Sink]] = Counter()
+        self._in_sessions: Counter[tuple[Source, Sink]] = Counter()
+        self._values: dict[str, str] = {}
+        """The session that a value was first made in."""
+        self._made: Counter[Source] = Counter()
+        self._shared: Counter[Source] = Counter()
+        self._cookies: Counter[str] = Counter()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions were seen."""
+        return len(self._seen)
+
+    @property
+    def cookies(self) -> int:
+        """How many requests carry a cookie that their session was given before."""
+        return sum(self._cookies.values())
+
+    def see(self, exchange: Exchange, default_session: str) -> None:
+        """Take the next exchange; one without a session is of `default_session`."""
+        name = exchange.session or default_session
+        if len(self._seen) < _KNOWN_VALUES:
+            self._seen.add(name)
+        session = self._sessions.setdefault(name, _Following())
+        self._sessions.move_to_end(name)
+        if len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+        endpoint = self._endpoint(exchange.request)
+        self._carried(exchange.request, endpoint, session)
+        if exchange.response is not None and exchange.response.status < 400:
+            self._given(exchange.response, endpoint, session, name)
+
+    def _carried(self, request: Request, endpoint: str, session: _Following) -> None:
+        used: set[tuple[Source, Sink]] = set()
+
+        def look(place: Place, text: str) -> None:
+            if place.kind == "header" and place.name in _NOT_CARRIED:
+                return
+            for start, end in pieces(text):
+                source = session.made.get(text[start:end])
+                if source is not None:
+                    used.add((source, Sink(endpoint, place)))
+                    break
+                if len(session.sent) < VALUES and is_specific(text[start:end]):
+                    session.sent.add(text[start:end])
+
+        rewritten(request, REQUEST_KINDS, look)
+        for pair in sorted(used):
+            if pair not in self._uses and len(self._uses) >= MOST_RULES:
+                continue
+            self._uses[pair] += 1
+            if pair[0].place.kind == "cookie" and pair[1].place.kind == "cookie":
+                self._cookies[pair[1].place.name] += 1
+            if pair not in session.used:
+                session.used.add(pair)
+                self._in_sessions[pair] += 1
+
+    def _given(self, response: Response, endpoint: str, session: _Following, name: str) -> None:
+        for found in values_of(response, _OF_ANSWERS):
+            if found.place.kind == "header" and found.place.name in _NOT_MADE:
+                continue
+            for start, end in pieces(found.text):
+                value = found.text[start:end]
+                if value in session.made or value in session.sent or not is_specific(value):
+                    continue
+                if len(session.made) >= VALUES:
+                    return
+                source = Source(endpoint, found.place, _around(found.text, start, end))
+                session.made[value] = source
+                self._count(value, source, name)
+
+    def _count(self, value: str, source: Source, session: str) -> None:
+        self._made[source] += 1
+        first = self._values.get(value)
+        if first is None and len(self._values) < _KNOWN_VALUES:
+            self._values[value] = session
+        elif first is not None and first != session:
+            self._shared[source] += 1
+
+    def learned(self) -> list[Learned]:
+        """The rules that enough sessions show."""
+        enough = min(2, self.sessions) if self._least is None else self._least
+        pairs = [
+            pair
+            for pair, count in self._in_sessions.items()
+            if count >= enough and self._shared[pair[0]] <= SHARED * self._made[pair[0]]
+        ]
+        by_source: dict[Source, list[Sink]] = {}
+        for source, sink in sorted(pairs):
+            if source.place.kind != "cookie" or sink.place.kind != "cookie":
+                by_source.setdefault(source, []).append(sink)
+        names = _names(by_source)
+        return [
+            Learned(
+                rule=Rule(names[source], source, _gathered(sinks)),
+                evidence=Evidence(
+                    sessions=max(self._in_sessions[source, sink] for sink in sinks),
+                    uses=sum(self._uses[source, sink] for sink in sinks),
+                    made=self._made[source],
+                ),
+            )
+            for source, sinks in by_source.items()
+        ]
+
+
+def _around(text: str, start: int, end: int) -> str | None:
+    """The pattern that finds a value where it is a part of a text; None for the whole."""
+    if (start, end) == (0, len(text)):
+        return None
+    before, after = _escaped(text[:start]), _escaped(text[end:])
+    return f"^{before}([^/?&;,\\s]+){after}$"
+
+
+def _escaped(text: str) -> str:
+    """A text as a pattern: numbers in it may be others."""
+    parts = ["[0-9]+" if part.isdigit() else _literal(part) for part in _runs(text)]
+    return "".join(parts)
+
+
+def _runs(text: str) -> list[str]:
+    runs: list[str] = []
+    for each in text:
+        if runs and each.isdigit() == runs[-1][-1].isdigit():
+            runs[-1] += each
+        else:
+            runs.append(each)
+    return runs
+
+
+def _literal(text: str) -> str:
+    return "".join([each if each.isalnum() or each in "/_-=" else f"\\{each}" for each in text])
+
+
+def _gathered(sinks: Iterable[Sink]) -> tuple[Sink, ...]:
+    """Sinks, where a header or a cookie goes to so many endpoints that it goes to all."""
+    endpoints: dict[Place, set[str]] = {}
+    for sink in sinks:
+        endpoints.setdefault(sink.place, set()).add(sink.endpoint)
+    gathered = []
+    for place, names in sorted(endpoints.items()):
+        everywhere = place.kind in ("header", "cookie") and len(names) >= EVERYWHERE
+        gathered += [Sink(ANY, place)] if everywhere else [Sink(n, place) for n in sorted(names)]
+    return tuple(gathered)
+
+
+def _names(sources: Mapping[Source, object]) -> dict[Source, str]:
+    """A name for each source: of its member or field, and of its endpoint where two share it."""
+    names: dict[Source, str] = {}
+    taken: set[str] = set()
+    for source in sources:
+        short = _word(source.place.name.rstrip("]'").rpartition("'")[2] or source.place.name)
+        of = _word(source.endpoint.rpartition("/")[2].strip("{}") or source.endpoint)
+        options = (short, f"{of}-{short}", *(f"{of}-{short}-{n}" for n in range(2, MOST_RULES)))
+        names[source] = next(each for each in options if each not in taken)
+        taken.add(names[source])
+    return names
+
+
+def _word(text: str) -> str:
+    kept = "".join([each if each.isascii() and each.isalnum() else "-" for each in text])
+    return kept.strip("-")[:40] or "value"

@@ -1,0 +1,272 @@
+"""A session as it is replayed: each side's own values in the place of the recorded ones."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from shadow.compare.kinds import value_of
+from shadow.model import Answer, Exchange, Observation, Request, Response
+from shadow.sessions.jar import Jar
+from shadow.sessions.mapping import Broken, Mapping
+from shadow.sessions.pieces import is_specific, replaced
+from shadow.sessions.places import Found, Kind, Place, rewritten, values_of
+from shadow.sessions.rules import Rules, kinds_of, made_by
+from shadow.sessions.shifting import Shifts
+
+SESSIONS: Final = 20_000
+"""Sessions whose values are known at once; one that goes on after more is not sent on."""
+MAX_VALUES: Final = 10_000
+"""Values of a session; of those beyond, the oldest are forgotten."""
+_MOST_FORGOTTEN: Final = 1_000_000
+_COOKIES: Final[frozenset[Kind]] = frozenset({"cookie"})
+COOKIES: Final = "cookies"
+"""The rule's name by which cookies are mapped."""
+
+Lack = Literal["no-value", "not-sent"]
+"""Why there is no live value: a side's answer did not give it, or its request was not sent."""
+
+
+class Lacking(msgspec.Struct, frozen=True):
+    """A value that a request carries and a side does not have."""
+
+    rule: str
+    why: Lack
+    made_in: str
+    """The id of the exchange whose answer should have given it."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What each side is sent, or what is lacking for it."""
+
+    requests: tuple[Request, Request]
+    lacking: Lacking | None = None
+
+
+class _Value(msgspec.Struct, frozen=True):
+    """One value: what each side gave for what was recorded."""
+
+    live: tuple[str | None, str | None]
+    why: Lack
+    made_in: str
+
+
+class _Session:
+    """What is known of one session."""
+
+    def __init__(self) -> None:
+        self.values: OrderedDict[tuple[str, str], _Value] = OrderedDict()
+        """By rule and recorded text."""
+        self.mapping = Mapping()
+        self.jars = (Jar(), Jar())
+        self.recorded_jar = Jar()
+
+    def keep(self, rule: str, recorded: str, value: _Value) -> None:
+        self.values[rule, recorded] = value
+        self.values.move_to_end((rule, recorded))
+        if len(self.values) > MAX_VALUES:
+            self.values.popitem(last=False)
+
+
+class Correlator:
+    """Knows the sessions that go on, and what each side gave in them."""
+
+    def __init__(
+        self, rules: Rules, *, cookies: bool = False, shifts: Shifts | None = None
+    ) -> None:
+        self._rules = rules
+        self._cookies = cookies
+        self._shifts = shifts
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._forgotten: set[str] = set()
+
+    def prepare(self, exchange: Exchange, endpoint: str) -> Prepared:
+        """What each side is sent for an exchange, by what it gave in the session before."""
+        request = exchange.request
+        if self._shifts is not None:
+            request = self._shifts.shifted(request, endpoint)
+        if exchange.session is None:
+            return Prepared((request, request))
+        if exchange.session in self._forgotten:
+            return Prepared((request, request), Lacking("", "no-value", ""))
+        session = self._session(exchange.session)
+        places = self._rules.sinks_at(endpoint)
+        requests = []
+        for side in (0, 1):
+            own, lacking = _carried(request, session, places, side)
+            if lacking is not None:
+                return Prepared((request, request), lacking)
+            if self._cookies:
+                headers = session.jars[side].sent(own.headers, own.target, session.recorded_jar)
+                if headers != own.headers:
+                    own = msgspec.structs.replace(own, headers=headers)
+            requests.append(own)
+        return Prepared((requests[0], requests[1]))
+
+    def unsent(self, exchange: Exchange, endpoint: str, why: Lack) -> None:
+        """Take that an exchange is not sent, or was by another process: it gave no value."""
+        if exchange.session is None or exchange.response is None:
+            return
+        session = self._session(exchange.session)
+        for rule, found in made_by(self._rules, exchange.response, endpoint):
+            session.keep(rule, found.text, _Value((None, None), why, exchange.id))
+
+    def observed(
+        self, exchange: Exchange, endpoint: str, observations: Sequence[Observation | None]
+    ) -> Mapping | None:
+        """Take what both sides did; the pairs of the session, for the judge.
+
+        None for an exchange without a session.
+        """
+        if exchange.session is None:
+            return None
+        session = self._session(exchange.session)
+        session.mapping.broken = []
+        recorded = exchange.response
+        answers = [_response(each) for each in observations]
+        if self._cookies:
+            self._bake(session, recorded, answers)
+        theirs = [{} if each is None else self._by_place(each, endpoint) for each in answers]
+        for name, own, other in _paired(theirs[0], theirs[1]):
+            self._pair(session, name, own, other)
+        if recorded is not None:
+            was = self._by_place(recorded, endpoint)
+            self._replace(session, exchange.id, was, theirs)
+        return session.mapping
+
+    def _replace(
+        self,
+        session: _Session,
+        exchange_id: str,
+        was: dict[tuple[str, str], Found],
+        now: Sequence[dict[tuple[str, str], Found]],
+    ) -> None:
+        """Keep what stands for each recorded value now.
+
+        A side that still shows a recorded value somewhere at the place means that by it: items
+        of a list may have other positions.
+        """
+        shown = [{(key[0], found.text) for key, found in each.items()} for each in now]
+        for key, found in was.items():
+            live: list[str | None] = [
+                found.text if (key[0], found.text) in shown[side] else _text(now[side].get(key))
+                for side in (0, 1)
+            ]
+            value = _Value((live[0], live[1]), "no-value", exchange_id)
+            session.keep(key[0], found.text, value)
+
+    def _pair(self, session: _Session, name: str, own: Found, other: str) -> None:
+        if not _same_kind(own.text, other) or session.mapping.add(name, own, other):
+            return
+        place = own.place
+        is_json = place.kind == "json"
+        named = f"set-cookie/{place.name}" if place.kind == "cookie" else place.name
+        session.mapping.broken.append(
+            Broken(
+                where="body" if is_json else "header",
+                path=own.path,
+                name=None if is_json else named,
+                baseline=own.text,
+                candidate=other,
+            )
+        )
+
+    def _bake(
+        self, session: _Session, recorded: Response | None, answers: Sequence[Response | None]
+    ) -> None:
+        """Take the cookies that were set, and pair those of both sides that are like ids."""
+        if recorded is not None:
+            session.recorded_jar.take(recorded)
+        for jar, answer in zip(session.jars, answers, strict=True):
+            if answer is not None:
+                jar.take(answer)
+        first, second = answers
+        if first is None or second is None:
+            return
+        mine = {each.which: each for each in values_of(first, _COOKIES)}
+        for other in values_of(second, _COOKIES):
+            own = mine.get(other.which)
+            if own is not None and is_specific(own.text) and is_specific(other.text):
+                self._pair(session, COOKIES, own, other.text)
+
+    def _by_place(self, response: Response, endpoint: str) -> dict[tuple[str, str], Found]:
+        """What `made_by` says, by rule and which one at its place."""
+        return {
+            (rule, found.which): found for rule, found in made_by(self._rules, response, endpoint)
+        }
+
+    def _session(self, name: str) -> _Session:
+        session = self._sessions.get(name)
+        if session is None:
+            session = self._sessions[name] = _Session()
+            if len(self._sessions) > SESSIONS:
+                gone, _ = self._sessions.popitem(last=False)
+                if len(self._forgotten) < _MOST_FORGOTTEN:
+                    self._forgotten.add(gone)
+        else:
+            self._sessions.move_to_end(name)
+        return session
+
+
+def _carried(
+    request: Request, session: _Session, places: dict[Place, frozenset[str]], side: int
+) -> tuple[Request, Lacking | None]:
+    """The request with a side's own values, and the first one that it lacks."""
+    if not places or not session.values:
+        return request, None
+    lacking: list[Lacking] = []
+
+    def edit(place: Place, text: str) -> str | None:
+        rules = places.get(place)
+        if rules is None:
+            return None
+
+        def own(part: str) -> str | None:
+            for rule in sorted(rules):
+                value = session.values.get((rule, part))
+                if value is None or (part != text and not is_specific(part)):
+                    continue
+                if value.live[side] is None:
+                    lacking.append(Lacking(rule, value.why, value.made_in))
+                return value.live[side]
+            return None
+
+        return replaced(text, own)
+
+    own = rewritten(request, kinds_of(places), edit)
+    return own, lacking[0] if lacking else None
+
+
+def _paired(
+    baseline: dict[tuple[str, str], Found], candidate: dict[tuple[str, str], Found]
+) -> Iterator[tuple[str, Found, str]]:
+    """What both sides gave at the same place, by rule.
+
+    What both sides show in a list is the same thing, wherever it stands there: its order is not
+    to be explained away.
+    """
+    mine = {(name, found.text) for (name, _), found in baseline.items()}
+    others = {(name, found.text) for (name, _), found in candidate.items()}
+    for (name, which), found in baseline.items():
+        other = candidate.get((name, which))
+        if (name, found.text) in others:
+            yield name, found, found.text
+        elif other is not None and (name, other.text) not in mine:
+            yield name, found, other.text
+
+
+def _same_kind(baseline: str, candidate: str) -> bool:
+    """Whether two values may stand for one thing: garbage does not stand for a token."""
+    mine, other = (value_of(each, is_json=False) for each in (baseline, candidate))
+    return mine.kind == other.kind or (mine.is_token and other.is_token)
+
+
+def _response(observation: Observation | None) -> Response | None:
+    return observation.response if isinstance(observation, Answer) else None
+
+
+def _text(found: Found | None) -> str | None:
+    return None if found is None else found.text

@@ -1,0 +1,138 @@
+"""Which value of the candidate stands for which of the baseline, one to one in a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shadow.compare.difference import Difference
+from shadow.compare.divergence import place_of
+from shadow.compare.json_text import Number
+from shadow.compare.paths import Path
+from shadow.model import Where
+from shadow.sessions.pieces import is_specific, replaced
+from shadow.sessions.places import Found
+
+MAX_PAIRS: Final = 10_000
+"""Of a session; those beyond are compared as they stand."""
+ANYWHERE: Final = ""
+"""The scope of specific values."""
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair that does not go with one before: two things share a value, or one has two."""
+
+    where: Where
+    path: Path = ()
+    name: str | None = None
+    """The place where it is no path of JSON."""
+    baseline: str
+    candidate: str
+
+
+class Mapping(msgspec.Struct):
+    """The pairs of a session, and what broke them in the exchange that is judged now.
+
+    A value that is specific, like a token, means one thing wherever it stands. One that is not,
+    like the number 7, does so only under the name it was made under: its scope.
+    """
+
+    ours: dict[tuple[str, str], str] = {}
+    """By scope and the baseline's value: the candidate's."""
+    theirs: dict[tuple[str, str], str] = {}
+    """The other way."""
+    rules: dict[tuple[str, str], str] = {}
+    """By scope and the baseline's value: the rule that it came by."""
+    broken: list[Broken] = []
+
+    def add(self, rule: str, found: Found, candidate: str) -> bool:
+        """Take a pair; False where one of the two has another partner, who stays.
+
+        `found` is the baseline's value.
+        """
+        specific = is_specific(found.text) and is_specific(candidate)
+        scope = ANYWHERE if specific else _name(found)
+        mine, other = (scope, found.text), (scope, candidate)
+        if self.ours.get(mine, candidate) != candidate:
+            return False
+        if self.theirs.get(other, found.text) != found.text:
+            return False
+        if mine not in self.ours and len(self.ours) < MAX_PAIRS:
+            self.ours[mine] = candidate
+            self.theirs[other] = found.text
+            self.rules[mine] = rule
+        return True
+
+    def alias(self, value: str) -> str:
+        """The baseline's value for a specific one of the candidate, or the value itself."""
+        return self.theirs.get((ANYWHERE, value), value)
+
+    def applied(self, differences: Sequence[Difference]) -> list[Difference]:
+        """The differences, those that the pairs explain allowed, those that break them so named."""
+        found = [self._applied(each) for each in differences]
+        return [*found, *self._unseen(found)]
+
+    def _applied(self, difference: Difference) -> Difference:
+        mine, other = _text(difference.baseline), _text(difference.candidate)
+        if mine is None or other is None or difference.spelling is not None:
+            return difference
+        if isinstance(difference.baseline, Number) != isinstance(difference.candidate, Number):
+            return difference
+        scope = _member(difference)
+        rule = self._explains(mine, other, scope)
+        if rule is not None:
+            return msgspec.structs.replace(difference, rule=f"correlate:{rule}")
+        for each in (ANYWHERE, scope):
+            ours, theirs = self.ours.get((each, mine), other), self.theirs.get((each, other), mine)
+            if ours != other or theirs != mine:
+                return msgspec.structs.replace(difference, kind="mapping_broken", detail=None)
+        return difference
+
+    def _explains(self, mine: str, other: str, scope: str) -> str | None:
+        """The rule by whose values the two texts say the same."""
+        if self.theirs.get((scope, other)) == mine:
+            return self.rules[scope, mine]
+        used: list[str] = []
+
+        def own(part: str) -> str | None:
+            known = self.theirs.get((ANYWHERE, part))
+            if known is not None:
+                used.append(self.rules[ANYWHERE, known])
+            return known
+
+        return used[0] if replaced(other, own) == mine else None
+
+    def _unseen(self, differences: Iterable[Difference]) -> list[Difference]:
+        """The broken pairs at whose place nothing differs."""
+        if not self.broken:
+            return []
+        seen = {place_of(each)[0] for each in differences}
+        made = [
+            Difference(
+                where=each.where,
+                kind="mapping_broken",
+                path=each.path,
+                name=each.name,
+                baseline=each.baseline,
+                candidate=each.candidate,
+            )
+            for each in self.broken
+        ]
+        return [each for each in made if place_of(each)[0] not in seen]
+
+
+def _name(found: Found) -> str:
+    """The name that a value stands under."""
+    names = [step for step in found.path if isinstance(step, str)]
+    return names[-1] if names else found.place.name
+
+
+def _member(difference: Difference) -> str:
+    names = [step for step in difference.path if isinstance(step, str)]
+    return names[-1] if names else (difference.name or "").removeprefix("set-cookie/")
+
+
+def _text(value: Any) -> str | None:
+    return value.lexeme if isinstance(value, Number) else value if isinstance(value, str) else None

@@ -1,0 +1,74 @@
+"""The parts of a text that may be a value of their own: an id in a URL, a token after `Bearer`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+LONGEST: Final = 8_192
+"""Characters of a text that is looked into."""
+_LEVELS: Final = (
+    re.compile(r"[^\s,;\"'<>()\[\]{}|\\]+"),
+    re.compile(r"[^\s,;\"'<>()\[\]{}|\\=&?#]+"),
+    re.compile(r"[^\s,;\"'<>()\[\]{}|\\=&?#/:@]+"),
+)
+"""What a value may consist of, the longest parts first: words, parameters, segments."""
+_VALUE: Final = re.compile(r"[!-~]{6,4096}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?|1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.\d+)?")
+"""RFC 3339, and seconds to nanoseconds since 1970 of the years 2001 to 2033."""
+_DECIMAL: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_WORDS: Final = re.compile(r"[A-Za-z]*[a-z]{3,}[A-Za-z]*(?:[-_. /][A-Za-z]+)*")
+
+
+def pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a text, the longest first: first of all the whole."""
+    if len(text) > LONGEST:
+        return
+    yield (0, len(text))
+    seen = {(0, len(text))}
+    for level in _LEVELS:
+        for match in level.finditer(text):
+            if match.span() not in seen:
+                seen.add(match.span())
+                yield match.span()
+
+
+def replaced(text: str, other: Callable[[str], str | None]) -> str | None:
+    """The text with another one for each part that has one, the longest first; None without any.
+
+    `other` says what stands in the place of a part.
+    """
+    taken: list[tuple[int, int, str]] = []
+    for start, end in pieces(text):
+        if any(start < until and begun < end for begun, until, _ in taken):
+            continue
+        instead = other(text[start:end])
+        if instead is not None:
+            taken.append((start, end, instead))
+    if not taken:
+        return None
+    parts, position = [], 0
+    for start, end, instead in sorted(taken):
+        parts += [text[position:start], instead]
+        position = end
+    return "".join([*parts, text[position:]])
+
+
+def is_specific(text: str) -> bool:
+    """Whether a value is so particular that two equal ones are one: an id, a token.
+
+    `1`, `true`, `en`, `electronics`, a price, a date or a time are not. Of digits it takes seven
+    (23 bits), of letters and digits eight with a digit among them, or six of hex and the like
+    behind a prefix (`usr_9f8e7d`), of letters alone sixteen in both cases or twenty in any.
+    """
+    if not _VALUE.fullmatch(text) or _TIME.fullmatch(text):
+        return False
+    if _DECIMAL.fullmatch(text):
+        return text.isdigit() and len(text) >= 7
+    digits = sum(each.isdigit() for each in text)
+    letters = sum(each.isalpha() for each in text)
+    if not digits:
+        mixed = text.lower() != text and text.upper() != text
+        return not _WORDS.fullmatch(text) and letters >= (16 if mixed else 20)
+    return digits + letters >= 8
