@@ -31,6 +31,7 @@ from shadow.model import (
     Outcome,
     header,
 )
+from shadow.sessions.hollow import cause_of
 from shadow.sessions.mapping import Mapping
 
 __all__ = [
@@ -77,9 +78,9 @@ def judge(
     `mapping` are the values of the session that stand for each other. Pure: it and the noise
     profile are only read. Whoever keeps the judgement gives it to `note`.
     """
-    hollow = is_hollow(exchange, baseline)
+    hollow = hollow_cause(exchange, endpoint, baseline)
     if _same_answer(baseline, candidate) and not (mapping and mapping.broken):
-        return _HOLLOW_MATCH if hollow else _MATCH
+        return Judgement(outcome=Outcome.MATCH, hollow=hollow) if hollow else _MATCH
     reason = incomparable(baseline, candidate)
     if reason:
         return Judgement(outcome=Outcome.INCOMPARABLE, reason=reason, hollow=hollow)
@@ -124,7 +125,6 @@ def judge(
 
 
 _MATCH: Final = Judgement(outcome=Outcome.MATCH)
-_HOLLOW_MATCH: Final = Judgement(outcome=Outcome.MATCH, hollow=True)
 
 
 def _same_answer(baseline: Observation, candidate: Observation) -> bool:
@@ -179,16 +179,18 @@ def dates_apart(baseline: Observation, candidate: Observation) -> float:
     return 0.0 if before is None or after is None else after - before
 
 
-def is_hollow(exchange: Exchange, baseline: Observation) -> bool:
-    """The recorded answer was a success, and the baseline now refuses or fails."""
+def hollow_cause(exchange: Exchange, endpoint: str, baseline: Observation) -> str:
+    """Why a recorded success is now refused or fails; empty where it is not."""
     recorded = exchange.response
-    return (
+    if (
         recorded is not None
         and recorded.status < 400
         and isinstance(baseline, Answer)
         and baseline.response is not recorded
         and baseline.response.status in HOLLOW
-    )
+    ):
+        return cause_of(exchange.request, endpoint, baseline.response.status)
+    return ""
 
 
 def is_cut(observation: Observation) -> bool:

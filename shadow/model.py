@@ -168,7 +168,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     divergences: tuple[Divergence, ...] = ()
     spellings: tuple[str, ...] = ()
     """Header spelling classes seen (name case, order, framing): tallied, not logged."""
-    hollow: bool = False
+    hollow: str = ""
+    """The likely cause, where a recorded success was not repeated; empty where it was."""
     cut: bool = False
     """A body was cut short on either side."""
     clock_gap_s: float = 0.0

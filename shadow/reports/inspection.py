@@ -23,6 +23,8 @@ from shadow.reports.text import DASH, cut_end, milliseconds, percent, plain, plu
 from shadow.results.inspection import Bodies, EndpointInspection, Inspection, Inspector, Source
 from shadow.results.latency import minimum_count
 from shadow.sending.safety import Safety
+from shadow.sessions.forecast import Forecast
+from shadow.sessions.hollow import REMEDIES
 
 VERSION: Final = 1
 SHOWN: Final = 15
@@ -78,6 +80,9 @@ def _blocks(found: Inspection, width: int, limit: int | None) -> Iterator[Render
     yield _contents(found)
     yield Text()
     yield _fit(found)
+    if found.hollow:
+        yield Text()
+        yield from _hollow(found.hollow)
     if found.endpoints:
         yield Text()
         yield _endpoints(found.endpoints[:limit], width)
@@ -211,6 +216,17 @@ def _fit(found: Inspection) -> Table:
     for each in found.fit:
         table.add_row(each.job, Text(each.fit, style=_FIT_STYLES[each.fit]), Text(each.why))
     return table
+
+
+def _hollow(found: Sequence[Forecast]) -> Iterator[RenderableType]:
+    """What a replay may be refused, by cause, with what mends it."""
+    for cause in dict.fromkeys(each.cause for each in found):
+        remedy = REMEDIES[cause]
+        where = [each for each in found if each.cause == cause]
+        named = ", ".join(f"{plain(each.endpoint)} {each.exchanges:,}" for each in where[:5])
+        more = f" and {plural(len(where) - 5, 'endpoint')} more" if len(where) > 5 else ""
+        yield Text(f"may be hollow when replayed, where {remedy.text}: {named}{more}", "yellow")
+        yield Text(f"  → {remedy.advice}", style="dim")
 
 
 def _endpoints(found: Sequence[EndpointInspection], width: int) -> Table:

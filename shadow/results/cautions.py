@@ -10,7 +10,10 @@ import msgspec
 from shadow.model import Outcome
 from shadow.results.runs import Run
 from shadow.results.tally import MAX_ENDPOINTS, MAX_FINDINGS, OTHER, Tally
+from shadow.sessions.hollow import REMEDIES
 
+_CAUSES_AT: Final = 5
+"""Endpoints that are named with a cause."""
 LIVE: Final = frozenset({"proxy", "sink"})
 """Commands whose runs are windows of live traffic, which nobody can send again."""
 MAX_INCOMPARABLE: Final = 0.05
@@ -111,13 +114,32 @@ def _evidence(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[
             code="hollow",
             text=f"{hollow:,} exchanges ({hollow / sent:.1%}) are hollow{limit}: recorded as a"
             " success, now 401, 403, 404, 409 or 5xx",
-            advice="give the baseline the recording's data and credentials; hollow is no evidence",
+            advice="hollow is no evidence, however well it matches: its causes follow",
         )
+        yield from _causes(tally)
     if tally.broken:
         yield Caution(
             code="broken",
             text=f"{tally.broken:,} lines of the capture could not be read",
             advice="the first ones are named on stderr; --strict stops at the first",
+        )
+
+
+def _causes(tally: Tally) -> Iterator[Caution]:
+    """What hollow exchanges probably come from, by cause, with where each is found."""
+    for cause, remedy in REMEDIES.items():
+        counts = {name: each.causes.get(cause, 0) for name, each in tally.endpoints.items()}
+        most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        named = [f"{name} {count:,}" for name, count in most[:_CAUSES_AT] if count]
+        if not named:
+            continue
+        rest = sum(count > 0 for count in counts.values()) - len(named)
+        more = f" and {rest:,} endpoints more" if rest > 0 else ""
+        yield Caution(
+            code=f"hollow-{cause}",
+            text=f"{sum(counts.values()):,} hollow, probably because {remedy.text}:"
+            f" {', '.join(named)}{more}",
+            advice=remedy.advice,
         )
 
 

@@ -28,6 +28,7 @@ from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import COLUMNS, MAX_PAIRS, WARM_UP, Pairs
 from shadow.results.summary import withheld
 from shadow.results.tally import MAX_ENDPOINTS, EndpointTally, Tally
+from shadow.sessions.hollow import REMEDIES
 
 FORMAT: Final = "shadow-run"
 VERSION: Final = 1
@@ -305,6 +306,8 @@ def _check_tally(tally: Tally) -> None:
 def _check_endpoint(endpoint: EndpointTally) -> None:
     _check_counts(endpoint.outcomes.values())
     _check_counts(endpoint.hollow.values())
+    _check_counts(endpoint.causes.values())
+    _bound(len(endpoint.causes), len(REMEDIES), "causes")
     for outcome, count in endpoint.hollow.items():
         if count > endpoint.outcomes.get(outcome, 0):
             raise ValueError("more exchanges are hollow than there are")

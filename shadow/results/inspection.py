@@ -18,6 +18,7 @@ from shadow.results.speed.pairs import FEWEST_CLUSTERS
 from shadow.results.summary import Percentiles, percentiles
 from shadow.results.tally import MAX_ENDPOINTS, OTHER
 from shadow.sending.safety import Safety
+from shadow.sessions.forecast import Forecast, Forecaster
 
 MAX_DISTINCT: Final = 500_000
 """Sessions, and ids, that are told apart; some 40 MB each. Beyond, they are a lower bound."""
@@ -140,6 +141,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[EndpointInspection, ...]
     """Those that spend the most service time first: the candidates for a rewrite."""
     fit: tuple[Fit, ...]
+    hollow: tuple[Forecast, ...] = ()
+    """Where a replay may find that recorded successes are no longer; of the first exchanges."""
 
 
 class Inspector:
@@ -159,6 +162,7 @@ class Inspector:
         self._requests, self._responses = _Bodies(), _Bodies()
         self._timeline = _Timeline()
         self._by_endpoint: dict[str, _Endpoint] = {}
+        self._forecaster = Forecaster(self._name, safety.is_safe)
 
     def add(self, record: Record) -> None:
         """Count one record."""
@@ -188,14 +192,18 @@ class Inspector:
         if exchange.response is not None:
             self._responses.add(exchange.response)
         self._timeline.add(exchange.ts)
+        self._forecaster.see(exchange)
         endpoint = self._endpoint(request)
         endpoint.add(exchange, safe=safe)
         if exchange.latency_ms is not None:
             self._timed += 1
             self._time_us += _microseconds(exchange.latency_ms)
 
+    def _name(self, request: Request) -> str:
+        return self._masker.mask_endpoint(self._endpoints.name(request.method, request.target))
+
     def _endpoint(self, request: Request) -> _Endpoint:
-        name = self._masker.mask_endpoint(self._endpoints.name(request.method, request.target))
+        name = self._name(request)
         found = self._by_endpoint.get(name)
         if found is None:
             if len(self._by_endpoint) >= MAX_ENDPOINTS:
@@ -242,6 +250,7 @@ class Inspector:
                 _fit_for_speed(self._exchanges, self._timed, timeline, endpoints),
                 _fit_for_sessions(self._exchanges, sessions),
             ),
+            hollow=self._forecaster.forecasts(),
         )
 
 

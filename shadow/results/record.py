@@ -70,6 +70,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outcome: Outcome
     reason: str = ""
     hollow: bool = False
+    cause: str = ""
+    """Why it is hollow, probably: counted, and not kept."""
     baseline: Seen | None = None
     candidate: Seen | None = None
     divergences: tuple[Divergence, ...] = ()
@@ -104,7 +106,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             target=masker.mask_and_cut(target, _TARGET_BYTES),
             outcome=judgement.outcome,
             reason=cut(reason, NAME_BYTES) if reason else "",
-            hollow=judgement.hollow,
+            hollow=bool(judgement.hollow),
+            cause=judgement.hollow,
             baseline=None if baseline is None else Seen.of(baseline),
             candidate=None if candidate is None else Seen.of(candidate),
             divergences=_masked(divergences, masker) if masked is None else masked,

@@ -41,6 +41,8 @@ class EndpointTally(msgspec.Struct, kw_only=True):
     outcomes: dict[Outcome, int] = {}
     hollow: dict[Outcome, int] = {}
     """The hollow ones among `outcomes`."""
+    causes: dict[str, int] = {}
+    """The likely causes of the hollow ones."""
     latency: dict[Measure, Latency] = {}
     """Of exchanges that both sides answered and that are not hollow."""
 
@@ -53,6 +55,7 @@ class EndpointTally(msgspec.Struct, kw_only=True):
         """Add the counts of another part of the run."""
         _add(self.outcomes, other.outcomes)
         _add(self.hollow, other.hollow)
+        _add(self.causes, other.causes)
         for measure, latency in other.latency.items():
             self.latency.setdefault(measure, Latency()).merge(latency)
 
@@ -88,6 +91,7 @@ class Tally:
         self._count(endpoint, record.outcome, record.reason, 1)
         if record.hollow:
             _add(endpoint.hollow, {record.outcome: 1})
+            _add(endpoint.causes, {record.cause: 1} if record.cause else {})
         elif record.baseline is not None and record.candidate is not None:
             _time(endpoint, record.baseline, record.candidate)
         if record.spellings:
@@ -103,6 +107,7 @@ class Tally:
         self._count(endpoint, outcome, judgement.reason, 1)
         if judgement.hollow:
             _add(endpoint.hollow, {outcome: 1})
+            _add(endpoint.causes, {judgement.hollow: 1})
         else:
             _time(endpoint, Seen.of(baseline), Seen.of(candidate))
         if judgement.spellings:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from shadow.model import Exchange, Request, Response
-from shadow.sessions.pieces import is_specific, pieces
+from shadow.sessions.pieces import SHORTEST, is_specific, pieces
 from shadow.sessions.places import Kind, Place, rewritten, values_of
 from shadow.sessions.rules import ANY, Rule, Sink, Source
 
@@ -22,6 +22,8 @@ SESSIONS: Final = 2_000
 """Sessions that are followed at once."""
 VALUES: Final = 20_000
 """Values of a session that are remembered."""
+ALL_VALUES: Final = 500_000
+"""Values of all sessions that are followed; beyond, the one longest without a request ends."""
 MOST_RULES: Final = 10_000
 """Pairs of a source and a sink that are counted."""
 SHARED: Final = 0.1
@@ -76,6 +78,11 @@ class _Following:
         """Values that requests brought first: no answer made them."""
         self.used: set[tuple[Source, Sink]] = set()
 
+    @property
+    def size(self) -> int:
+        """How many values it holds."""
+        return len(self.made) + len(self.sent)
+
 
 class Learner:
     """Takes the exchanges of a capture one by one, and then says what it found."""
@@ -88,9 +95,13 @@ class Learner:
         self._endpoint = endpoint
         self._least = least
         self._sessions: OrderedDict[str, _Following] = OrderedDict()
+        self._held = 0
+        """Values of the sessions that are followed."""
         self._seen: set[str] = set()
         self._uses: Counter[tuple[Source, Sink]] = Counter()
         self._in_sessions: Counter[tuple[Source, Sink]] = Counter()
+        self._users: Counter[Source] = Counter()
+        """Sessions that use a source at all."""
         self._values: dict[str, str] = {}
         """The session that a value was first made in."""
         self._made: Counter[Source] = Counter()
@@ -107,25 +118,35 @@ class Learner:
         """How many requests carry a cookie that their session was given before."""
         return sum(self._cookies.values())
 
-    def see(self, exchange: Exchange, default_session: str) -> None:
-        """Take the next exchange; one without a session is of `default_session`."""
+    def see(self, exchange: Exchange, default_session: str) -> set[tuple[Source, Sink]]:
+        """Take the next exchange; one without a session is of `default_session`.
+
+        Returns what its request carries of earlier answers of the session.
+        """
         name = exchange.session or default_session
         if len(self._seen) < _KNOWN_VALUES:
             self._seen.add(name)
         session = self._sessions.setdefault(name, _Following())
         self._sessions.move_to_end(name)
-        if len(self._sessions) > SESSIONS:
-            self._sessions.popitem(last=False)
+        while len(self._sessions) > SESSIONS or self._held > ALL_VALUES:
+            _, ended = self._sessions.popitem(last=False)
+            self._held -= ended.size
+        before = session.size
         endpoint = self._endpoint(exchange.request)
-        self._carried(exchange.request, endpoint, session)
+        carried = self._carried(exchange.request, endpoint, session)
         if exchange.response is not None and exchange.response.status < 400:
             self._given(exchange.response, endpoint, session, name)
+        if name in self._sessions:
+            self._held += session.size - before
+        return carried
 
-    def _carried(self, request: Request, endpoint: str, session: _Following) -> None:
+    def _carried(
+        self, request: Request, endpoint: str, session: _Following
+    ) -> set[tuple[Source, Sink]]:
         used: set[tuple[Source, Sink]] = set()
 
         def look(place: Place, text: str) -> None:
-            if place.kind == "header" and place.name in _NOT_CARRIED:
+            if len(text) < SHORTEST or (place.kind == "header" and place.name in _NOT_CARRIED):
                 return
             for start, end in pieces(text):
                 source = session.made.get(text[start:end])
@@ -140,14 +161,16 @@ class Learner:
             if pair not in self._uses and len(self._uses) >= MOST_RULES:
                 continue
             self._uses[pair] += 1
-            if pair[0].place.kind == "cookie" and pair[1].place.kind == "cookie":
+            if _is_of_a_jar(*pair):
                 self._cookies[pair[1].place.name] += 1
             if pair not in session.used:
+                self._users[pair[0]] += not any(pair[0] == source for source, _ in session.used)
                 session.used.add(pair)
                 self._in_sessions[pair] += 1
+        return used
 
     def _given(self, response: Response, endpoint: str, session: _Following, name: str) -> None:
-        for found in values_of(response, _OF_ANSWERS):
+        for found in values_of(response, _OF_ANSWERS, shortest=SHORTEST):
             if found.place.kind == "header" and found.place.name in _NOT_MADE:
                 continue
             for start, end in pieces(found.text):
@@ -178,20 +201,24 @@ class Learner:
         ]
         by_source: dict[Source, list[Sink]] = {}
         for source, sink in sorted(pairs):
-            if source.place.kind != "cookie" or sink.place.kind != "cookie":
+            if not _is_of_a_jar(source, sink):
                 by_source.setdefault(source, []).append(sink)
         names = _names(by_source)
         return [
             Learned(
                 rule=Rule(names[source], source, _gathered(sinks)),
                 evidence=Evidence(
-                    sessions=max(self._in_sessions[source, sink] for sink in sinks),
+                    sessions=self._users[source],
                     uses=sum(self._uses[source, sink] for sink in sinks),
                     made=self._made[source],
                 ),
             )
             for source, sinks in by_source.items()
         ]
+
+
+def _is_of_a_jar(source: Source, sink: Sink) -> bool:
+    return source.place.kind == "cookie" and sink.place.kind == "cookie"
 
 
 def _around(text: str, start: int, end: int) -> str | None:

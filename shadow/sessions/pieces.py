@@ -14,10 +14,16 @@ _LEVELS: Final = (
     re.compile(r"[^\s,;\"'<>()\[\]{}|\\=&?#/:@]+"),
 )
 """What a value may consist of, the longest parts first: words, parameters, segments."""
+_ONE: Final = re.compile(r"[A-Za-z0-9_.~-]*")
+"""A text without parts."""
+SHORTEST: Final = 6
+"""Characters of a value that may be specific."""
 _VALUE: Final = re.compile(r"[!-~]{6,4096}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?|1[0-9]{9}(?:[0-9]{3}){0,3}(?:\.\d+)?")
 """RFC 3339, and seconds to nanoseconds since 1970 of the years 2001 to 2033."""
 _DECIMAL: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_DIGIT: Final = re.compile(r"[0-9]")
+_LETTER: Final = re.compile(r"[A-Za-z]")
 _WORDS: Final = re.compile(r"[A-Za-z]*[a-z]{3,}[A-Za-z]*(?:[-_. /][A-Za-z]+)*")
 
 
@@ -26,6 +32,8 @@ def pieces(text: str) -> Iterator[tuple[int, int]]:
     if len(text) > LONGEST:
         return
     yield (0, len(text))
+    if _ONE.fullmatch(text):
+        return
     seen = {(0, len(text))}
     for level in _LEVELS:
         for match in level.finditer(text):
@@ -66,8 +74,8 @@ def is_specific(text: str) -> bool:
         return False
     if _DECIMAL.fullmatch(text):
         return text.isdigit() and len(text) >= 7
-    digits = sum(each.isdigit() for each in text)
-    letters = sum(each.isalpha() for each in text)
+    digits = len(_DIGIT.findall(text))
+    letters = len(_LETTER.findall(text))
     if not digits:
         mixed = text.lower() != text and text.upper() != text
         return not _WORDS.fullmatch(text) and letters >= (16 if mixed else 20)

@@ -192,10 +192,13 @@ class Found(msgspec.Struct, frozen=True):
     """Of JSON."""
 
 
-def values_of(response: Response, kinds: Collection[Kind]) -> Iterator[Found]:
-    """Yield the values of a response: scalars of JSON, cookies it sets, headers; bounded."""
+def values_of(response: Response, kinds: Collection[Kind], *, shortest: int = 0) -> Iterator[Found]:
+    """Yield the values of a response: scalars of JSON, cookies it sets, headers; bounded.
+
+    Of JSON only those of so many characters.
+    """
     if "json" in kinds:
-        yield from _json_values(response)
+        yield from _json_values(response, shortest)
     if "cookie" in kinds:
         for text in header_values(response.headers, "set-cookie")[:MAX_VALUES]:
             cookie = Cookie(text)
@@ -211,7 +214,7 @@ def _header_values(headers: Headers) -> Iterator[Found]:
             yield Found(Place("header", key), f"{key} {number}", value)
 
 
-def _json_values(response: Response) -> Iterator[Found]:
+def _json_values(response: Response, shortest: int) -> Iterator[Found]:
     document = _document(response)
     pending: list[tuple[Path, Json]] = [((), document)]
     for _ in range(MAX_VALUES):
@@ -227,7 +230,8 @@ def _json_values(response: Response) -> Iterator[Found]:
             pending += [((*path, at), items[at]) for at in reversed(range(len(items)))]
         elif isinstance(value, str | Number):
             text = value.lexeme if isinstance(value, Number) else value
-            yield Found(Place("json", pattern(path)), normalized(path), text, path)
+            if len(text) >= shortest:
+                yield Found(Place("json", pattern(path)), normalized(path), text, path)
 
 
 def _document(response: Response) -> Json:
