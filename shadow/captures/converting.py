@@ -14,6 +14,7 @@ from shadow.captures.formats import WRITINGS
 from shadow.captures.reading import read
 from shadow.captures.records import Broken, Record, Unsupported, UnwritableError, Writing
 from shadow.captures.redact import Redactor
+from shadow.captures.streams import STDIN
 from shadow.captures.writer import open_writer
 from shadow.errors import CaptureError, ConfigError
 from shadow.model import Exchange
@@ -110,16 +111,21 @@ def run(plan: ConvertPlan) -> Iterator[str]:
         recipients=plan.recipients,
         strict=plan.strict,
     )
+    yield from missing(done)
+    redacted = ", redacted" if plan.redactor else ""
+    redacted += ", encrypted" if plan.recipients else ""
+    written = "1 exchange" if done.written == 1 else f"{done.written:,} exchanges"
+    yield f"{written} in {plan.out} ({WRITINGS[plan.to].name}{redacted})"
+
+
+def missing(done: Converted) -> Iterator[str]:
+    """Say in lines which records are not in the file."""
     for broken in done.first_broken:
         yield f"{broken.path}:{broken.line}: {broken.reason}"
     if done.broken > KEPT:
         yield f"and {done.broken - KEPT:,} more broken records"
     for reason, count in done.left_out.most_common():
         yield f"left out {count:,}: {reason}"
-    redacted = ", redacted" if plan.redactor else ""
-    redacted += ", encrypted" if plan.recipients else ""
-    written = "1 exchange" if done.written == 1 else f"{done.written:,} exchanges"
-    yield f"{written} in {plan.out} ({WRITINGS[plan.to].name}{redacted})"
 
 
 def format_of(out: str, to: str | None) -> str:
@@ -128,6 +134,8 @@ def format_of(out: str, to: str | None) -> str:
     Raises ConfigError for a name that is none.
     """
     known = ", ".join(WRITINGS)
+    if out == STDIN:
+        raise ConfigError("--out -: a capture is written to a file", "name one")
     if to is not None:
         if to not in WRITINGS:
             raise ConfigError(f"--to {to}: is no format that can be written", f"one of {known}")

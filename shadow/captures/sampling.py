@@ -15,10 +15,10 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.converting import convert
+from shadow.captures.converting import convert, missing
 from shadow.captures.formats import WRITINGS
 from shadow.captures.reading import read
-from shadow.captures.records import Broken, Record
+from shadow.captures.records import Record
 from shadow.captures.shapes import shape_of
 from shadow.captures.streams import STDIN
 from shadow.errors import CaptureError
@@ -127,10 +127,7 @@ def run(plan: SamplePlan) -> Iterator[str]:
             sample.see(position, record)
     sample.close()
     done = convert(_kept(plan, sample), plan.out, WRITINGS[plan.to], recipients=plan.recipients)
-    for broken in done.first_broken:
-        yield f"{broken.path}:{broken.line}: {broken.reason}"
-    for reason, count in done.left_out.most_common():
-        yield f"left out {count:,}: {reason}"
+    yield from missing(done)
     yield (
         f"{done.written:,} of {exchanges:,} exchanges in {plan.out}: at most {plan.per_shape} of "
         f"each of {sample.kinds:,} kinds, {len(sample.whole):,} sessions whole"
@@ -139,7 +136,5 @@ def run(plan: SamplePlan) -> Iterator[str]:
 
 def _kept(plan: SamplePlan, sample: Sample) -> Iterator[Record]:
     for position, record in enumerate(read(plan.captures)):
-        if isinstance(record, Broken) or (
-            isinstance(record, Exchange) and sample.has(position, record)
-        ):
+        if not isinstance(record, Exchange) or sample.has(position, record):
             yield record

@@ -17,6 +17,8 @@ MAX_ID_CHARS = 256
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"[^\x00\r\n ]+")
 _VALUE_BREAKER = re.compile(r"[\x00\r\n]")
+_QUOTED = re.compile(r"Invalid enum value .*(?= - at `\$)", re.DOTALL)
+_MAX_REASON_CHARS = 200
 _CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _tokens: set[str] = set()
@@ -27,6 +29,11 @@ _MAX_TOKEN_CHARS = 64
 
 class MalformedError(ValueError):
     """A record that cannot be read; its text is the reason a `Broken` carries."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return what msgspec or the standard library says of a record, without the value it quotes."""
+    return _QUOTED.sub("Invalid value", str(error))[:_MAX_REASON_CHARS]
 
 
 def check_id(value: str) -> None:
@@ -124,6 +131,14 @@ def content_length(headers: Headers) -> int | None:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise MalformedError("the Content-Length is not a number")
     return int(text)
+
+
+def declared_length(headers: Headers) -> int:
+    """Return the declared length of a body in bytes, 0 where there is none to go by."""
+    try:
+        return content_length(headers) or 0
+    except MalformedError:
+        return 0
 
 
 def has_no_body(method: str | None, status: int) -> bool:

@@ -74,6 +74,11 @@ def test_secrets_go_where_that_is_asked(tmp_path: Path) -> None:
     assert b"s3cr3t" not in out.read_bytes()
 
 
+def test_a_capture_is_not_written_to_a_file_called_dash() -> None:
+    with pytest.raises(ConfigError, match="--out -"):
+        format_of("-", "native")
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "b/a.x.jsonl.zst"])
 def test_the_name_of_the_file_tells_the_format(name: str) -> None:
     assert format_of(name, None) == "native"

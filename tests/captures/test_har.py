@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import encodings
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -205,6 +206,74 @@ def test_a_byte_order_mark_the_browser_dropped_is_not_a_cut(records: Records) ->
     assert response_of(records, content={"size": 6, "text": "ab"}).truncated
 
 
+def test_a_body_that_is_shorter_than_it_was_is_truncated(records: Records) -> None:
+    def posted(text: str, headers: Any = (), **request: Any) -> bool:
+        sent = {"method": "POST", "headers": headers, "postData": {"text": text}, **request}
+        return request_of(records, **sent).truncated
+
+    assert posted("abc", fields(Content_Length="1000"))
+    assert posted("abc", bodySize=4)
+    assert posted("a\ufffd", fields(Content_Length="2"))  # a byte that was no text
+    assert not posted("a\ufffd", fields(Content_Length="4"))
+    assert not posted("abc", fields(Content_Length="30", Content_Encoding="gzip"))
+
+    def answered(text: str, size: int, headers: Any = (), **content: Any) -> bool:
+        said = {"size": size, "text": text, **content}
+        return response_of(records, headers=headers, content=said).truncated
+
+    coded = fields(Content_Encoding="gzip")
+    assert answered("a" * 1000, 3_000_000, coded)
+    assert not answered("a", 25, coded)  # the size of mitmproxy is the encoded one
+    assert answered("a", 3)
+    assert answered("YWJj", 6, encoding="base64")
+    assert answered("a\ufffd", 2)
+
+
+def test_the_body_of_a_redirect_that_chrome_left_out_is_truncated(records: Records) -> None:
+    content = {"size": 0, "mimeType": "x-unknown"}
+    moved = fields(Location="/b", Content_Length="154")
+    assert response_of(records, status=302, headers=moved, content=content).truncated
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text", "length", "body"),
+    [
+        ("text/html; charset=ISO-8859-1", "\u20ac\u201c\u00e9", None, b"\x80\x93\xe9"),
+        ("text/plain; charset=gb2312", "\u9555", None, "\u9555".encode("gbk")),
+        ("text/plain", "\u00e9", "1", b"\xe9"),
+        ("text/plain", "\u00e9", "2", b"\xc3\xa9"),
+        ("text/plain; charset=iso-8859-1", "\u00e9", "2", b"\xc3\xa9"),
+        ("text/plain", "\u00c3\u00a9", "2", b"\xc3\xa9"),
+    ],
+)
+def test_the_charset_is_the_one_that_the_recorder_decoded_by(
+    records: Records, content_type: str, text: str, length: str | None, body: bytes
+) -> None:
+    headers = fields(Content_Type=content_type, **({"Content_Length": length} if length else {}))
+    assert response_of(records, headers=headers, content={"text": text}).body == body
+
+
+def test_names_of_charsets_are_not_kept(records: Records) -> None:
+    headers = fields(Content_Type="text/plain; charset=iso-8859-" + "9" * 5000)
+    assert response_of(records, headers=headers, content={"text": "\u00e9"}).body == b"\xc3\xa9"
+    assert max(len(str(name)) for name in encodings._cache) < 1000
+
+
+@pytest.mark.parametrize("host", ["evil/x", "a?b", "a#b", "u@h", "", "[::1]:80"])
+def test_any_host_leaves_the_target_as_it_was(host: str) -> None:
+    request = Request(method="GET", target="/y", headers=(("Host", host),))
+    har, exchange = HarFormat(), Exchange(id="x", request=request)
+    assert list(har.read(iter([har.start + har.encode(exchange) + har.end]), "a")) == [exchange]
+
+
+def test_a_written_body_is_read_again_whatever_its_length_is_said_to_be() -> None:
+    headers = (("Content-Length", "1"),)
+    request = Request(method="PUT", target="/", headers=headers, body="\u00e9".encode())
+    response = Response(status=200, headers=headers, body=b"\xc3\xa9", truncated=True)
+    har, exchange = HarFormat(), Exchange(id="x", request=request, response=response)
+    assert list(har.read(iter([har.start + har.encode(exchange) + har.end]), "a")) == [exchange]
+
+
 def test_everything_optional_may_be_missing(records: Records) -> None:
     bare = {"request": {"method": "GET", "url": "http://h/x"}}
     assert only(records(document(bare))) == Exchange(
@@ -217,6 +286,25 @@ def test_everything_optional_may_be_missing(records: Records) -> None:
 )
 def test_a_time_that_is_no_moment_is_left_out(records: Records, started: str | None) -> None:
     assert only(records(document(entry(startedDateTime=started)))).ts is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("net::ERR_ABORTED", None),
+        ("net::ERR_BLOCKED_BY_CLIENT", None),
+        ("net::ERR_TIMED_OUT", "timeout"),
+        ("net::ERR_CONNECTION_REFUSED", "connect"),
+        ("net::ERR_CERT_DATE_INVALID", "tls"),
+        ("net::ERR_EMPTY_RESPONSE", "reset"),
+        (None, "reset"),
+    ],
+)
+def test_what_the_browser_gave_up_is_no_failure_of_the_service(
+    records: Records, error: str | None, kind: str | None
+) -> None:
+    found = only(records(document(entry(response={"status": 0, "_error": error}))))
+    assert (found.error and found.error.kind) == kind
 
 
 @pytest.mark.parametrize("time", [-1, None])
@@ -254,6 +342,7 @@ def test_what_is_no_plain_exchange_is_unsupported(records: Records, line: Any) -
         (entry(response={"headers": [{"name": ""}]}), "name of response header 1"),
         (entry(response={"content": {"text": "?", "encoding": "base64"}}), "not base64"),
         (entry(response={"content": {"text": "\ud800"}}), "lone surrogates"),
+        (entry(_shadow={"id": "a", "error": {"kind": "s3cret"}}), "Invalid value - at `$._shadow"),
     ],
 )
 def test_a_broken_entry_says_why_and_the_others_are_read(

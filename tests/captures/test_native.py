@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -195,6 +195,8 @@ def test_a_time_with_an_offset_is_that_moment() -> None:
         (changed(request=...), "required field `request`"),
         (changed(ts="yesterday"), "RFC3339"),
         (changed(ts="2026-08-03T10:00:00"), "timezone"),
+        (changed(ts="0001-01-01T00:00:00+14:00"), "no time in UTC"),
+        (changed(ts="9999-12-31T23:59:59-14:00"), "no time in UTC"),
         (changed(error={"kind": "reset"}), "both a response and an error"),
         (changed(response=..., error={"kind": "gone"}), "$.error.kind"),
         (changed(response={"status": 99}), "between 100 and 999"),
@@ -243,6 +245,9 @@ def test_a_reason_never_quotes_a_value() -> None:
     with pytest.raises(MalformedError) as caught:
         decode_line(request_with(headers=[["Authorization", "Bearer s3cret\n"]]))
     assert "s3cret" not in str(caught.value)
+    with pytest.raises(MalformedError) as caught:
+        decode_line(changed(response=..., error={"kind": "s3cret' - at `$.a` s3cret"}))
+    assert str(caught.value) == "Invalid value - at `$.error.kind`"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +258,11 @@ def test_a_reason_never_quotes_a_value() -> None:
         Exchange(id="a", request=Request(method="GET", target="/ /")),
         Exchange(id="a", session="\n", request=Request(method="GET", target="/")),
         Exchange(id="a", ts=datetime(2026, 8, 3), request=Request(method="GET", target="/")),  # noqa: DTZ001  # the case
+        Exchange(
+            id="a",
+            ts=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+            request=Request(method="GET", target="/"),
+        ),
         Exchange(id="a", request=Request(method="GET", target="/", headers=(("a:", "b"),))),
         Exchange(
             id="a",

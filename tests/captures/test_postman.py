@@ -51,6 +51,15 @@ def test_the_sample() -> None:
             {"mode": "graphql", "graphql": {"query": "{a}", "variables": '{"b":1}'}},
             b'{"query":"{a}","variables":{"b":1}}',
         ),
+        (
+            {"mode": "graphql", "graphql": {"query": '"', "variables": ' {"b": 1.10, "b": 1e999}'}},
+            b'{"query":"\\"","variables": {"b": 1.10, "b": 1e999}}',
+        ),
+        (
+            {"mode": "graphql", "graphql": {"operationName": "A", "variables": {"b": 1}}},
+            b'{"operationName":"A","variables":{"b":1}}',
+        ),
+        ({"mode": "graphql", "graphql": {"query": "{a}", "variables": ""}}, b'{"query":"{a}"}'),
         (None, b""),
     ],
 )
@@ -90,15 +99,82 @@ def test_variables_name_variables_but_not_for_ever() -> None:
     assert isinstance(found, Unsupported)
 
 
-def test_folders_in_folders_are_read_to_a_depth() -> None:
-    item: Any = {"request": "http://h/a"}
-    for _ in range(20):
+def test_folders_in_folders_are_read_in_order() -> None:
+    item: Any = {"request": "http://h/1"}
+    for _ in range(100):
         item = {"item": [item]}
-    assert len(read(item)) == 1
-    for _ in range(40):
-        item = {"item": [item]}
-    with pytest.raises(CaptureError, match="holds no exchanges"):
-        read(item)
+    found = read({"request": "http://h/0"}, item, None, {"request": "http://h/2"})
+    assert [isinstance(each, Exchange) and each.request.target for each in found] == [
+        *("/0", "/1", "/2")
+    ]
+    document = b'{"item":' + b"[" * 3000 + b"]" * 3000 + b"}"
+    with pytest.raises(CaptureError, match="is no collection"):
+        list(PostmanCollection().read(iter([document]), "a"))
+
+
+def test_variables_never_make_a_text_too_long_or_take_long() -> None:
+    values = [{"key": "a", "value": "x" * 1_000_000}]
+    (found,) = read(
+        {"request": {"url": "http://h/", "header": "A: " + "{{a}}" * 100_000}}, variable=values
+    )
+    assert isinstance(found, Unsupported)
+    assert "too long" in found.reason
+    body = {"mode": "raw", "raw": "y" * 2_000_000 + "{{ b }}"}
+    (found,) = read(
+        {"request": {"url": "http://h/", "body": body}}, variable=[{"key": "b", "value": True}]
+    )
+    assert isinstance(found, Exchange)
+    assert found.request.body[-5:] == b"ytrue"
+    assert request(body={"mode": "raw", "raw": "{{" + " " * 200_000 + "x"}).truncated is False
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://h/a b?q=b c#top bar", "/a%20b?q=b%20c"),
+        ("http://h/?f={\"a\":'1'}", "/?f={%22a%22:%271%27}"),
+        ("http://h/k\u00e4se/{x}?u=%20%c3\u00e4 \n", "/k%C3%A4se/%7Bx%7D?u=%20%c3%C3%A4"),
+        ({"raw": "http://h/:id/x", "variable": [{"key": "id", "value": "{{t}}"}]}, "/tok/x"),
+        (
+            {"raw": "http://h/:i?a=/:i", "variable": [{"key": "i", "value": "a/b?@%20"}]},
+            "/a/b%3F@%20?a=/:i",
+        ),
+        ({"raw": "http://h/:none", "variable": [{"key": "id", "value": "{{no}}"}]}, "/:none"),
+    ],
+)
+def test_a_url_goes_out_as_postman_sends_it(url: Any, target: str) -> None:
+    (found,) = read({"request": {"url": url}}, variable=[{"key": "t", "value": "tok"}])
+    assert isinstance(found, Exchange), found
+    assert found.request.target == target
+
+
+def test_variables_are_those_of_the_request_never_of_the_answer() -> None:
+    answer = {"code": 200, "header": [{"key": "X", "value": "{{t}} {{u}}"}], "body": "{{u}}"}
+    (found,) = read(
+        {"request": {"url": "http://h/", "header": "{{n}}: {{t}}"}, "response": [answer]},
+        variable=[{"key": "t", "value": "tok"}, {"key": "n", "value": "A"}],
+    )
+    assert isinstance(found, Exchange)
+    assert found.request.headers[1:] == (("A", "tok"),)
+    assert found.response is not None
+    assert found.response.headers == (("X", "{{t}} {{u}}"),)
+    assert found.response.body == b"{{u}}"
+
+
+@pytest.mark.parametrize("body", [None, ""])
+def test_an_answer_that_was_saved_without_its_body_is_marked_cut(body: str | None) -> None:
+    for length, cut in (("50", True), ("0", False)):
+        answer = {"code": 200, "header": f"Content-Length: {length}", "body": body}
+        (found,) = read({"request": "http://h/", "response": [answer]})
+        assert isinstance(found, Exchange)
+        assert found.response is not None
+        assert found.response.truncated is cut
+
+
+@pytest.mark.parametrize("options", ["s", [], {"raw": [1]}, {"raw": {"language": {}}}, None])
+def test_options_of_a_body_may_be_anything(options: Any) -> None:
+    found = request(method="POST", body={"mode": "raw", "raw": "x", "options": options})
+    assert found.headers[1:] == (("Content-Type", "text/plain"),)
 
 
 @pytest.mark.parametrize("item", [{"request": 1}, {"request": {}}, {"request": {"url": "ftp://h"}}])

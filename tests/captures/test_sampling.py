@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures import open_writer, read
+from shadow.captures.converting import KEPT
 from shadow.captures.sampling import Sample, SamplePlan, run
 from shadow.captures.shapes import shape_of
 from shadow.errors import CaptureError
@@ -143,6 +145,14 @@ def test_a_sample_is_a_capture(tmp_path: Path) -> None:
     assert told[0].startswith(f"{tmp_path / 'day.jsonl'}:204: ")
     assert told[-1].startswith("5 of 203 exchanges in ")
     assert sum(1 for _ in read([tmp_path / "small.jsonl"])) == 5
+
+
+def test_what_is_not_in_a_sample_is_told(tmp_path: Path) -> None:
+    day = tmp_path / "day.har"
+    entries = [{"request": {"method": "GET", "url": f"{scheme}://h/"}} for scheme in ("ws", "http")]
+    day.write_text(json.dumps({"log": {"entries": [*entries, *([{}] * (KEPT + 2))]}}))
+    told = list(run(plan((str(day),), tmp_path / "small.jsonl")))
+    assert told[KEPT:-1] == ["and 2 more broken records", "left out 1: a websocket"]
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from shadow.errors import CaptureError
 
 NATIVE = b'{"id":"a","request":{"method":"GET","target":"/"}}\n'
 GOR = b"1 932079936fa4306fc308d67588178d17d823647c 1785751200123456789\nGET / HTTP/1.1\r\n\r\n"
+COLLECTION = json.dumps(
+    {"info": {"schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"}}
+)
 HAR = b'{"log":{"entries":[{"request":{"method":"GET","url":"http://h/"}}]}}'
 
 
@@ -28,6 +31,11 @@ def name_of(path: Path) -> str:
         (b"\xef\xbb\xbf" + NATIVE, "shadow JSON lines"),
         (b"a log line\n" + NATIVE, "shadow JSON lines"),
         (b'{"id":"a","response":{"body":"' + b"x" * 100_000, "shadow JSON lines"),
+        (
+            NATIVE[:-3] + b',"body":' + json.dumps(COLLECTION).encode() + b"}}\n",
+            "shadow JSON lines",
+        ),
+        (COLLECTION.encode(), "Postman collection"),
         (HAR, "HAR"),
         (b"\xef\xbb\xbf\r\n" + HAR, "HAR"),
         (json.dumps(json.loads(HAR), indent=2).encode(), "HAR"),

@@ -29,16 +29,47 @@ from shadow.captures.syntax import (
     check_session,
     check_start,
     check_status,
+    declared_length,
     has_no_body,
+    reason_of,
     unreplayable,
 )
 from shadow.errors import CaptureError
-from shadow.model import Exchange, Headers, NoAnswer, Request, Response, header, isomorphic
+from shadow.model import (
+    Exchange,
+    Headers,
+    NoAnswer,
+    NoAnswerKind,
+    Request,
+    Response,
+    header,
+    isomorphic,
+)
 
 _START = re.compile(rb'\s*\{\s*"log"\s*:')
 _URL = re.compile(r"(https?|wss?)://(?:[^/?#]*@)?([^/?#]*)([^#]*)", re.IGNORECASE | re.DOTALL)
 _BYTE_ORDER_MARK_BYTES = 3
-_MAX_REASON_CHARS = 200
+_LOST = "\ufffd"
+"""Stands in a text for bytes that were no text."""
+# https://source.chromium.org/chromium/chromium/src/+/main:net/base/net_error_list.h
+_BY_BROWSER = (
+    *("net::ERR_ABORTED", "net::ERR_BLOCKED_BY_", "net::ERR_FAILED", "net::ERR_CACHE_MISS"),
+    *("net::ERR_INTERNET_DISCONNECTED", "net::ERR_NETWORK_"),
+)
+_KINDS: dict[NoAnswerKind, tuple[str, ...]] = {
+    "timeout": ("net::ERR_TIMED_OUT", "net::ERR_CONNECTION_TIMED_OUT"),
+    "connect": ("net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_FAILED", "net::ERR_NAME_"),
+    "tls": ("net::ERR_SSL_", "net::ERR_CERT_"),
+}
+# What browsers read instead of a charset, https://encoding.spec.whatwg.org/#names-and-labels
+_BROWSERS = {
+    "iso-8859-1": "windows-1252",
+    "iso-8859-9": "windows-1254",
+    "shift_jis": "cp932",
+    "euc-kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+}
 
 
 # Everything may be missing or null but what makes a request: exporters differ.
@@ -125,8 +156,7 @@ class HarFormat:
             try:
                 yield _record(_entry(entry), position, path)
             except (ValueError, RecursionError) as error:
-                reason = str(error)[:_MAX_REASON_CHARS]
-                yield Broken(path=path, line=position, reason=reason)
+                yield Broken(path=path, line=position, reason=reason_of(error))
         if not entries.found:
             raise CaptureError(f"{path}: is no HAR file: it has no log.entries", "export it again")
         if not position:
@@ -234,14 +264,13 @@ def _request(part: _Request, authority: str, target: str) -> Request:
         headers = (("Host", isomorphic(pseudo[0] or authority if pseudo else authority)), *headers)
     check_headers(headers, "request")
     body = _posted(part.post_data, headers)
-    expected = (part.body_size or 0) > 0 or header(headers, "content-length") not in (None, "0")
     return Request(
         method=part.method,
         target=target,
         headers=headers,
         body=body or b"",
         decoded=_is_encoded(headers),
-        truncated=body is None or (expected and not body),
+        truncated=body is None or _is_less(body, part, headers),
     )
 
 
@@ -255,20 +284,24 @@ def _response(part: _Response | None, method: str) -> Response | None:
     content = part.content or _Content()
     if has_no_body(method, status):  # Chrome gives a 304 the body of its cache
         return Response(status=status, headers=headers)
-    body = _bytes(content.text or "", content.encoding, header(headers, "content-type"))
+    body = _bytes(content.text or "", content.encoding, headers)
     return Response(
         status=status,
         headers=headers,
         body=body,
         decoded=_is_encoded(headers),
-        truncated=_is_cut(body, content.size, headers),
+        truncated=_is_cut(body, content, headers),
     )
 
 
 def _error(part: _Response | None) -> NoAnswer | None:
     if part is None or (part.status or 0) > 0:
         return None
-    return NoAnswer(kind="reset", detail=part.error if isinstance(part.error, str) else "")
+    detail = part.error if isinstance(part.error, str) else ""
+    if detail.startswith(_BY_BROWSER):
+        return None  # it says nothing about the service
+    kinds = (kind for kind, names in _KINDS.items() if detail.startswith(names))
+    return NoAnswer(kind=next(kinds, "reset"), detail=detail)
 
 
 def _headers(fields: list[_Header] | None) -> Headers:
@@ -284,13 +317,29 @@ def _is_encoded(headers: Headers) -> bool:
     return header(headers, "content-encoding") not in (None, "", "identity")
 
 
-def _is_cut(body: bytes, size: float | None, headers: Headers) -> bool:
+def _is_less(body: bytes, part: _Request, headers: Headers) -> bool:
+    """Whether a request body is not all of what was sent."""
+    length = declared_length(headers)
+    expected = max(part.body_size or 0, length)
     if not body:
-        if size is None or size < 0:
-            return header(headers, "content-length") not in (None, "0")
-        return size > 0
-    # mitmproxy's size is the encoded one; browsers leave out a byte order mark.
-    return not _is_encoded(headers) and len(body) + _BYTE_ORDER_MARK_BYTES < (size or 0)
+        return expected > 0
+    text = part.post_data.text if part.post_data else None
+    if not text or _is_encoded(headers):
+        return False
+    return len(body) < expected or (_LOST in text and length not in (0, len(body)))
+
+
+def _is_cut(body: bytes, content: _Content, headers: Headers) -> bool:
+    """Whether a response body is not all of what was answered."""
+    size = content.size or 0
+    if not body:  # Chrome gives the body of a redirect the size 0
+        return size > 0 or declared_length(headers) > 0
+    missing = size - len(body)
+    if _is_encoded(headers):  # mitmproxy's size is the encoded one, hardly more than the other
+        return missing > 64 + len(body) / 256
+    if missing == _BYTE_ORDER_MARK_BYTES and content.encoding != "base64":
+        return False  # browsers leave it out
+    return missing > 0 or (size > 0 and missing < 0 and _LOST in (content.text or ""))
 
 
 def _posted(part: _PostData | None, headers: Headers) -> bytes | None:
@@ -299,7 +348,7 @@ def _posted(part: _PostData | None, headers: Headers) -> bytes | None:
         return b""
     content_type = header(headers, "content-type") or part.mime_type or ""
     if part.text:
-        return _bytes(part.text, part.encoding, content_type)
+        return _bytes(part.text, part.encoding, (*headers, ("content-type", content_type)))
     if not part.params:
         return b""
     if not content_type.lower().startswith("application/x-www-form-urlencoded"):
@@ -307,22 +356,33 @@ def _posted(part: _PostData | None, headers: Headers) -> bytes | None:
     return urlencode([(param.name, param.value or "") for param in part.params]).encode()
 
 
-def _bytes(text: str, encoding: str | None, content_type: str | None) -> bytes:
+def _bytes(text: str, encoding: str | None, headers: Headers) -> bytes:
+    """Return what a text was on the wire: of those it may have been, the one of its length."""
     if encoding == "base64":
         try:
             return binascii.a2b_base64("".join(text.split()), strict_mode=True)
         except binascii.Error as error:
             raise MalformedError(f"a body is not base64: {error}") from error
-    charset = CHARSET.search(content_type or "")
-    if charset:
-        try:
-            return text.encode(charset[1])
-        except (LookupError, UnicodeEncodeError):
-            pass  # there is no such charset, or it is wrong and the recorder did not decode by it
+    found = CHARSET.search(header(headers, "content-type") or "")
+    charset = found[1].lower() if found else "utf-8"
+    length = 0 if _is_encoded(headers) else declared_length(headers)
+    first = None
+    # The charset may be wrong, or not the one that the recorder decoded by.
+    for name in (charset, _BROWSERS.get(charset), "utf-8", "windows-1252", "iso-8859-1"):
+        body = _in_charset(text, name)
+        if body is not None and length in (0, len(body)):
+            return body
+        first = body if first is None else first
+    if first is None:
+        raise MalformedError("a body holds lone surrogates, so its bytes are unknown")
+    return first
+
+
+def _in_charset(text: str, charset: str | None) -> bytes | None:
     try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise MalformedError("a body holds lone surrogates, so its bytes are unknown") from None
+        return text.encode(charset) if charset else None
+    except (LookupError, UnicodeEncodeError):
+        return None
 
 
 def _latency_ms(time: float | None) -> float | None:

@@ -23,6 +23,7 @@ from shadow.captures.syntax import (
     check_session,
     check_start,
     check_status,
+    declared_length,
 )
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response, header
 
@@ -35,11 +36,12 @@ BEGINNING = b"".join(
 )
 # Charsets in which text gives back the bytes it was decoded from; others are taken for UTF-8.
 CHARSET = re.compile(
-    r";\s*charset\s*=\s*\"?(us-ascii|iso-8859-\d+|windows-125\d|koi8-[ru]|shift_jis|euc-jp|euc-kr"
+    r";\s*charset\s*=\s*\"?(us-ascii|iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|shift_jis|euc-jp|euc-kr"
     r"|gb2312|gbk|gb18030|big5)\b",
     re.IGNORECASE,
 )
 _URL_PATH = re.compile(r"/[^#]*")
+_URL_HOST = re.compile(r"[^/?#]+")
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_HOST = "unknown.invalid"
 _UNKNOWN = -1
@@ -110,7 +112,8 @@ def _lost(exchange: Exchange) -> Shadow:
 
 
 def _request(request: Request) -> dict[str, Any]:
-    host = header(request.headers, "host") or _NO_HOST
+    host = header(request.headers, "host") or ""
+    host = host if _URL_HOST.fullmatch(host) else _NO_HOST
     path = _URL_PATH.fullmatch(request.target)
     url = f"http://{_text(host)}{_text(path[0]) if path else '/'}"
     said: dict[str, Any] = {
@@ -128,7 +131,7 @@ def _request(request: Request) -> dict[str, Any]:
     }
     if request.body:
         kind = header(request.headers, "content-type") or ""
-        said["postData"] = {"mimeType": _text(kind), **_body(request.body, kind)}
+        said["postData"] = {"mimeType": _text(kind), **_body(request.body, request.headers)}
     return said
 
 
@@ -139,22 +142,25 @@ def _response(response: Response | None, error: NoAnswer | None) -> dict[str, An
     check_status(response.status)
     kind = header(response.headers, "content-type") or ""
     content = {"size": len(response.body), "mimeType": _text(kind)}
+    body = _body(response.body, response.headers) if response.body else {}
     return {
         "status": response.status,
         "statusText": _phrase(response.status),
         "httpVersion": "HTTP/1.1",
         "headers": _headers(response.headers, "response"),
         "cookies": [],
-        "content": {**content, **(_body(response.body, kind) if response.body else {})},
+        "content": {**content, **body},
         "redirectURL": _text(header(response.headers, "location") or ""),
         "headersSize": _UNKNOWN,
         "bodySize": len(response.body),
     }
 
 
-def _body(body: bytes, kind: str) -> dict[str, str]:
+def _body(body: bytes, headers: Headers) -> dict[str, str]:
     """Write text as text where that gives back the same bytes, all else as base64."""
-    if body.isascii() or not CHARSET.search(kind):
+    kind = header(headers, "content-type") or ""
+    plain = not CHARSET.search(kind) and declared_length(headers) in (0, len(body))
+    if plain or body.isascii():
         try:
             return {"text": body.decode("utf-8")}
         except UnicodeDecodeError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, NoReturn
 
 import msgspec
@@ -27,6 +27,7 @@ from shadow.captures.syntax import (
     check_session,
     check_start,
     check_status,
+    reason_of,
 )
 from shadow.model import (
     Exchange,
@@ -40,7 +41,6 @@ from shadow.model import (
 
 VERSION = 1
 
-_MAX_REASON_CHARS = 200
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -218,7 +218,7 @@ def _reason(error: Exception, line: bytes) -> str:
         version = None
     if version not in (None, VERSION):
         return _unknown_version(version)
-    return str(error)[:_MAX_REASON_CHARS]
+    return reason_of(error)
 
 
 def _unknown_version(version: int | None) -> str:
@@ -233,6 +233,8 @@ def _exchange(line: _Line) -> Exchange:
         check_session(line.session)
     if line.response is not None and line.error is not None:
         raise MalformedError("it has both a response and an error")
+    if line.ts is not None:
+        _check_time(line.ts)
     error = line.error
     return Exchange(
         id=line.id,
@@ -289,6 +291,15 @@ def _body(part: _Request | _Response) -> bytes:
     return part.body.encode("utf-8", "surrogateescape")
 
 
+def _check_time(ts: datetime) -> None:
+    """Refuse a time that leaves the calendar on its way to UTC."""
+    if ts.year in (MINYEAR, MAXYEAR):
+        try:
+            ts.astimezone(UTC)
+        except OverflowError:
+            raise MalformedError("the ts is no time in UTC") from None
+
+
 def _latency(latency_ms: float | None) -> float | None:
     # The standard library reads 1e999 as infinity where msgspec refuses it.
     if latency_ms is not None and not 0 <= latency_ms < float("inf"):
@@ -302,8 +313,10 @@ def _line(exchange: Exchange) -> _Line:
         check_session(exchange.session)
     if exchange.response is not None and exchange.error is not None:
         raise MalformedError("it has both a response and an error")
-    if exchange.ts is not None and exchange.ts.tzinfo is None:
-        raise MalformedError("the time has no timezone")
+    if exchange.ts is not None:
+        if exchange.ts.tzinfo is None:
+            raise MalformedError("the time has no timezone")
+        _check_time(exchange.ts)
     request, response, error = exchange.request, exchange.response, exchange.error
     check_start(request.method, request.target)
     text, raw = _file_body(request.body)

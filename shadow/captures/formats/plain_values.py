@@ -1,4 +1,4 @@
-"""Parts of requests and answers out of the plain values of a YAML file."""
+"""Parts of requests and answers out of the plain values of a YAML or JSON file."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from shadow.captures.formats.plain_values import member
 from shadow.captures.formats.urls import split_url
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported
 from shadow.captures.streams import MAX_RECORD_BYTES, Chunks, Damage
@@ -22,23 +23,36 @@ from shadow.captures.syntax import (
     check_headers,
     check_start,
     check_status,
+    declared_length,
     has_no_body,
     unreplayable,
 )
 from shadow.errors import CaptureError
 from shadow.model import Exchange, Headers, Request, Response, header, isomorphic
 
-MAX_DEPTH: Final = 32
-"""Folders in folders."""
 MAX_VARIABLES: Final = 10_000
-_MOST_IN_PATH: Final = 50
 _ROUNDS: Final = 5
 """Variables may name variables."""
-_LONGEST: Final = 1 << 20
+_MOST_ADDED: Final = 1 << 20
+"""Characters that the variables may add to a text in a round."""
 
-_HEAD: Final = re.compile(rb"getpostman\.com/json/collection/v2|schema\.postman\.com/.{0,40}/v2")
-_VARIABLE: Final = re.compile(r"\{\{\s*([^{}]{1,200}?)\s*\}\}")
+# A member, for the name may also stand in a body that another format holds.
+_HEAD: Final = re.compile(
+    rb'"schema"\s*+:\s*+"https?://schema\.(?:getpostman\.com/json/collection|postman\.com/.{0,40})/v2'
+)
+_VARIABLE: Final = re.compile(r"\{\{([^{}]{1,200})\}\}")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# What Postman escapes as it sends: https://github.com/postmanlabs/postman-url-encoder
+_IN_PATH: Final = re.compile(r"[\x00-\x20\"<>`{}\x7f]|[^\x00-\x7f]+")
+_IN_QUERY: Final = re.compile(r"[\x00-\x20\"'<>\x7f]|[^\x00-\x7f]+")
+_AFTER_PATH: Final = re.compile(r"(?=[?#])")
+_STEP_SAFE: Final = "!$%&'()*+,/:;=@[\\]^|~"
+_KINDS: Final = {
+    "html": "text/html",
+    "javascript": "application/javascript",
+    "json": "application/json",
+    "xml": "application/xml",
+}
 
 
 class _Unknown(ValueError):  # noqa: N818  it is a verdict on a request, not a fault
@@ -63,7 +77,7 @@ class PostmanCollection:
         root = _document(stream, path)
         variables = _variables(root.get("variable"))
         position = 0
-        for item in _requests(root.get("item"), MAX_DEPTH):
+        for item in _requests(root.get("item")):
             for example in _examples(item):
                 position += 1
                 try:
@@ -95,13 +109,15 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _requests(items: Any, depth: int) -> Iterator[dict[str, Any]]:
+def _requests(items: Any) -> Iterator[dict[str, Any]]:
     """Yield the items that are requests, folder after folder."""
-    for item in _list(items):
+    pending = _list(items)[::-1]
+    while pending:
+        item = pending.pop()
         if isinstance(item, dict) and "request" in item:
             yield item
-        elif isinstance(item, dict) and depth > 0:
-            yield from _requests(item.get("item"), depth - 1)
+        elif isinstance(item, dict):
+            pending += reversed(_list(item.get("item")))
 
 
 def _examples(item: dict[str, Any]) -> Sequence[Any]:
@@ -115,17 +131,24 @@ def _variables(values: Any) -> dict[str, str]:
             name = each.get("key", each.get("id"))
             value = each.get("value")
             if isinstance(name, str) and isinstance(value, str | int | float | bool):
-                found[name] = str(value)
+                found[name] = value if isinstance(value, str) else _json(value)
     return found
 
 
 def _filled(text: str, variables: dict[str, str]) -> str:
     """Return a text with the values of its variables. Raises _Unknown for one without."""
+
+    def value(found: re.Match[str]) -> str:
+        return variables.get(found[1].strip(), found[0])
+
     for _ in range(_ROUNDS):
         if "{{" not in text:
             return text
-        filled = _VARIABLE.sub(lambda found: variables.get(found[1], found[0]), text)
-        if filled == text or len(filled) > _LONGEST:
+        added = sum(len(value(found)) - len(found[0]) for found in _VARIABLE.finditer(text))
+        if added > _MOST_ADDED:
+            raise _Unknown("its variables of Postman make it too long")
+        filled = _VARIABLE.sub(value, text)
+        if filled == text:
             break
         text = filled
     if _VARIABLE.search(text):
@@ -164,10 +187,13 @@ def _record(
 
 def _request(asked: dict[str, Any], variables: dict[str, str]) -> Request:
     method = asked.get("method") or "GET"
-    url = _filled(_url(asked.get("url")), variables)
+    url = _escaped(_filled(_url(asked.get("url"), variables), variables).strip())
     authority, target = split_url(url if _SCHEME.match(url) else f"http://{url}")
     check_start(str(method), target)
-    headers = _headers(asked.get("header"), variables)
+    headers = tuple(
+        (_filled(name, variables), isomorphic(_filled(value, variables)))
+        for name, value in _fields(asked.get("header"))
+    )
     body, kind = _body(asked.get("body"), variables)
     if body is not None and kind and header(headers, "content-type") is None:
         headers = (*headers, ("Content-Type", kind))
@@ -179,7 +205,14 @@ def _request(asked: dict[str, Any], variables: dict[str, str]) -> Request:
     )
 
 
-def _url(url: Any) -> str:
+def _escaped(url: str) -> str:
+    """Return a URL without its fragment and as Postman sends it; what is escaped stays so."""
+    path, mark, query = url.partition("#")[0].partition("?")
+    path = _IN_PATH.sub(lambda found: quote(found[0]), path)
+    return path + mark + _IN_QUERY.sub(lambda found: quote(found[0]), query)
+
+
+def _url(url: Any, variables: dict[str, str]) -> str:
     """Return the URL as it was typed, or put together of its parts; path variables filled in."""
     if isinstance(url, str):
         return url
@@ -198,17 +231,24 @@ def _url(url: Any) -> str:
             if isinstance(each, dict) and not each.get("disabled")
         ]
         raw += f"?{'&'.join(pairs)}" if pairs else ""
-    for name, value in list(_variables(url.get("variable")).items())[:_MOST_IN_PATH]:
-        raw = re.sub(rf"(?<=/):{re.escape(name)}(?=[/?#]|$)", quote(value, ""), raw)
-    return raw
+    path, *rest = _AFTER_PATH.split(raw, maxsplit=1)
+    values = _variables(url.get("variable"))
+    steps = [
+        quote(_filled(values[step[1:]], variables), _STEP_SAFE)
+        if step.startswith(":") and step[1:] in values
+        else step
+        for step in path.split("/")
+    ]
+    return "".join(["/".join(steps), *rest])
 
 
-def _headers(fields: Any, variables: dict[str, str]) -> Headers:
+def _fields(fields: Any) -> Headers:
+    """Return the names and values of headers as they stand there."""
     if isinstance(fields, str):  # version 2.0
         pairs = [line.partition(":") for line in fields.splitlines() if line.strip()]
-        return tuple((name.strip(), isomorphic(value.strip())) for name, _, value in pairs)
+        return tuple((name.strip(), value.strip()) for name, _, value in pairs)
     return tuple(
-        (str(each.get("key") or ""), isomorphic(_filled(str(each.get("value") or ""), variables)))
+        (str(each["key"]), str(each.get("value") or ""))
         for each in _list(fields)
         if isinstance(each, dict) and not each.get("disabled") and each.get("key")
     )
@@ -220,9 +260,9 @@ def _body(part: Any, variables: dict[str, str]) -> tuple[bytes | None, str]:
         return b"", ""
     mode = part.get("mode")
     if mode == "raw":
-        language = ((part.get("options") or {}).get("raw") or {}).get("language")
-        kind = {"json": "application/json", "xml": "application/xml"}.get(str(language), "")
-        return _filled(str(part.get("raw") or ""), variables).encode(), kind
+        text = _filled(str(part.get("raw") or ""), variables)
+        language = member(part, "options", "raw", "language")
+        return text.encode(), _KINDS.get(str(language), "text/plain") if text else ""
     if mode == "urlencoded":
         pairs = [
             (
@@ -234,15 +274,26 @@ def _body(part: Any, variables: dict[str, str]) -> tuple[bytes | None, str]:
         ]
         return urlencode(pairs).encode(), "application/x-www-form-urlencoded"
     if mode == "graphql" and isinstance(part.get("graphql"), dict):
-        query = part["graphql"]
-        text = _filled(str(query.get("query") or ""), variables)
-        given = str(query.get("variables") or "{}")
-        try:
-            decoded = msgspec.json.decode(_filled(given, variables))
-        except (ValueError, RecursionError):
-            return None, ""
-        return msgspec.json.encode({"query": text, "variables": decoded}), "application/json"
+        return _graphql(part["graphql"], variables), "application/json"
     return (b"", "") if mode is None else (None, "")
+
+
+def _graphql(asked: dict[str, Any], variables: dict[str, str]) -> bytes:
+    """Put a body together as Postman does: variables of GraphQL go out as they were typed."""
+    members = [
+        f'"{name}":{_json(_filled(asked[name], variables))}'
+        for name in ("query", "operationName")
+        if isinstance(asked.get(name), str)
+    ]
+    given = asked.get("variables")
+    if given not in (None, ""):
+        text = given if isinstance(given, str) else _json(given)
+        members.append(f'"variables":{_filled(text, variables)}')
+    return f"{{{','.join(members)}}}".encode()
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _response(example: dict[str, Any], method: str) -> Response | None:
@@ -250,10 +301,13 @@ def _response(example: dict[str, Any], method: str) -> Response | None:
     if not isinstance(status, int):
         return None
     check_status(status)
-    headers = _headers(example.get("header"), {})
+    headers = tuple((name, isomorphic(value)) for name, value in _fields(example.get("header")))
     check_headers(headers, "response")
     body = example.get("body")
-    if has_no_body(method, status) or not isinstance(body, str):
+    if has_no_body(method, status):
         return Response(status=status, headers=headers)
+    if not isinstance(body, str) or not body:
+        cut = declared_length(headers) > 0
+        return Response(status=status, headers=headers, truncated=cut)
     coded = (header(headers, "content-encoding") or "identity").lower() != "identity"
     return Response(status=status, headers=headers, body=body.encode(), decoded=coded)

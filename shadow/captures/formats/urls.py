@@ -9,7 +9,8 @@ from shadow.captures.records import UnwritableError
 from shadow.captures.syntax import MalformedError
 from shadow.model import Request, header, isomorphic
 
-_URL: Final = re.compile(r"https?://(?:[^/?#]*@)?([^/?#\s]+)([^#\s]*)(?:#.*)?", re.IGNORECASE)
+# Possessive, for a URL that is none is refused in one pass.
+_URL: Final = re.compile(r"https?://(?:[^/?#@]*+@)*+([^/?#\s]++)([^#\s]*+)(?:#.*)?", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
