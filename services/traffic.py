@@ -97,12 +97,13 @@ class Learned:
 
     def learn(self, call: Call, status: int, body: bytes) -> None:
         """Take from an answer what later calls need."""
-        if call.method != "POST" or call.target not in {"/v1/login", "/v1/items"}:
+        path = call.target.partition("?")[0]
+        if call.method != "POST" or path not in {"/v1/login", "/v1/items"}:
             return
         if status not in {200, 201}:
             return
         answer = json.loads(body)
-        if call.target == "/v1/login":
+        if path == "/v1/login":
             self.token = answer["token"]
         else:
             self.drafts[answer["sku"]] = answer["id"]

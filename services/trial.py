@@ -64,6 +64,7 @@ DEFECTS = (
         places=_at("GET /v1/search", "", where="transport"),
         arguments=("--timeout", "3"),
     ),
+    Defect(name="wrong-amount", places=_at(_ITEM, "$['price_cents']")),
 )
 """Every defect but `slow-tail`, which shows in times only."""
 

@@ -67,6 +67,8 @@ class Shopper:
     rng: random.Random
     user: str
     agent: str
+    cookie: bool = False
+    """Whether the token goes in a cookie instead of a bearer header."""
     drafts: int = 0
     calls: list[Call] = field(default_factory=list)
 
@@ -81,7 +83,9 @@ class Shopper:
     ) -> None:
         """Add a request; `body` is bytes, or a value to be written as JSON, or None."""
         headers = [("Host", HOST), ("User-Agent", self.agent), ("Accept", "application/json")]
-        if token:
+        if token and self.cookie:
+            headers.append(("Cookie", f"sid={token}"))
+        elif token:
             headers.append(("Authorization", f"Bearer {token}"))
         content = b""
         if body is not None:
@@ -109,7 +113,7 @@ class Shopper:
 def log_in(shopper: Shopper) -> None:
     """Begin a session."""
     body = {"user": shopper.user, "password": f"pass-{shopper.user}"}
-    shopper.ask("POST", "/v1/login", body, token="")
+    shopper.ask("POST", "/v1/login?cookie=1" if shopper.cookie else "/v1/login", body, token="")
 
 
 def _list(shopper: Shopper) -> None:
@@ -150,7 +154,8 @@ def _query_escape(byte: int) -> str:
     return chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"%{byte:02X}"
 
 
-def _quote(shopper: Shopper) -> None:
+def quote(shopper: Shopper) -> None:
+    """Ask what some products cost."""
     lines = [
         {"sku": shopper.sku(), "quantity": shopper.rng.choice((1, 1, 1, 2, 3, 12, 60))}
         for _ in range(shopper.rng.randint(1, 4))
@@ -198,7 +203,8 @@ def draft(shopper: Shopper, sku: str) -> dict[str, Any]:
     return body
 
 
-def _create(shopper: Shopper) -> None:
+def create(shopper: Shopper) -> None:
+    """Make a draft with a SKU of its own."""
     shopper.drafts += 1
     shopper.ask("POST", "/v1/items", draft(shopper, _draft_sku(shopper)))
 
@@ -207,22 +213,24 @@ def _draft_sku(shopper: Shopper) -> str:
     return f"MY-{shopper.user}-{shopper.drafts}"
 
 
-def _draft_target(shopper: Shopper) -> str:
+def draft_target(shopper: Shopper) -> str:
+    """The path of the newest draft; its id stands in it as a placeholder."""
     return f"/v1/items/{{draft:{_draft_sku(shopper)}}}"
 
 
 def _own(shopper: Shopper) -> None:
     if not shopper.drafts:
-        return _create(shopper)
-    own = _draft_target(shopper)
+        return create(shopper)
+    own = draft_target(shopper)
     return shopper.ask("GET", shopper.one_of(own, own, "/v1/items?owner=me"))
 
 
-def _change(shopper: Shopper) -> None:
+def change(shopper: Shopper) -> None:
+    """Give the newest draft another price."""
     if not shopper.drafts:
-        return _create(shopper)
+        return create(shopper)
     patch = {"price_cents": shopper.rng.randrange(500, 20_000)}
-    return shopper.ask("PATCH", _draft_target(shopper), patch)
+    return shopper.ask("PATCH", draft_target(shopper), patch)
 
 
 ACTIONS: tuple[tuple[Callable[[Shopper], None], float], ...] = (
@@ -230,10 +238,10 @@ ACTIONS: tuple[tuple[Callable[[Shopper], None], float], ...] = (
     (_show, 29),
     (_badge, 4),
     (_search, 19),
-    (_quote, 12),
+    (quote, 12),
     (_route, 5),
     (_stats, 2.5),
-    (_create, 1.5),
+    (create, 1.5),
     (_own, 1),
-    (_change, 1),
+    (change, 1),
 )

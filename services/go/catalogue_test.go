@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -138,11 +142,123 @@ func TestBadgeIsAPNG(t *testing.T) {
 
 func TestTokensAreDerivedOrRandom(t *testing.T) {
 	for _, random := range []bool{false, true} {
-		s := newSessions(42, random)
+		s := newSessions(42, random, 0)
 		first, _ := s.issue("u-1")
 		second, _ := s.issue("u-1")
 		if (first == second) == random {
 			t.Errorf("random %v: %s, %s", random, first, second)
+		}
+	}
+}
+
+// bearing is a request with a bearer token, or without one where it is empty.
+func bearing(method, target, token, body string) *http.Request {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return r
+}
+
+func answer(s *server, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.handler().ServeHTTP(w, r)
+	return w
+}
+
+func TestOnlyOnesOwnDraftsAreDeleted(t *testing.T) {
+	s := newServer(42, true, true, 0)
+	mine, _ := s.sessions.issue("u-1")
+	other, _ := s.sessions.issue("u-2")
+	draft := `{"sku":"MY-1","name":"Lamp","category":"lighting","price_cents":5,"stock":1}`
+	created := answer(s, bearing("POST", "/v1/items", mine, draft))
+	target := created.Header().Get("Location")
+	for _, c := range []struct {
+		target, token string
+		want          int
+	}{
+		{target, "", 401},
+		{target, other, 404},
+		{"/v1/items/itm-00001", mine, 403},
+		{"/v1/items/nope", mine, 404},
+		{target, mine, 204},
+		{target, mine, 404},
+	} {
+		got := answer(s, bearing("DELETE", c.target, c.token, ""))
+		if got.Code != c.want || (got.Body.Len() == 0) != (c.want == 204) {
+			t.Errorf("DELETE %s: %d %q, want %d", c.target, got.Code, got.Body, c.want)
+		}
+	}
+	if got := answer(s, bearing("GET", target, mine, "")).Code; got != 404 || s.drafts.count != 0 {
+		t.Errorf("a deleted draft: %d, %d drafts are left", got, s.drafts.count)
+	}
+}
+
+func TestALoginSetsACookieWhenAsked(t *testing.T) {
+	s := newServer(42, true, true, 0)
+	body := `{"user":"u-1","password":"pass-u-1"}`
+	if got := answer(s, bearing("POST", "/v1/login", "", body)).Header().Values("Set-Cookie"); got != nil {
+		t.Errorf("not asked for: %v", got)
+	}
+	login := answer(s, bearing("POST", "/v1/login?cookie=1", "", body))
+	var response LoginResponse
+	if err := json.Unmarshal(login.Body.Bytes(), &response); err != nil {
+		t.Fatal(err)
+	}
+	want := "sid=" + response.Token + "; Path=/; HttpOnly; SameSite=Lax"
+	if got := login.Header().Get("Set-Cookie"); got != want {
+		t.Errorf("Set-Cookie: %s, want %s", got, want)
+	}
+	for cookie, want := range map[string]int{
+		"sid=" + response.Token:                200,
+		"theme=dark; sid=" + response.Token:    200,
+		"sid=nope":                             401,
+		"side=" + response.Token:               401,
+		"sid=" + response.Token + "; sid=nope": 200,
+	} {
+		r := bearing("GET", "/v1/items?owner=me", "", "")
+		r.Header.Set("Cookie", cookie)
+		if got := answer(s, r).Code; got != want {
+			t.Errorf("Cookie: %s: %d, want %d", cookie, got, want)
+		}
+	}
+}
+
+func TestTokensExpire(t *testing.T) {
+	for _, random := range []bool{false, true} {
+		s := newSessions(42, random, 5*time.Second)
+		begin := time.Date(2026, 8, 3, 10, 0, 0, 0, time.UTC)
+		s.now = func() time.Time { return begin }
+		token, _ := s.issue("u-1")
+		for after, want := range map[time.Duration]bool{
+			0: true, 5 * time.Second: true, 5001 * time.Millisecond: false,
+		} {
+			s.now = func() time.Time { return begin.Add(after) }
+			if user, ok := s.user(bearing("GET", "/", token, "")); ok != want || (user == "u-1") != want {
+				t.Errorf("random %v, after %v: %q %v", random, after, user, ok)
+			}
+		}
+	}
+}
+
+func TestATokenWithTheOtherClaimIsRefused(t *testing.T) {
+	lasting, expiring := newSessions(42, false, 0), newSessions(42, false, time.Hour)
+	undated, _ := lasting.issue("u-1")
+	dated, _ := expiring.issue("u-1")
+	for _, c := range []struct {
+		sessions *sessions
+		token    string
+		want     bool
+	}{
+		{lasting, undated, true},
+		{expiring, dated, true},
+		{lasting, dated, false},
+		{expiring, undated, false},
+		{expiring, "u-1.1." + dated[len(dated)-64:], false},
+		{lasting, "", false},
+	} {
+		if _, ok := c.sessions.user(bearing("GET", "/", c.token, "")); ok != c.want {
+			t.Errorf("%s with ttl %v: %v", c.token, c.sessions.ttl, ok)
 		}
 	}
 }

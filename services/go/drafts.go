@@ -90,6 +90,20 @@ func (d *drafts) change(user, id string, patch DraftPatch) (Item, bool) {
 	return own[n], true
 }
 
+// remove deletes one draft; false when the user has none of this id.
+func (d *drafts) remove(user, id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	own := d.byUser[user]
+	n := slices.IndexFunc(own, func(item Item) bool { return item.ID == id })
+	if n < 0 {
+		return false
+	}
+	d.byUser[user] = slices.Delete(own, n, n+1)
+	d.count--
+	return true
+}
+
 func (d *drafts) forget(user string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -180,6 +194,19 @@ func (s *server) changeDraft(w http.ResponseWriter, r *http.Request, user string
 		return
 	}
 	writeJSON(w, http.StatusOK, item)
+}
+
+func (s *server) deleteDraft(w http.ResponseWriter, r *http.Request, user string) {
+	id := r.PathValue("id")
+	if _, ok := s.byID[id]; ok {
+		writeError(w, http.StatusForbidden, "items of the catalogue are read-only")
+		return
+	}
+	if !s.drafts.remove(user, id) {
+		writeError(w, http.StatusNotFound, "no such item: "+id)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (p *DraftPatch) apply(item *Item) {

@@ -40,13 +40,17 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	tokenTTL, err := seconds("TOKEN_TTL_S")
+	if err != nil {
+		return err
+	}
 	stopped, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return fmt.Errorf("address %s: %w", *addr, err)
 	}
-	return serve(stopped, listener, newServer(seed, randomTokens, randomIDs))
+	return serve(stopped, listener, newServer(seed, randomTokens, randomIDs, tokenTTL))
 }
 
 // serve announces the address, then answers until stopped is done.
@@ -89,4 +93,20 @@ func isRandom(name string) (bool, error) {
 	default:
 		return false, fmt.Errorf("%s: %q is not known, it may be \"random\" or empty", name, value)
 	}
+}
+
+// seconds reads a variable that is a whole number of seconds, at least 1, or empty: 0.
+func seconds(name string) (time.Duration, error) {
+	value := os.Getenv(name)
+	if value == "" {
+		return 0, nil
+	}
+	number, err := strconv.ParseUint(value, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	if number == 0 {
+		return 0, fmt.Errorf("%s: it must be at least 1, or empty for never", name)
+	}
+	return time.Duration(number) * time.Second, nil
 }

@@ -18,10 +18,10 @@ type server struct {
 	metrics  *metrics
 }
 
-func newServer(seed uint64, randomTokens, randomIDs bool) *server {
+func newServer(seed uint64, randomTokens, randomIDs bool, tokenTTL time.Duration) *server {
 	return &server{
 		Catalogue: newCatalogue(seed),
-		sessions:  newSessions(seed, randomTokens),
+		sessions:  newSessions(seed, randomTokens, tokenTTL),
 		drafts:    newDrafts(seed, randomIDs),
 		metrics:   newMetrics(),
 	}
@@ -34,6 +34,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/items", s.signedIn(s.createDraft))
 	mux.HandleFunc("GET /v1/items/{id}", s.getItem)
 	mux.HandleFunc("PATCH /v1/items/{id}", s.signedIn(s.changeDraft))
+	mux.HandleFunc("DELETE /v1/items/{id}", s.signedIn(s.deleteDraft))
 	mux.HandleFunc("GET /v1/items/{id}/badge.png", s.badge)
 	mux.HandleFunc("GET /v1/search", s.search)
 	mux.HandleFunc("POST /v1/quote", s.signedIn(s.quote))

@@ -22,6 +22,7 @@ SESSIONS: Final = 20_000
 MAX_VALUES: Final = 10_000
 """Values of a session; of those beyond, the oldest are forgotten."""
 _MOST_FORGOTTEN: Final = 1_000_000
+_FREE: Final = "text:free"
 _COOKIES: Final[frozenset[Kind]] = frozenset({"cookie"})
 COOKIES: Final = "cookies"
 """The rule's name by which cookies are mapped."""
@@ -261,7 +262,9 @@ def _paired(
 def _same_kind(baseline: str, candidate: str) -> bool:
     """Whether two values may stand for one thing: garbage does not stand for a token."""
     mine, other = (value_of(each, is_json=False) for each in (baseline, candidate))
-    return mine.kind == other.kind or (mine.is_token and other.is_token)
+    if mine.kind == other.kind:
+        return mine.kind != _FREE or is_specific(baseline) == is_specific(candidate)
+    return mine.is_token and other.is_token
 
 
 def _response(observation: Observation | None) -> Response | None:

@@ -31,10 +31,13 @@ def ask() -> Ask:
         body: Any = None,
         token: str = "",
         *,
+        cookie: str = "",
         timeout_s: float = 10.0,
     ) -> tuple[int, bytes]:
         connection = HTTPConnection(urlsplit(url).netloc, timeout=timeout_s)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if cookie:
+            headers["Cookie"] = cookie
         content = None
         if body is not None:
             content = json.dumps(body)

@@ -141,6 +141,37 @@ def test_a_stuck_search_gets_no_answer(ask: Ask) -> None:
         assert ask(service.url, "GET", "/v1/search?q=obsidian", timeout_s=5)[0] == 200
 
 
+def test_a_wrong_amount_is_stored_behind_a_right_answer(ask: Ask, login: Login) -> None:
+    draft = {"sku": "MY-1", "name": "Lamp", "category": "lighting", "price_cents": 5, "stock": 1}
+    with run.running(run.RUST, {"DEFECTS": "wrong-amount"}) as service:
+        token = login(service.url, "u-1")
+        for _ in range(2):  # the second one replaces the first
+            status, body = ask(service.url, "POST", "/v1/items", draft, token)
+            created = json.loads(body)
+            assert (status, created["price_cents"]) == (201, 5)
+            target = f"/v1/items/{created['id']}"
+            shown = json.loads(ask(service.url, "GET", target, None, token)[1])
+            assert list(differing("$", created, shown)) == ["$.price_cents"]
+            own = json.loads(ask(service.url, "GET", "/v1/items?owner=me", None, token)[1])
+            assert shown["price_cents"] == own["items"][0]["price_cents"] == 6
+
+
+def test_a_wrong_amount_shows_where_drafts_are_shown_only(
+    sound: list[tuple[str, int, Any]],
+) -> None:
+    places = {
+        (endpoint, place)
+        for (endpoint, *left), (_, *right) in zip(
+            sound, answers({"DEFECTS": "wrong-amount"}), strict=True
+        )
+        for place in differing("$", left, right)
+    }
+    assert places == {
+        ("GET /v1/items/{id}", "$[*].price_cents"),
+        ("GET /v1/items", "$[*].items[*].price_cents"),
+    }
+
+
 def test_the_traffic_asks_for_what_gets_stuck() -> None:
     calls = traffic.plan(seed=7, exchanges=2000, exports=3)
     assert sum(planned.call.target == "/v1/search?q=obsidian" for planned in calls) >= 2

@@ -221,6 +221,25 @@ def test_drafts_belong_to_their_user(binary: Path, ask: Ask, login: Login) -> No
         assert ask(service.url, "GET", target, None, mine)[0] == 404
 
 
+def test_only_ones_own_drafts_are_deleted(ask: Ask, login: Login) -> None:
+    draft = {"sku": "MY-1", "name": "Lamp", "category": "lighting", "price_cents": 5, "stock": 1}
+    told = []
+    for binary in (run.GO, run.RUST):
+        with run.running(binary) as service:
+            mine, other = (login(service.url, user) for user in ("u-1", "u-2"))
+            created = json.loads(ask(service.url, "POST", "/v1/items", draft, mine)[1])
+            own = f"/v1/items/{created['id']}"
+            asked = [(own, ""), (own, other), ("/v1/items/itm-00001", mine)]
+            asked += [("/v1/items/nope", mine), (own, mine), (own, mine)]
+            answers = [ask(service.url, "DELETE", target, None, token) for target, token in asked]
+            answers.append(ask(service.url, "GET", own, None, mine))
+            answers.append(ask(service.url, "POST", "/v1/items", draft, mine))
+            told.append([(status, plain(json.loads(body or "null"))) for status, body in answers])
+    assert [status for status, _ in told[0]] == [401, 404, 403, 404, 204, 404, 404, 201]
+    assert told[0][4] == (204, None)
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize("binary", [run.GO, run.RUST], ids=["go", "rust"])
 def test_random_tokens_and_ids(binary: Path, ask: Ask, login: Login) -> None:
     draft = {"sku": "MY-1", "name": "Lamp", "category": "lighting", "price_cents": 5, "stock": 1}

@@ -23,9 +23,15 @@ def endpoint(request: Request) -> str:
 
 
 def exchange(
-    session: str | None, request: str, *, auth: str = "", sends: object = None, gives: object = None,
-    headers: tuple[tuple[str, str], ...] = (), status: int = 200,
-) -> Exchange:  # fmt: skip
+    session: str | None,
+    request: str,
+    *,
+    auth: str = "",
+    sends: object = None,
+    gives: object = None,
+    headers: tuple[tuple[str, str], ...] = (),
+    status: int = 200,
+) -> Exchange:
     method, target = request.split()
     own = (("Authorization", auth),) if auth else ()
     return Exchange(

@@ -43,16 +43,16 @@ def test_what_is_no_time_stays(text: str) -> None:
 
 
 @given(
-    st.datetimes(min_value=datetime(2001, 9, 10), max_value=datetime(2200, 1, 1)),
+    st.integers(1_000_100_000, 7_000_000_000),
     st.integers(-1000, 1000),
 )
-def test_moving_there_and_back_gives_the_same(moment: datetime, days: int) -> None:
+def test_moving_there_and_back_gives_the_same(seconds: int, days: int) -> None:
     by = timedelta(days=days)
-    whole = moment.replace(microsecond=0)
+    whole = datetime.fromtimestamp(seconds, UTC)
     for text in (
         f"{whole:%Y-%m-%dT%H:%M:%S}.5Z",
         whole.date().isoformat(),
-        format_datetime(whole.replace(tzinfo=UTC), usegmt=True),
+        format_datetime(whole, usegmt=True),
     ):
         there = moved(text, by)
         assert there is not None

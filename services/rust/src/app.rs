@@ -1,5 +1,6 @@
 //! The router and the state all handlers share.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
@@ -38,10 +39,16 @@ pub struct App {
 pub type Shared = State<Arc<App>>;
 
 impl App {
-    pub fn new(seed: u64, random_tokens: bool, random_ids: bool, defects: Defects) -> Arc<Self> {
+    pub fn new(
+        seed: u64,
+        random_tokens: bool,
+        random_ids: bool,
+        token_ttl_s: Option<NonZeroU32>,
+        defects: Defects,
+    ) -> Arc<Self> {
         Arc::new(Self {
             catalogue: Catalogue::generate(seed),
-            sessions: Sessions::new(seed, random_tokens),
+            sessions: Sessions::new(seed, random_tokens, token_ttl_s),
             drafts: RwLock::new(Drafts::new(seed, random_ids)),
             metrics: Metrics::default(),
             defects,
@@ -74,7 +81,9 @@ pub enum ServerTime {
 pub fn router(app: Arc<App>) -> Router {
     let traced = middleware::from_fn(traced);
     let create = post(drafts::create).route_layer(traced.clone());
-    let change = patch(drafts::change).route_layer(traced.clone());
+    let change = patch(drafts::change)
+        .delete(drafts::remove)
+        .route_layer(traced.clone());
     Router::new()
         .route("/v1/login", post(auth::login))
         .route("/v1/items", create.get(items::list))

@@ -16,9 +16,10 @@ pub enum Defect {
     Race,
     NullNumber,
     Stuck,
+    WrongAmount,
 }
 
-const NAMES: [(&str, Defect); 11] = [
+const NAMES: [(&str, Defect); 12] = [
     ("page-off-by-one", Defect::PageOffByOne),
     ("bankers-rounding", Defect::BankersRounding),
     ("lost-field", Defect::LostField),
@@ -30,6 +31,7 @@ const NAMES: [(&str, Defect); 11] = [
     ("race", Defect::Race),
     ("null-number", Defect::NullNumber),
     ("stuck", Defect::Stuck),
+    ("wrong-amount", Defect::WrongAmount),
 ];
 
 /// The defects that are switched on.

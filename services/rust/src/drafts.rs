@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::app::{App, Shared, hex, random_hex};
 use crate::auth::User;
 use crate::data::{Item, catalogue_day};
+use crate::defects::Defect;
 use crate::error::ApiError;
 
 const MAX_DRAFTS: usize = 100_000;
@@ -79,6 +80,19 @@ impl Drafts {
         self.by_user.get(user).cloned().unwrap_or_default()
     }
 
+    /// Deletes one draft; false when the user has none of this id.
+    fn remove(&mut self, user: &str, id: &str) -> bool {
+        let Some(own) = self.by_user.get_mut(user) else {
+            return false;
+        };
+        let Some(n) = own.iter().position(|item| item.id == id) else {
+            return false;
+        };
+        own.remove(n);
+        self.count -= 1;
+        true
+    }
+
     pub fn forget(&mut self, user: &str) {
         if let Some(own) = self.by_user.remove(user) {
             self.count -= own.len();
@@ -137,12 +151,15 @@ pub async fn create(
         updated_at: catalogue_day(),
     };
     check(&app, &item)?;
-    let item = app
-        .drafts
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
+    let mut drafts = app.drafts.write().unwrap_or_else(PoisonError::into_inner);
+    let item = drafts
         .put(&user, item)
         .ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "too many drafts"))?;
+    if app.defects.has(Defect::WrongAmount)
+        && let Some(stored) = drafts.get_mut(&user, &item.id)
+    {
+        stored.price_cents += 1;
+    }
     let location = [(header::LOCATION, format!("/v1/items/{}", item.id))];
     Ok((StatusCode::CREATED, location, Json(item)))
 }
@@ -153,12 +170,7 @@ pub async fn change(
     Path(id): Path<String>,
     Json(patch): Json<DraftPatch>,
 ) -> Result<Json<Item>, ApiError> {
-    if app.catalogue.by_id.contains_key(&id) {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "items of the catalogue are read-only",
-        ));
-    }
+    refuse_catalogue(&app, &id)?;
     let mut drafts = app.drafts.write().unwrap_or_else(PoisonError::into_inner);
     let draft = drafts
         .get_mut(&user, &id)
@@ -168,6 +180,30 @@ pub async fn change(
     check(&app, &changed)?;
     draft.clone_from(&changed);
     Ok(Json(changed))
+}
+
+pub async fn remove(
+    State(app): Shared,
+    User(user): User,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    refuse_catalogue(&app, &id)?;
+    let mut drafts = app.drafts.write().unwrap_or_else(PoisonError::into_inner);
+    if !drafts.remove(&user, &id) {
+        return Err(ApiError::no_such_item(&id));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Only drafts may be written.
+fn refuse_catalogue(app: &App, id: &str) -> Result<(), ApiError> {
+    if app.catalogue.by_id.contains_key(id) {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "items of the catalogue are read-only",
+        ));
+    }
+    Ok(())
 }
 
 impl DraftPatch {
@@ -213,4 +249,22 @@ fn check(app: &App, item: &Item) -> Result<(), ApiError> {
         return Ok(());
     };
     Err(ApiError::bad_request(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Catalogue;
+
+    #[test]
+    fn removes_ones_own_draft_only() {
+        let mut drafts = Drafts::new(42, false);
+        let item = Catalogue::generate(42).items[0].clone();
+        let draft = drafts.put("u-1", item).unwrap();
+        assert!(!drafts.remove("u-2", &draft.id));
+        assert!(!drafts.remove("u-1", "nope"));
+        assert!(drafts.remove("u-1", &draft.id));
+        assert!(!drafts.remove("u-1", &draft.id));
+        assert_eq!((drafts.list("u-1").len(), drafts.count), (0, 0));
+    }
 }

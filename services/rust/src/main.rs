@@ -50,6 +50,7 @@ async fn run() -> Result<(), String> {
         parsed("SEED", 42)?,
         is_random("TOKENS")?,
         is_random("IDS")?,
+        optional("TOKEN_TTL_S")?,
         parsed("DEFECTS", defects::Defects::default())?,
     );
     let listener = TcpListener::bind(&addr)
@@ -104,10 +105,17 @@ where
     T: FromStr,
     T::Err: Display,
 {
-    match variable(name) {
-        Some(value) => value.parse().map_err(|error| format!("{name}: {error}")),
-        None => Ok(default),
-    }
+    optional(name).map(|value| value.unwrap_or(default))
+}
+
+fn optional<T>(name: &str) -> Result<Option<T>, String>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    variable(name)
+        .map(|value| value.parse().map_err(|error| format!("{name}: {error}")))
+        .transpose()
 }
 
 /// Reads a variable that is "random" or empty.
