@@ -122,13 +122,11 @@ class Detectors:
                     f"detect: there is no detector {name!r}", f"of {', '.join(NAMES)}"
                 )
         self._known = [
-            (name, re.compile(_HINTS[name]), compiled(_PATTERNS[name])) for name in self.names
+            (name, re.compile(_HINTS[name]), _pattern(_PATTERNS[name])) for name in self.names
         ]
-        self._patterns = [compiled(pattern) for pattern in dict.fromkeys(patterns)]
-        if len(self._patterns) > MAX_PATTERNS:
-            raise ConfigError(f"redact: more than {MAX_PATTERNS} patterns", "join some with |")
+        self._patterns = _compiled(patterns)
         self._hint = re.compile("|".join(_HINTS[name] for name in self.names) or r"\Z.")
-        self._any = compiled("|".join(f"(?:{_PATTERNS[name]})" for name in self.names) or r"\z.")
+        self._any = _pattern("|".join(f"(?:{_PATTERNS[name]})" for name in self.names) or r"\z.")
 
     def may_find(self, text: str) -> bool:
         """Whether there may be something; where not, `find` finds nothing. This is quick."""
@@ -230,15 +228,24 @@ def _within(name: str, text: str, start: int, end: int) -> Iterator[Found]:
                 return
 
 
+def _compiled(patterns: Iterable[str]) -> list[Any]:
+    """Return a user's patterns. Raises ConfigError where they are too many, too long or none."""
+    asked_for = list(dict.fromkeys(patterns))
+    if len(asked_for) > MAX_PATTERNS:
+        raise ConfigError(f"redact: more than {MAX_PATTERNS} patterns", "join some with |")
+    for pattern in asked_for:
+        if len(pattern) > MAX_PATTERN_CHARS:
+            raise ConfigError(
+                f"redact: a pattern of {len(pattern)} characters", f"at most {MAX_PATTERN_CHARS}"
+            )
+    return [_pattern(pattern) for pattern in asked_for]
+
+
 @lru_cache(maxsize=256)
-def compiled(pattern: str) -> Any:
+def _pattern(pattern: str) -> Any:
     """Return a pattern of RE2. Raises ConfigError for one that it refuses."""
     options = re2.Options()
     options.log_errors = False
-    if len(pattern) > MAX_PATTERN_CHARS * len(NAMES):
-        raise ConfigError(
-            f"redact: a pattern of {len(pattern)} characters", f"at most {MAX_PATTERN_CHARS}"
-        )
     try:
         return re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError) as error:

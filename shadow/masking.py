@@ -120,6 +120,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def bare(text: bytes) -> bytes:
+    """Return a text's letters and digits of ASCII in lower case: no separator hides a name."""
+    return text.translate(_LOWER, _NO_WORD)
+
+
 def is_secret_name(name: str) -> bool:
     """Whether values under this JSON key, form field or cookie-like name are credentials."""
     return _SECRET_NAME.fullmatch(_plain(name[-100:])) is not None
@@ -186,8 +191,8 @@ class Masker:
         self._detectors = Detectors((*ALWAYS, *hidden.detect), hidden.patterns)
         named = (*hidden.parameters, *hidden.members)
         self._hints = _HINTS + named
-        bare = {re.escape(_plain(name)) for name in named} - {""}
-        self._words = re.compile(b"|".join([_WORDS, *(word.encode() for word in sorted(bare))]))
+        words = {re.escape(_plain(name)) for name in named} - {""}
+        self._words = re.compile(b"|".join([_WORDS, *(word.encode() for word in sorted(words))]))
         self._key = blake2b(os.urandom(32) if key is None else key).digest()
         self._withhold = withhold
         self.mask_endpoint = lru_cache(maxsize=4096)(self._mask_endpoint)
@@ -208,7 +213,7 @@ class Masker:
             return not self._may_hold_secret(text)
         if "%" in text:
             return False  # a name, or more, may be spelled with escapes
-        return self._words.search(text.encode().translate(_LOWER, _NO_WORD)) is None
+        return self._words.search(bare(text.encode())) is None
 
     def _is_member(self, name: str) -> bool:
         """Whether values under this key of JSON are secrets."""

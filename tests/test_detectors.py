@@ -113,7 +113,7 @@ def test_patterns_of_a_user() -> None:
     assert spans == [("pattern 1", "customer-17"), ("pattern 2", "x")]
 
 
-@pytest.mark.parametrize("pattern", ["(", "(?<=a)b", r"(a)\1", "a{100000}", "\ud800", "x" * 10_000])
+@pytest.mark.parametrize("pattern", ["(", "(?<=a)b", r"(a)\1", "a{100000}", "\ud800", "x" * 1_001])
 def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigError, match="pattern"):
         Detectors((), [pattern])

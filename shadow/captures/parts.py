@@ -104,14 +104,16 @@ class Part:
         self.is_ended = False
         self._behind = bytearray()
         self._coding = _coding(coding.removesuffix(SUFFIX))
-        self._encryptor = Encryptor(recipients) if recipients else None
+        self._encryptor: Encryptor | None = None
         self._file = io.FileIO(
             os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | how, 0o600), "w"
         )
         try:
             os.fchmod(self._file.fileno(), 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            if recipients:
+                self._encryptor = Encryptor(recipients)
+        except BaseException:
             self.release()
             path.unlink(missing_ok=True)
             raise
@@ -185,7 +187,7 @@ def unlocked(path: Path) -> Iterator[io.BufferedReader | None]:
 
     Raises OSError, for a link and for what is no file too.
     """
-    with open(path, "rb", opener=_without_following) as file:
+    with open(path, "rb", opener=without_following) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, "it is no file")
         try:
@@ -196,5 +198,6 @@ def unlocked(path: Path) -> Iterator[io.BufferedReader | None]:
             yield file
 
 
-def _without_following(path: str, flags: int) -> int:
+def without_following(path: str, flags: int) -> int:
+    """Open a file for `open`, and no link; where it is a pipe, without waiting for its writer."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -6,7 +6,6 @@ with age and named so. A recording that goes on (`.part`), a link, and everythin
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import msgspec
 
 from shadow.captures.age import MAGICS, SUFFIX
 from shadow.captures.formats.native import NativeFormat
-from shadow.captures.parts import UNFINISHED
+from shadow.captures.parts import UNFINISHED, without_following
 from shadow.captures.streams import Damage, decompressed, open_file, split_head
 from shadow.errors import CaptureError
 
@@ -62,7 +61,7 @@ def _capture(path: Path) -> Kept | None:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or path.name.endswith(UNFINISHED):
             return None
-        with open(path, "rb", opener=_without_following) as file:
+        with open(path, "rb", opener=without_following) as file:
             start = file.read(len(MAGICS[1]))
     except OSError:
         return None
@@ -78,10 +77,6 @@ def _is_own(path: Path) -> bool:
     with file:
         head, stream = split_head(decompressed(file))
         return not isinstance(next(stream, b""), Damage) and _OWN.sniff(head)
-
-
-def _without_following(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def too_many(

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from shadow.captures.streams import Chunks
+from shadow.captures.syntax import unreplayable
 from shadow.model import Exchange
 
 
@@ -33,6 +34,23 @@ class Unsupported(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Record = Exchange | Broken | Unsupported
+
+
+def record_of(
+    exchange: Exchange, path: str, line: int, reason: str | None = None
+) -> Exchange | Unsupported:
+    """Return an exchange; where it cannot be replayed, by `reason` or as it is, what it was."""
+    reason = reason or unreplayable(exchange.request, exchange.response)
+    if reason is None:
+        return exchange
+    return Unsupported(
+        id=exchange.id,
+        path=path,
+        line=line,
+        reason=reason,
+        method=exchange.request.method,
+        target=exchange.request.target,
+    )
 
 
 class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +84,7 @@ class UnwritableError(ValueError):
 
 
 class Format(Protocol):
-    """One capture format; `sniff.FORMATS` is the table of them."""
+    """One capture format; `formats.FORMATS` is the table of them."""
 
     @property
     def name(self) -> str:

@@ -67,8 +67,6 @@ class RotatingWriter:
         self._clock = clock
         self._pending = bytearray()
         self._last_stamp = 0
-        self.finished = 0
-        """Parts that were finished."""
         if self._names.path.is_dir():
             raise CaptureError(f"{path}: is a directory", "name a file to write the capture to")
         try:
@@ -169,7 +167,6 @@ class RotatingWriter:
                 part.end()
             part.drain()
             part.put(part.path.with_name(part.path.name.removesuffix(UNFINISHED)))
-            self.finished += 1
         part.release()
         self._part = None
         self._prune()

@@ -42,11 +42,9 @@ _CODES: Final = {0: "none", 1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 class LabelValues:
     """The values of one label: the first so many as they are shown, `(other)` for the rest."""
 
-    def __init__(self, most: int, known: Iterable[str] = ()) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
         self._values: dict[str, str] = {}
-        for text in known:
-            self.of(text)
 
     def of(self, text: str) -> str:
         """Return the value that stands for a text."""
@@ -85,14 +83,12 @@ class Durations:
 
 
 class Counters:
-    """What the live path counts. All from one thread, the event loop's: two would lose counts.
+    """What the live path counts. All from one thread, the event loop's: two would lose counts."""
 
-    `known` are endpoints and routes that get a series of their own whatever clients ask for.
-    """
-
-    def __init__(self, known: Iterable[str] = ()) -> None:
-        self.endpoints = LabelValues(MAX_ENDPOINTS, (GO_ALL, *known))
+    def __init__(self) -> None:
+        self.endpoints = LabelValues(MAX_ENDPOINTS)
         """Of endpoints and of routes."""
+        self.endpoints.of(GO_ALL)  # before clients can fill it
         self.durations = {side: Durations() for side in _SIDES}
         self.tables: dict[str, defaultdict[Labels, int]] = {
             metric.name: defaultdict(int, dict.fromkeys(_from_the_start(metric.name), 0))
@@ -149,10 +145,9 @@ class Counters:
         """A guard set a route to Go; the route's name is masked."""
         self.tables["shadow_rollbacks_total"][self.endpoints.of(route), guard] += 1
 
-    def store_failed(self, lost: int = 0) -> None:
-        """A write to the store failed; `lost` records will not be written again."""
+    def store_failed(self) -> None:
+        """A write to the store failed; it is tried again."""
         self.tables["shadow_store_failures_total"][()] += 1
-        self.tables["shadow_store_lost_total"][()] += lost
 
     def store_lost(self, records: int = 1) -> None:
         """Records were dropped without a write, as where too many wait for the store."""

@@ -96,16 +96,11 @@ class Metrics:
         self._registry.register(_Live(counters, gauges or Gauges(), version))
         ProcessCollector(registry=self._registry)
 
-    def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """Return the page and its content type: OpenMetrics where `accept` prefers it."""
-        pieces, content_type = self.pieces(accept)
-        return b"".join(pieces), content_type
-
     def pieces(self, accept: str = "") -> tuple[Iterator[bytes], str]:
-        """Return the page of `exposition` in pieces, each of which takes about a millisecond.
+        """Return the page in pieces, and its content type: OpenMetrics where `accept` prefers it.
 
-        Between two of them the event loop can serve others. The numbers of one metric are those
-        of one moment.
+        Each piece takes about a millisecond, and between two of them the event loop can serve
+        others. The numbers of one metric are those of one moment.
         """
         if prefers_openmetrics(accept):
             return self._pieces(openmetrics.generate_latest, _EOF), openmetrics.CONTENT_TYPE_LATEST

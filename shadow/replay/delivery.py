@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from shadow.reports import FORMATS, terminal
 from shadow.reports.show import colored, width
 from shadow.results.database import place_of
 from shadow.results.summary import FailOn, Summary, without_values
+from shadow.results.whole import replace_file
 from shadow.rollout.gating import GatePlan
 
 
@@ -142,28 +143,12 @@ def write_whole(text: str, path: str, *, hint: str = _REWRITE, private: bool = T
     the usual one. A link stays, and what it points to is replaced.
     """
     target = Path(path).resolve()
-    if target.exists() and not target.is_file():  # /dev/stderr, a named pipe
-        with _told(path, hint):
-            target.write_text(text, "utf-8")
-        return
-    part = target.with_name(f"{target.name}.part")
-    with _told(path, hint):
-        try:
-            part.unlink(missing_ok=True)  # it may be a link that somebody laid there
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - a descriptor
-                os.fchmod(descriptor, 0o600 if private else _usual_mode(target))
-                file.write(text)
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-
-
-@contextlib.contextmanager
-def _told(path: str, hint: str) -> Iterator[None]:
+    data = text.encode("utf-8", "backslashreplace")
     try:
-        yield
+        if target.exists() and not target.is_file():  # /dev/stderr, a named pipe
+            target.write_bytes(data)
+        else:
+            replace_file(target, data, mode=0o600 if private else _usual_mode(target))
     except OSError as error:
         raise UnfinishedError(f"cannot write {path}: {error.strerror}", hint) from None
 

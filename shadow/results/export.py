@@ -7,7 +7,6 @@ A file is untrusted: it is bounded while it is unpacked, and checked before it i
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from array import array
@@ -28,6 +27,7 @@ from shadow.results.runs import Run, RunInfo
 from shadow.results.speed.pairs import COLUMNS, MAX_PAIRS, WARM_UP, Pairs
 from shadow.results.summary import withheld
 from shadow.results.tally import MAX_ENDPOINTS, EndpointTally, Tally
+from shadow.results.whole import replace_file
 from shadow.sessions.hollow import REMEDIES
 
 FORMAT: Final = "shadow-run"
@@ -166,18 +166,8 @@ def _write_whole(data: bytes, path: str) -> None:
     target = Path(path).resolve()
     if target.exists() and not target.is_file():
         raise ShadowError(f"{path}: is no file", "choose another place with --out")
-    part = target.with_name(f"{target.name}.part")
     try:
-        part.unlink(missing_ok=True)  # it may be a link that somebody laid there
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-                os.fchmod(descriptor, 0o600)
-                file.write(data)
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        replace_file(target, data)
     except OSError as error:
         raise UnfinishedError(
             f"cannot write {path}: {error.strerror}", "choose another place with --out"

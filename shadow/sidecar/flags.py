@@ -29,13 +29,10 @@ SAFE: Final = RouteFlags(rust_enabled=False, rust_percent=0.0, shadow_sample=1.0
 class FlagFile:
     """The flags as a file has them now, or had them when it last was right.
 
-    `tell` is told in one line what is wrong with the file, once for each change of it;
-    `on_change` is called when other flags are in force than before.
+    `tell` is told in one line what is wrong with the file, once for each change of it.
     """
 
-    def __init__(
-        self, path: str | Path, *, tell: Callable[[str], None], on_change: Callable[[], None]
-    ) -> None:
+    def __init__(self, path: str | Path, *, tell: Callable[[str], None]) -> None:
         """Read the file at once; what is wrong with it is told, not raised."""
         self.path = str(path)
         self.generation = 0
@@ -45,7 +42,6 @@ class FlagFile:
         self.error = ""
         """What is wrong with the file as it is now; empty when nothing is."""
         self._tell = tell
-        self._on_change = on_change
         self._seen: _Look | None = None
         self._flags: Flags | None = None
         self._routes: dict[str, RouteFlags] = {}
@@ -66,14 +62,13 @@ class FlagFile:
         """Look at the file once. It is compared by its bytes: a time stamp may stay the same."""
         if self._flags is not None and self._flags.timed:
             self._routes.clear()
-        if self._read():
-            self._on_change()
+        self._read()
 
-    def _read(self) -> bool:
-        """Take the file if it has changed and can be taken; say whether it was."""
+    def _read(self) -> None:
+        """Take the file if it has changed and can be taken."""
         look = _look_at(self.path)
         if look == self._seen:
-            return False
+            return
         self._seen = look
         try:
             flags = look.taken()
@@ -81,14 +76,13 @@ class FlagFile:
             self.error = f"{plain(self.path)}: {problem}"
             kept = "the flags from before hold" if self._flags else "all is served by Go"
             self._tell(f"{self.error}; {kept}")
-            return False
+            return
         self._flags, self._routes, self._told = flags, {}, set()
         self.generation += 1
         self.loaded_at = time.time()
         self.error = ""
         for remark in flags.remarks:
             self._tell(f"{plain(self.path)}: {remark}")
-        return True
 
     def _find(self, route: str) -> RouteFlags:
         if self._flags is None:

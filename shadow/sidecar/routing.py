@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -27,9 +27,6 @@ from shadow.model import SideName
 from shadow.results.routes import GO_ALL, Buckets, Guard, RouteChange, RouteState, route_name
 from shadow.sidecar.evidence import Seen
 from shadow.sidecar.guards import GuardPolicy, Guards, GuardStanding, Rollback
-
-Reason = Literal["latched", "disabled", "operator", "flag"]
-"""Why a side was chosen: by a latch, the kill switch, or a share and who set it."""
 
 RETRY_SHARE: Final = 0.1
 """Fallbacks per safe request that Rust serves, in the long run."""
@@ -59,7 +56,6 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     """The service whose answer the client gets."""
     mirror: bool
     """Whether it is sent to the other service too, to compare."""
-    reason: Reason
 
 
 class RetryBudget:
@@ -85,15 +81,13 @@ class RetryBudget:
 
 
 class Routing:
-    """The decisions of one sidecar about one version of the candidate.
+    """The decisions of one sidecar about one version of the candidate."""
 
-    `seed` makes the choice of sessions another one; all sidecars of a service must have the same.
-    """
-
-    def __init__(self, policy: GuardPolicy, *, seed: bytes = b"") -> None:
+    def __init__(self, policy: GuardPolicy) -> None:
         self._guards = Guards(policy)
-        self._sessions = blake2b(seed, digest_size=8, person=b"session")
-        self._tokens = blake2b(seed, digest_size=8, person=b"sample")
+        # The same in all sidecars of a service, so that a session is on one side in all of them.
+        self._sessions = blake2b(digest_size=8, person=b"session")
+        self._tokens = blake2b(digest_size=8, person=b"sample")
         self._budget = RetryBudget()
         self._states: dict[str, RouteState] = {}
         self._percents: dict[str, float] = {}
@@ -115,23 +109,21 @@ class Routing:
         """
         sample = flags.shadow_sample
         mirror = safe and (sample >= 1 or (sample > 0 and _share(self._tokens, token) < sample))
-        percent, reason = self._percent(route_name(route), flags)
+        percent = self._percent(route_name(route), flags)
         if percent >= 100 or (percent > 0 and _share(self._sessions, key or token) * 100 < percent):
             if safe:
                 self._budget.earn()
-            return _CANDIDATE[mirror][reason]
-        return _BASELINE[mirror][reason]
+            return Choice("candidate", mirror)
+        return Choice("baseline", mirror)
 
-    def _percent(self, route: str, flags: RouteFlags) -> tuple[float, Reason]:
+    def _percent(self, route: str, flags: RouteFlags) -> float:
         """Return the share of sessions that Rust serves."""
         if self._latched and (route in self._latched or GO_ALL in self._latched):
-            return 0.0, "latched"
+            return 0.0
         if not flags.rust_enabled:
-            return 0.0, "disabled"
-        percent = self._percents.get(route)
-        if percent is None:
-            percent = self._percents.get(GO_ALL)
-        return (flags.rust_percent, "flag") if percent is None else (percent, "operator")
+            return 0.0
+        of_all = self._percents.get(GO_ALL, flags.rust_percent)
+        return self._percents.get(route, of_all)
 
     def may_retry(self, now: float) -> bool:
         """Whether a request that Rust failed may go to Go within the budget; `now` in seconds."""
@@ -232,15 +224,11 @@ class Routing:
         else:
             self._unconfirmed.discard(route)
 
-    def begin_version(self) -> None:
-        """Let the evidence begin anew: for another version of the candidate. Latches stay."""
-        self._guards.forget(GO_ALL)
-
     def weights(self, flags_of: Callable[[str], RouteFlags]) -> dict[str, float]:
         """Return the share of sessions that Rust serves, 0 to 1, of each route that is known."""
         routes = {*self._guards.routes, *self._states}
         return {
-            route: min(1.0, max(0.0, self._percent(route, flags_of(route))[0] / 100))
+            route: min(1.0, max(0.0, self._percent(route, flags_of(route)) / 100))
             for route in routes
         }
 
@@ -267,12 +255,3 @@ def _share(seeded: blake2b, key: str) -> float:
     digest = seeded.copy()
     digest.update(key.encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest(), "big") / _SPAN
-
-
-_REASONS: Final[tuple[Reason, ...]] = ("latched", "disabled", "operator", "flag")
-_BASELINE: Final = tuple(
-    {reason: Choice("baseline", mirror, reason) for reason in _REASONS} for mirror in (False, True)
-)
-_CANDIDATE: Final = tuple(
-    {reason: Choice("candidate", mirror, reason) for reason in _REASONS} for mirror in (False, True)
-)

@@ -114,7 +114,7 @@ class Sidecar:
         asyncio.get_running_loop().set_exception_handler(self.complaints.went_wrong)
         await self._open_store()
         if plan.flags is not None:
-            self.flags = FlagFile(plan.flags, tell=self.tell, on_change=lambda: None)
+            self.flags = FlagFile(plan.flags, tell=self.tell)
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
             self.tasks = await enter(Tasks(self.failed))

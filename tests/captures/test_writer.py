@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shadow.captures import open_writer, read
 from shadow.captures.formats.native import encode_line
+from shadow.captures.rotation import RotatingWriter
 from shadow.errors import CaptureError, UnfinishedError
 from shadow.model import Exchange, Request
 
@@ -109,6 +110,16 @@ def test_a_link_at_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(CaptureError), open_writer(tmp_path / "capture"):
         pass
     assert victim.read_bytes() == b"precious"
+
+
+def test_a_recording_that_goes_on_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "capture.jsonl"
+    with RotatingWriter(path) as recorder:
+        recorder.write(exchange("a"))
+        with pytest.raises(CaptureError, match="another process writes it"), open_writer(path):
+            pass
+        recorder.write(exchange("b"))
+    assert list(read([path])) == [exchange("a"), exchange("b")]
 
 
 @pytest.fixture

@@ -48,26 +48,34 @@ def write(path: Path, content: Any) -> None:
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
+class Polled(FlagFile):
+    """A flag file that says when other flags are in force than before."""
+
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        self.changed = asyncio.Event()
+        super().__init__(path, tell=tell)
+
+    def poll(self) -> None:
+        before = self.generation
+        super().poll()
+        if self.generation > before:
+            self.changed.set()
+
+
 class Watched:
-    """A flag file with what it told, and how often it said that it changed."""
+    """A flag file with what it told."""
 
     def __init__(self, path: Path, content: Any = None) -> None:
         self.path = path
         self.told: list[str] = []
-        self.changes = 0
-        self.changed = asyncio.Event()
         self.spoke = asyncio.Event()
         if content is not None:
             write(path, content)
-        self.file = FlagFile(path, tell=self._tell, on_change=self._on_change)
+        self.file = Polled(path, self._tell)
 
     def _tell(self, line: str) -> None:
         self.told.append(line)
         self.spoke.set()
-
-    def _on_change(self) -> None:
-        self.changes += 1
-        self.changed.set()
 
     def percent(self, route: str = "*") -> float:
         return self.file.current(route).rust_percent
@@ -198,7 +206,7 @@ def test_a_rule_that_asks_for_the_time_is_asked_again(
     assert watched.percent(ITEM) == 0
     monkeypatch.setattr(time, "time", lambda: 2_000.0)
     watched.file.poll()
-    assert (watched.percent(ITEM), watched.changes) == (100, 0)
+    assert (watched.percent(ITEM), watched.file.generation) == (100, 1)
 
 
 # What a file cannot say
@@ -304,9 +312,9 @@ def test_a_broken_file_keeps_the_last_good_flags(path: Path, content: Any, expec
     assert watched.file.error == line.removesuffix("; the flags from before hold")
     watched.file.poll()
     assert watched.told == [line]
-    assert (watched.percent(), watched.file.generation, watched.changes) == (50.5, 1, 0)
+    assert (watched.percent(), watched.file.generation) == (50.5, 1)
     assert watched.put(document(1)) == []
-    assert (watched.percent(), watched.file.error, watched.changes) == (1, "", 1)
+    assert (watched.percent(), watched.file.error) == (1, "")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +358,7 @@ def test_without_a_file_at_the_start_all_is_served_by_go(path: Path, content: An
     watched.file.poll()
     assert watched.told == [line]
     assert watched.put(document(50.5)) == []
-    assert (watched.percent(ITEM), watched.file.generation, watched.changes) == (50.5, 1, 1)
+    assert (watched.percent(ITEM), watched.file.generation) == (50.5, 1)
 
 
 def test_what_is_no_regular_file_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,13 +574,13 @@ def test_every_way_to_change_a_file_is_noticed_within_a_second(path: Path) -> No
     async def story() -> None:
         for act, value in ((overwrite, 0), (replace, 50.5), (write, 100)):
             held = document(value)
-            took = watched.after(partial(act, path, held), watched.changed)
+            took = watched.after(partial(act, path, held), watched.file.changed)
             assert await took < 1
             assert watched.percent() == value
         assert await watched.after(path.unlink, watched.spoke) < 1
         assert "No such file" in watched.file.error
         assert watched.percent() == 100
-        assert await watched.after(lambda: write(path, document(100)), watched.changed) < 1
+        assert await watched.after(lambda: write(path, document(100)), watched.file.changed) < 1
         assert (watched.file.error, watched.file.generation) == ("", 5)
 
     watching(watched, story)
@@ -596,7 +604,7 @@ def test_a_config_map_that_swaps_its_link_is_noticed(path: Path) -> None:
     assert watched.percent() == 1
 
     async def story() -> None:
-        assert await watched.after(swap, watched.changed) < 1
+        assert await watched.after(swap, watched.file.changed) < 1
 
     watching(watched, story)
     assert (watched.percent(), watched.told) == (50.5, [])
@@ -624,13 +632,13 @@ def test_a_hundred_flips_are_seen_one_after_the_other(
     async def story() -> None:
         for number in range(1, 101):
             act, held = (write, replace)[number % 2], document(number)
-            took = watched.after(partial(act, path, held), watched.changed)
+            took = watched.after(partial(act, path, held), watched.file.changed)
             assert await took < 1
             seen.append(watched.percent(ITEM))
 
     watching(watched, story)
     assert seen == list(range(1, 101))
-    assert (watched.changes, watched.file.generation) == (100, 101)
+    assert watched.file.generation == 101
 
 
 def test_watching_starts_no_thread(path: Path) -> None:
@@ -638,7 +646,7 @@ def test_watching_starts_no_thread(path: Path) -> None:
     before = threading.active_count()
 
     async def story() -> None:
-        await watched.after(lambda: write(path, document(0)), watched.changed)
+        await watched.after(lambda: write(path, document(0)), watched.file.changed)
         assert threading.active_count() == before
 
     watching(watched, story)

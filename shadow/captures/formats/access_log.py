@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from shadow.captures.formats.urls import split_url
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.records import Broken, Fidelity, Record, record_of
 from shadow.captures.streams import Chunks, Damage, split_records
-from shadow.captures.syntax import MalformedError, check_headers, check_start, unreplayable
+from shadow.captures.syntax import MalformedError, check_headers, check_start
 from shadow.model import Exchange, Request, Response
 
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*+)"'
@@ -112,19 +112,14 @@ def _record(line: str, number: int, path: str) -> Record:
         response = Response(status=int(found["status"]), truncated=True)
         if response.status < 100:
             raise MalformedError("the status is not between 100 and 999")
-    identity = f"log-{number:06}"
-    reason = unreplayable(request, response)
-    if reason is not None:
-        return Unsupported(
-            id=identity, path=path, line=number, reason=reason, method=method, target=target
-        )
-    return Exchange(
-        id=identity,
+    exchange = Exchange(
+        id=f"log-{number:06}",
         request=request,
         response=response,
         latency_ms=None if response is None else _latency_ms(found, balanced=bool(balanced)),
         ts=_moment(found["time"], balanced=bool(balanced)),
     )
+    return record_of(exchange, path, number)
 
 
 def _unescaped(text: str) -> str:

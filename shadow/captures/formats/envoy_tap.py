@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from shadow.captures.elements import Elements
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.records import Broken, Fidelity, Record, record_of
 from shadow.captures.streams import Chunks, Damage
 from shadow.captures.syntax import (
     MalformedError,
@@ -26,7 +26,6 @@ from shadow.captures.syntax import (
     check_status,
     content_length,
     has_no_body,
-    unreplayable,
 )
 from shadow.model import Exchange, Headers, Request, Response, isomorphic
 
@@ -209,14 +208,9 @@ def _record(whole: _Whole, position: int, path: str) -> Record:
         truncated=asked.is_cut(fields),
     )
     response = _response(answered, method)
-    identity = f"tap-{position:06}"
-    reason = unreplayable(request, response)
-    if reason is not None:
-        return Unsupported(
-            id=identity, path=path, line=position, reason=reason, method=method, target=target
-        )
     ts = moment if moment is not None and moment.tzinfo is not None else None
-    return Exchange(id=identity, request=request, response=response, ts=ts)
+    exchange = Exchange(id=f"tap-{position:06}", request=request, response=response, ts=ts)
+    return record_of(exchange, path, position)
 
 
 def _response(piece: _Piece, method: str) -> Response | None:

@@ -24,9 +24,9 @@ from shadow.captures.formats.http1 import (
     render_request,
     render_response,
 )
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported, UnwritableError
+from shadow.captures.records import Broken, Fidelity, Record, UnwritableError, record_of
 from shadow.captures.streams import Chunks, Damage, split_records
-from shadow.captures.syntax import MalformedError, check_id, unreplayable
+from shadow.captures.syntax import MalformedError, check_id
 from shadow.model import Exchange
 
 SEPARATOR = "\n🐵🙈🙉\n".encode()
@@ -253,20 +253,9 @@ class Window:
         place = self._order.popleft()
         self._stop_waiting(place)
         self._bytes -= place.size
-        record = place.record
-        if isinstance(record, Broken):
-            return record
-        reason = unreplayable(record.request, record.response)
-        if reason is None:
-            return record
-        return Unsupported(
-            id=record.id,
-            path=place.path,
-            line=place.position,
-            reason=reason,
-            method=record.request.method,
-            target=record.request.target,
-        )
+        if isinstance(place.record, Broken):
+            return place.record
+        return record_of(place.record, place.path, place.position)
 
 
 def _broken(payload: Payload, reason: str) -> Broken:

@@ -18,8 +18,8 @@ from shadow.captures.formats.plain_values import (
     status_of,
     text,
 )
-from shadow.captures.formats.urls import split_url
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.formats.urls import split_url, with_host
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported, record_of
 from shadow.captures.streams import Chunks, Damage
 from shadow.captures.syntax import (
     MalformedError,
@@ -28,10 +28,9 @@ from shadow.captures.syntax import (
     check_start,
     check_status,
     has_no_body,
-    unreplayable,
 )
 from shadow.captures.yaml_text import items
-from shadow.model import Exchange, Request, Response, header
+from shadow.model import Exchange, Request, Response
 
 _HEAD: Final = re.compile(rb"^version:\s*[\"']?api\.keploy\.io/", re.MULTILINE)
 
@@ -70,24 +69,20 @@ def _record(document: Any, line: int, path: str) -> Record:
     method = text(member(asked, "method"), "the method")
     authority, target = split_url(text(member(asked, "url"), "the URL"))
     check_start(method, target)
-    headers = fields(member(asked, "header"))
-    if header(headers, "host") is None:
-        headers = (("Host", authority), *headers)
+    headers = with_host(fields(member(asked, "header")), authority)
     check_headers(headers, "request")
     request = Request(
         method=method, target=target, headers=headers, body=octets(member(asked, "body"))
     )
     answered = member(document, "spec", "resp")
     response = _response(answered, method)
-    reason = unreplayable(request, response)
-    if reason is not None:
-        return Unsupported(
-            id=identity, path=path, line=line, reason=reason, method=method, target=target
-        )
     sent, done = moment(member(asked, "timestamp")), moment(member(answered, "timestamp"))
     took = (done - sent).total_seconds() * 1000 if sent and done and response else None
     latency_ms = took if took is not None and took >= 0 else None
-    return Exchange(id=identity, request=request, response=response, latency_ms=latency_ms, ts=sent)
+    exchange = Exchange(
+        id=identity, request=request, response=response, latency_ms=latency_ms, ts=sent
+    )
+    return record_of(exchange, path, line)
 
 
 def _response(part: Any, method: str) -> Response | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported, record_of
 from shadow.captures.streams import MAX_RECORD_BYTES, Chunks, Damage
 from shadow.captures.syntax import (
     MalformedError,
@@ -21,7 +21,6 @@ from shadow.captures.syntax import (
     check_start,
     check_status,
     has_no_body,
-    unreplayable,
 )
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response, header
 
@@ -175,17 +174,7 @@ def _record(flow: Any, position: int, path: str) -> Record:
         )
     request = _request(asked)
     response = _response(answered, request.method) if isinstance(answered, dict) else None
-    reason = "a websocket" if flow.get("websocket") else unreplayable(request, response)
-    if reason is not None:
-        return Unsupported(
-            id=identity,
-            path=path,
-            line=position,
-            reason=reason,
-            method=request.method,
-            target=request.target,
-        )
-    return Exchange(
+    exchange = Exchange(
         id=identity,
         request=request,
         response=response,
@@ -193,6 +182,7 @@ def _record(flow: Any, position: int, path: str) -> Record:
         latency_ms=None if response is None else _latency_ms(asked, answered or {}),
         ts=_moment(asked.get("timestamp_start")),
     )
+    return record_of(exchange, path, position, "a websocket" if flow.get("websocket") else None)
 
 
 def _request(part: dict[str, Any]) -> Request:

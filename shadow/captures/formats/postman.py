@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from shadow.captures.formats.plain_values import member
-from shadow.captures.formats.urls import split_url
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.formats.urls import split_url, with_host
+from shadow.captures.records import Broken, Fidelity, Record, Unsupported, record_of
 from shadow.captures.streams import MAX_RECORD_BYTES, Chunks, Damage
 from shadow.captures.syntax import (
     MalformedError,
@@ -25,7 +25,6 @@ from shadow.captures.syntax import (
     check_status,
     declared_length,
     has_no_body,
-    unreplayable,
 )
 from shadow.errors import CaptureError
 from shadow.model import Exchange, Headers, Request, Response, header, isomorphic
@@ -172,17 +171,8 @@ def _record(
             id=identity, path=path, line=position, reason=str(unknown), method=method, target="-"
         )
     response = None if example is None else _response(example, request.method)
-    reason = unreplayable(request, response)
-    if reason is None:
-        return Exchange(id=identity, request=request, response=response)
-    return Unsupported(
-        id=identity,
-        path=path,
-        line=position,
-        reason=reason,
-        method=request.method,
-        target=request.target,
-    )
+    exchange = Exchange(id=identity, request=request, response=response)
+    return record_of(exchange, path, position)
 
 
 def _request(asked: dict[str, Any], variables: dict[str, str]) -> Request:
@@ -197,8 +187,7 @@ def _request(asked: dict[str, Any], variables: dict[str, str]) -> Request:
     body, kind = _body(asked.get("body"), variables)
     if body is not None and kind and header(headers, "content-type") is None:
         headers = (*headers, ("Content-Type", kind))
-    if header(headers, "host") is None:
-        headers = (("Host", authority), *headers)
+    headers = with_host(headers, authority)
     check_headers(headers, "request")
     return Request(
         method=str(method), target=target, headers=headers, body=body or b"", truncated=body is None

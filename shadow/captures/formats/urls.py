@@ -7,7 +7,7 @@ from typing import Final
 
 from shadow.captures.records import UnwritableError
 from shadow.captures.syntax import MalformedError
-from shadow.model import Request, header, isomorphic
+from shadow.model import Headers, Request, header, isomorphic
 
 # Possessive, for a URL that is none is refused in one pass.
 _URL: Final = re.compile(r"https?://(?:[^/?#@]*+@)*+([^/?#\s]++)([^#\s]*+)(?:#.*)?", re.IGNORECASE)
@@ -25,6 +25,13 @@ def split_url(url: str) -> tuple[str, str]:
     rest = found[2]
     target = rest if rest.startswith("/") else f"/{rest}"
     return isomorphic(found[1]), isomorphic(target)
+
+
+def with_host(headers: Headers, authority: str) -> Headers:
+    """Return the headers of a request, with the authority of its URL where they name no host."""
+    if header(headers, "host") is None:
+        return (("Host", authority), *headers)
+    return headers
 
 
 def url_of(request: Request) -> str:

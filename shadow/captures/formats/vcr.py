@@ -22,8 +22,8 @@ from shadow.captures.formats.plain_values import (
     status_of,
     text,
 )
-from shadow.captures.formats.urls import split_url
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported
+from shadow.captures.formats.urls import split_url, with_host
+from shadow.captures.records import Broken, Fidelity, Record, record_of
 from shadow.captures.streams import Chunks, Damage
 from shadow.captures.syntax import (
     MalformedError,
@@ -31,10 +31,9 @@ from shadow.captures.syntax import (
     check_start,
     check_status,
     has_no_body,
-    unreplayable,
 )
 from shadow.captures.yaml_text import items
-from shadow.model import Exchange, Request, Response, header
+from shadow.model import Exchange, Request, Response
 
 _HEAD: Final = re.compile(rb"^(?:http_)?interactions\s*:", re.MULTILINE)
 _LISTS: Final = frozenset({"interactions", "http_interactions"})
@@ -66,20 +65,14 @@ def _record(item: Any, identity: str, line: int, path: str) -> Record:
     method = text(member(item, "request", "method"), "the method").upper()
     authority, target = split_url(text(member(item, "request", "uri"), "the URI"))
     check_start(method, target)
-    headers = fields(member(item, "request", "headers"))
-    if header(headers, "host") is None:
-        headers = (("Host", authority), *headers)
+    headers = with_host(fields(member(item, "request", "headers")), authority)
     check_headers(headers, "request")
     body, _ = _body(member(item, "request", "body"))
     request = Request(method=method, target=target, headers=headers, body=body)
     response = _response(member(item, "response"), method)
-    reason = unreplayable(request, response)
-    if reason is not None:
-        return Unsupported(
-            id=identity, path=path, line=line, reason=reason, method=method, target=target
-        )
     recorded = _recorded_at(member(item, "recorded_at"))
-    return Exchange(id=identity, request=request, response=response, ts=recorded)
+    exchange = Exchange(id=identity, request=request, response=response, ts=recorded)
+    return record_of(exchange, path, line)
 
 
 def _response(part: Any, method: str) -> Response | None:

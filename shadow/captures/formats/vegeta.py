@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.formats.urls import split_url, url_of, utf8
-from shadow.captures.records import Broken, Fidelity, Record, Unsupported, UnwritableError
+from shadow.captures.formats.urls import split_url, url_of, utf8, with_host
+from shadow.captures.records import Broken, Fidelity, Record, UnwritableError, record_of
 from shadow.captures.streams import MAX_RECORD_BYTES, Chunks, Damage, split_records
-from shadow.captures.syntax import MalformedError, check_headers, check_start, unreplayable
-from shadow.model import Exchange, Headers, Request, header, isomorphic
+from shadow.captures.syntax import MalformedError, check_headers, check_start
+from shadow.model import Exchange, Request, isomorphic
 
 _JSON_LINE: Final = re.compile(rb'\s*\{(?=[^\n]*"method")(?=[^\n]*"url")(?![^\n]*"request")')
 _TARGET: Final = re.compile(r"([A-Z][A-Z0-9_-]*)[ \t]+(https?://\S+)", re.IGNORECASE)
@@ -97,7 +97,7 @@ def _request(target: _Target) -> Request:
         for name, values in (target.header or {}).items()
         for value in values or ()
     ]
-    headers = _with_host(tuple(fields), authority)
+    headers = with_host(tuple(fields), authority)
     return Request(method=target.method, target=path, headers=headers, body=target.body or b"")
 
 
@@ -159,7 +159,7 @@ def _plain_target(lines: list[str], number: int, path: str) -> Record:
     fields = [line.partition(":") for line in lines[1:] if not line.startswith("@")]
     if not all(colon for _, colon, _ in fields):
         raise MalformedError("a header line has no colon")
-    headers = _with_host(
+    headers = with_host(
         tuple((name.strip(), value.strip()) for name, _, value in fields), authority
     )
     request = Request(method=first[1], target=target, headers=headers)
@@ -167,24 +167,7 @@ def _plain_target(lines: list[str], number: int, path: str) -> Record:
     return _record(request, number, path, "the body is in another file" if elsewhere else None)
 
 
-def _with_host(headers: Headers, authority: str) -> Headers:
-    if header(headers, "host") is None:
-        return (("Host", authority), *headers)
-    return headers
-
-
 def _record(request: Request, number: int, path: str, reason: str | None = None) -> Record:
     check_start(request.method, request.target)
     check_headers(request.headers, "request")
-    identity = f"vegeta-{number:06}"
-    reason = reason or unreplayable(request, None)
-    if reason is None:
-        return Exchange(id=identity, request=request)
-    return Unsupported(
-        id=identity,
-        path=path,
-        line=number,
-        reason=reason,
-        method=request.method,
-        target=request.target,
-    )
+    return record_of(Exchange(id=f"vegeta-{number:06}", request=request), path, number, reason)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -52,20 +53,20 @@ class Secret(msgspec.Struct, frozen=True, gc=False):
 
 
 ANY: Final = Secret("", "")
+Saw = Callable[[Secret], object]
 
 
 class Marks:
     """Makes the marks under one key. Safe to share between threads."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, saw: Saw | None = None) -> None:
+        """Take the key, and who is told of each secret that gets a mark."""
         # HMAC (RFC 2104) with the key's two blocks hashed once: a quarter of `hmac.digest`'s time.
         block = hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key
         block = block.ljust(_BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in block))
         self._outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in block))
-
-    def saw(self, secret: Secret) -> None:
-        """Take notice of a secret that is there; here nothing is done with it."""
+        self._saw: Saw = saw or (lambda _: None)
 
     def of_bytes(self, value: bytes, secret: Secret = ANY) -> str:
         """Return what stands for a value; for a mark that is itself, for nothing it is empty."""
@@ -74,7 +75,7 @@ class Marks:
             return ""
         if value == DROPPED.encode() or _MARK.fullmatch(value):
             return value.decode()
-        self.saw(secret)
+        self._saw(secret)
         if secret.action == "drop":
             return DROPPED
         if secret.action == "mask":
@@ -94,7 +95,7 @@ class Marks:
 
     def of_number(self, secret: Secret) -> str:
         """Return what stands for a number of JSON: another one, for a service refuses any text."""
-        self.saw(secret)
+        self._saw(secret)
         return DROPPED if secret.action == "drop" else "0"
 
     def of_unicode(self, text: str, secret: Secret = ANY) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from shadow.captures.redact.body import Bodies
 from shadow.captures.redact.looks import Looks
-from shadow.captures.redact.marks import DROPPED, Marks, Secret
+from shadow.captures.redact.marks import DROPPED, Marks, Saw, Secret
 from shadow.captures.redact.rules import LONGEST_NAME, Names, Redaction
 from shadow.captures.redact.text import Texts
 from shadow.model import Exchange, Headers, NoAnswer, Request, Response
@@ -44,19 +44,16 @@ class Redactor:
     Safe to share between threads. To redact a second time changes nothing.
     """
 
-    def __init__(self, key: bytes, rules: Redaction = _NO_RULES) -> None:
-        """Take the key, and what is redacted beside what always is.
+    def __init__(self, key: bytes, rules: Redaction = _NO_RULES, *, saw: Saw | None = None) -> None:
+        """Take the key, what is redacted beside what always is, and who is told of each secret.
 
         Raises ConfigError for a malformed JSON path, a pattern or a detector that is none.
         """
-        self._marks = self._made(key)
+        self._marks = Marks(key, saw)
         self._names = Names(rules)
         self._texts = Texts(self._names, self._marks, Looks(rules, self._marks))
         self._bodies = Bodies(self._names, self._marks, self._texts)
         self._treatment = lru_cache(4096)(self._treatment_of)
-
-    def _made(self, key: bytes) -> Marks:
-        return Marks(key)
 
     def redact(self, exchange: Exchange) -> Exchange:
         """Return the exchange as it may be written.

@@ -13,7 +13,7 @@ import msgspec
 from shadow.captures.redact.marks import Action, Secret, octets
 from shadow.detectors import ALWAYS
 from shadow.errors import ConfigError
-from shadow.masking import is_secret_header, is_secret_name, is_secret_query
+from shadow.masking import bare, is_secret_header, is_secret_name, is_secret_query
 
 LONGEST_NAME: Final = 300
 """Characters of a name that are looked at, from its end."""
@@ -33,8 +33,6 @@ _WORDS: Final = (
     *(b"authorization", b"cookie", b"credential", b"sessionid", b"assertion"),
 )
 _PARAMETER_WORDS: Final = (b"key", b"auth", b"sig", b"code")
-_LOWER: Final = bytes(range(256)).lower()
-_NO_WORD: Final = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 0x7F)
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9a-fA-F]{2}")
 _ESCAPED_LETTER: Final = re.compile(r"\\u00[4-7]")
 
@@ -122,7 +120,7 @@ class Names:
         self._ends = {_last_name(path): secret for path, secret in self.paths}
         self.configured = frozenset((*self._query, *self._form, *self._members, *self._ends))
         """In lower case; but for those of headers."""
-        self._words = _WORDS + tuple(_bare(name.encode()) for name in self.configured)
+        self._words = _WORDS + tuple(bare(name.encode()) for name in self.configured)
         # Names repeat, and each look-up is in the way of every exchange.
         self.header = lru_cache(_CACHED)(self._find_header)
         self.cookie = lru_cache(_CACHED)(self._find_cookie)
@@ -141,8 +139,8 @@ class Names:
         if "%" in text and _PERCENT_ENCODED.search(text):
             return True
         words = self._words + _PARAMETER_WORDS if "=" in text else self._words
-        bare = _bare(octets(text))
-        return any(map(bare.__contains__, words))
+        letters = bare(octets(text))
+        return any(map(letters.__contains__, words))
 
     def _find_header(self, name: str) -> Secret | None:
         name = name.lower()
@@ -189,10 +187,6 @@ def _by_name(rules: Iterable[Rule], where: Where, *, fold: bool = True) -> dict[
 
 def _secret(rule: Rule, name: str) -> Secret:
     return Secret(rule.where, name, rule.action, rule.keep_format)
-
-
-def _bare(text: bytes) -> bytes:
-    return text.translate(_LOWER, _NO_WORD)
 
 
 def _among(name: str, names: dict[str, Secret]) -> Secret | None:

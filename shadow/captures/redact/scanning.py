@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.redact.marks import Marks, Secret
+from shadow.captures.redact.marks import Secret
 from shadow.captures.redact.redactor import SESSION, Redactor
 from shadow.captures.redact.rules import Redaction
 from shadow.model import Exchange, Request
@@ -38,12 +38,16 @@ class SecretScan:
         """Raises ConfigError as `Redactor`."""
         self._endpoint = endpoint
         self._seen: list[Secret] = []
-        self._redactor = _Watching(self._seen, rules)
+        self._redactor = Redactor(b"", rules, saw=self._saw)
         self._values: Counter[tuple[str, str, str]] = Counter()
         self._exchanges: Counter[tuple[str, str, str]] = Counter()
         self._actions: dict[tuple[str, str, str], str] = {}
         self.exchanges = 0
         """Those in which there are any."""
+
+    def _saw(self, secret: Secret) -> None:
+        if secret is not SESSION:  # it repeats what a cookie or a header holds
+            self._seen.append(secret)
 
     def add(self, exchange: Exchange) -> None:
         """Count what would be taken out of an exchange."""
@@ -77,22 +81,3 @@ class SecretScan:
             )
             for place, values in sorted(self._values.items(), key=lambda each: (-each[1], each[0]))
         ]
-
-
-class _WatchingMarks(Marks):
-    def __init__(self, key: bytes, seen: list[Secret]) -> None:
-        super().__init__(key)
-        self._seen = seen
-
-    def saw(self, secret: Secret) -> None:
-        if secret is not SESSION:  # it repeats what a cookie or a header holds
-            self._seen.append(secret)
-
-
-class _Watching(Redactor):
-    def __init__(self, seen: list[Secret], rules: Redaction) -> None:
-        self._seen = seen
-        super().__init__(b"", rules)
-
-    def _made(self, key: bytes) -> Marks:
-        return _WatchingMarks(key, self._seen)
