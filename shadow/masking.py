@@ -194,7 +194,7 @@ class Masker:
         words = {re.escape(_plain(name)) for name in named} - {""}
         self._words = re.compile(b"|".join([_WORDS, *(word.encode() for word in sorted(words))]))
         self._key = blake2b(os.urandom(32) if key is None else key).digest()
-        self._withhold = withhold
+        self.withhold = withhold
         self.mask_endpoint = lru_cache(maxsize=4096)(self._mask_endpoint)
         """Return an endpoint's name as it may leave memory: masked, cut at `NAME_BYTES`."""
 
@@ -388,7 +388,7 @@ class Masker:
 
     def mask_divergence(self, divergence: Divergence) -> Divergence:
         """Return the divergence as it may be logged and stored: masked, readable, values cut."""
-        if not self._withhold and self._is_plain(divergence):
+        if not self.withhold and self._is_plain(divergence):
             return divergence
         path, pattern = divergence.path, divergence.path_pattern
         if divergence.where == "header":
@@ -415,7 +415,7 @@ class Masker:
     def _value(self, divergence: Divergence, value: str | None) -> str | None:
         if value is None:
             return None
-        if self._withhold:
+        if self.withhold:
             return WITHHELD
         if _COOKIE_VALUE.fullmatch(divergence.path) and ";" not in value:
             return self.mark(value)  # the value alone, which may hold `=` itself

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -118,6 +118,10 @@ class Outcome(StrEnum):
 
 
 Where = Literal["status", "header", "body", "transport", "state"]
+BODIES: Final[frozenset[Where]] = frozenset({"body", "state"})
+"""Where a path is one of a body."""
+STATE: Final = "STATE "
+"""How the endpoint of a probe of the state begins; a path of a request would follow with `/`."""
 Kind = Literal[
     "value_changed",
     "type_changed",
@@ -176,6 +180,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How much later the candidate answered than the baseline, in seconds."""
     over_budget: bool = False
     """Comparing stopped at its budget: a larger one may come to another judgement."""
+
+
+def is_state(endpoint: str) -> bool:
+    """Whether an endpoint is a probe of the state, and no request of a capture."""
+    return endpoint.startswith(STATE) and not endpoint.startswith(f"{STATE}/")
 
 
 def header_values(headers: Sequence[tuple[str, str]], name: str) -> list[str]:

@@ -37,6 +37,7 @@ def command() -> None:
     help="Seconds a request may take in all.",
 )
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
+@options.allow_commands
 @options.selection
 def learn(*, out: str, **given: Any) -> int:
     """Send the safe requests of a capture to Go twice and write down what differs.

@@ -29,6 +29,13 @@ def config(function: Function) -> Function:
     )(function)
 
 
+def allow_commands(function: Function) -> Function:
+    """`--allow-commands`: hooks and auth of the config may run commands."""
+    return click.option(
+        "--allow-commands", is_flag=True, help="Run the commands that shadow.toml names."
+    )(function)
+
+
 def encrypt_to(function: Function) -> Function:
     """`--encrypt-to`: the public keys that a capture is encrypted for."""
     return click.option(

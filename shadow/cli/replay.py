@@ -44,6 +44,14 @@ def _or_resume(
     help="That share, beside the first 20 of each endpoint.",
 )
 @click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@options.allow_commands
+@click.option(
+    "--order",
+    type=click.Choice(["session", "global"]),
+    default="session",
+    show_default=True,
+    help="Keep the order in each session, or of everything: one exchange at a time.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing.")
 @click.option(
     "--concurrency",

@@ -10,7 +10,7 @@ import msgspec
 
 from shadow.compare.paths import Path
 from shadow.compare.rules import PathPattern
-from shadow.model import Divergence
+from shadow.model import BODIES, Divergence
 
 WARN_DAYS: Final = 14
 """Days before its end from which a rule is warned about."""
@@ -67,7 +67,7 @@ class AcceptRule(msgspec.Struct, frozen=True, kw_only=True):
             return divergence.where == "header" and divergence.path == self.header
         if self.path is None:
             return True
-        return divergence.where == "body" and path is not None and self.path.matches(path)
+        return divergence.where in BODIES and path is not None and self.path.matches(path)
 
 
 def _matches(pattern: str | None, text: str | None) -> bool:

@@ -14,7 +14,7 @@ from shadow.compare.classes.base import DivergenceClass
 from shadow.compare.difference import ABSENT, Difference
 from shadow.compare.json_text import to_text
 from shadow.compare.paths import normalized, pattern
-from shadow.model import Divergence, Severity, Verdict
+from shadow.model import Divergence, Severity, Verdict, Where, is_state
 
 VALUE_LIMIT: Final = 2048
 """Characters of a compared value that are kept; masking cuts them to 1 kB afterwards."""
@@ -41,12 +41,13 @@ def divergence_of(
 ) -> Divergence:
     """A difference with its path, signature and values as text, not judged yet."""
     path, path_pattern = place_of(difference)
+    where: Where = "state" if is_state(endpoint) else difference.where
     return Divergence(
-        where=difference.where,
+        where=where,
         kind=difference.kind,
         path=path,
         path_pattern=path_pattern,
-        signature=_signature_of(endpoint, difference, path_pattern),
+        signature=_signature_of(endpoint, where, difference, path_pattern),
         baseline=value_text(difference, difference.baseline),
         candidate=value_text(difference, difference.candidate),
         class_id=cls.id if cls else None,
@@ -74,10 +75,10 @@ _LONGEST_KNOWN: Final = 500
 """Characters of a pattern whose signatures are remembered."""
 
 
-def _signature_of(endpoint: str, difference: Difference, path_pattern: str) -> str:
+def _signature_of(endpoint: str, where: Where, difference: Difference, path_pattern: str) -> str:
     known = len(path_pattern) <= _LONGEST_KNOWN
     of = _known_signature if known else signature
-    return of(endpoint, difference.where, path_pattern, difference.kind, difference.detail)
+    return of(endpoint, where, path_pattern, difference.kind, difference.detail)
 
 
 def value_text(difference: Difference, value: Any) -> str | None:

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from shadow.compare.kinds import Value, value_of
-from shadow.model import Divergence
+from shadow.model import BODIES, Divergence
 
 TIME_MARGIN: Final = 10.0
 TIME_FLOOR_S: Final = 2.0
@@ -200,7 +200,7 @@ class NoiseProfile:
         if divergence.where == "status":
             given = divergence.candidate
             return f"noise:status {given}" if given in place.statuses else None
-        is_json = divergence.where == "body" and divergence.path.startswith("$")
+        is_json = divergence.where in BODIES and divergence.path.startswith("$")
         baseline = value_of(divergence.baseline, is_json=is_json)
         candidate = value_of(divergence.candidate, is_json=is_json)
         seen = place.kinds.get(candidate.kind)
@@ -263,7 +263,7 @@ class NoiseProfile:
         """A place where the baseline's tokens never repeat and the candidate's mostly do."""
         if not self.repeats(endpoint, divergence.where, divergence.path_pattern):
             return False
-        is_json = divergence.where == "body" and divergence.path.startswith("$")
+        is_json = divergence.where in BODIES and divergence.path.startswith("$")
         return value_of(divergence.candidate, is_json=is_json).is_token
 
     def repeats(self, endpoint: str, where: str, path_pattern: str) -> bool:
@@ -393,7 +393,7 @@ def _learn(place: Place, difference: Divergence) -> None:
         given = {*place.statuses, difference.baseline or "", difference.candidate or ""}
         place.statuses = sorted(given)
         return
-    is_json = difference.where == "body" and difference.path.startswith("$")
+    is_json = difference.where in BODIES and difference.path.startswith("$")
     values = []
     for text in (difference.baseline, difference.candidate):
         value = value_of(text, is_json=is_json)

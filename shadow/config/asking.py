@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shadow.config.around import refuse_commands, side_hooks
+from shadow.config.correlating import correlation
 from shadow.config.file import Config, load
 from shadow.config.naming import endpoints
 from shadow.config.plans import Flags, noise_profile, policy, safety, target
@@ -16,9 +18,10 @@ def asking_plan(flags: Flags) -> AskingPlan:
     """Both services and what is judged by. Raises ConfigError.
 
     `flags` are `config`, `baseline`, `candidate`, `allow_writes`, `timeout` in seconds, and
-    `noise_profile`; `connections` where more than 64 are wanted.
+    `noise_profile`; `connections` where more than 64 are wanted, and `allow_commands`.
     """
     config = load(flags["config"])
+    refuse_commands(config, allowed=flags.get("allow_commands", False))
     baseline = target(config, "baseline", flags["baseline"])
     candidate = target(config, "candidate", flags["candidate"])
     for each in (baseline, candidate):
@@ -31,6 +34,9 @@ def asking_plan(flags: Flags) -> AskingPlan:
         policy=policy(config),
         limits=Limits(connections=flags.get("connections", 64), timeout_s=flags["timeout"]),
         noise=noise_profile(config, flags.get("noise_profile")),
+        correlation=correlation(config),
+        captures=tuple(flags.get("captures", ())),
+        hooks=side_hooks(config, (baseline, candidate)),
     )
 
 

@@ -16,6 +16,15 @@ from shadow.config.lines import Place, line_of, told
 from shadow.errors import ConfigError
 
 FILE_NAME: Final = "shadow.toml"
+_SECRETS: Final[tuple[Place, ...]] = (
+    ("webhook", "secret"),
+    *(
+        ("targets", side, *keys)
+        for side in ("baseline", "candidate")
+        for keys in (("auth", "oauth", "client_secret"), ("database",))
+    ),
+)
+"""Keys whose values come from the environment."""
 _FROM_ENVIRONMENT: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
@@ -26,6 +35,54 @@ class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for, `/version`: the member `version` of its JSON, or its first line."""
     header: str | None = None
     """Take this header of the answer instead; of `/` where no path is given."""
+
+
+class OAuthTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[targets.*.auth.oauth]`: OAuth 2.0 client credentials."""
+
+    token_url: str
+    """Where tokens are given out."""
+    client_id: str
+    client_secret: str
+    """From the environment: `${CLIENT_SECRET}`."""
+    scope: str = ""
+
+
+class AuthTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[targets.*.auth]`: credentials that are fetched, and renewed before they expire.
+
+    One of `command` and `oauth`; what stands in the environment goes into `headers`.
+    """
+
+    command: list[str] = []
+    """Command that prints a token, without a shell; it runs with `--allow-commands` only."""
+    oauth: OAuthTable | None = None
+    header: str = "Authorization"
+    """Header that is set, in the place of a recorded one."""
+    prefix: str = "Bearer "
+    """What stands before the token."""
+    ttl_s: Annotated[float, msgspec.Meta(ge=10)] = 3000.0
+    """Seconds after which a token that does not say so expires."""
+
+
+class HooksTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[targets.*.hooks]`: what is done to the service around a run.
+
+    Each is a request to the service, `"POST /admin/reset"`, or a command without a shell,
+    `["./seed.sh", "go"]`, which runs with `--allow-commands` only.
+    """
+
+    reset: str | list[str] | None = None
+    """Puts the data back: before a run that sends writes, and before each try of
+    `repro --minimise`."""
+    before_run: str | list[str] | None = None
+    """Once before the first request, after `reset`."""
+    before_session: str | list[str] | None = None
+    """Before the first request of each session."""
+    after_run: str | list[str] | None = None
+    """Once after the last request, however the run ends."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
+    """Seconds that each may take."""
 
 
 class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +123,14 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     lockfile: str | None = None
     """File that pins its dependencies, `Cargo.lock`, from the folder of this file."""
     isolated: bool = False
-    """Nothing that is written to this service matters to anybody. `proxy` and `sink` send writes
-    (`--allow-writes`) to a candidate only where it is."""
+    """Nothing that is written to this service matters to anybody. A replay sends writes where both
+    sides are and their URLs stand in this file; `proxy` and `sink` send writes (`--allow-writes`)
+    to a candidate, and `fuzz` and `races` anything, only where it is."""
+    auth: AuthTable | None = None
+    """Credentials that a replay fetches and renews."""
+    hooks: HooksTable = HooksTable()
+    database: str | None = None
+    """SQLAlchemy URL that `[[state]] sql` reads, from the environment: `${GO_DATABASE}`."""
 
 
 class TargetsTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -382,6 +445,25 @@ class CorrelateTable(msgspec.Struct, frozen=True, kw_only=True):
     """Where it goes; without any, both sides' values are only compared as one."""
 
 
+class StateTable(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[state]]`: what writes left behind, asked of both sides and compared.
+
+    One of `request` and `sql`.
+    """
+
+    name: str
+    """What it is called in reports: its endpoint is `STATE name`."""
+    request: str | None = None
+    """Method, which must only read, and target: `"GET /v1/items?owner=me"`."""
+    headers: dict[str, str] = {}
+    """Headers of the request; `{token}` is what the side gave last by the [[correlate]] rule of
+    that name, in the session."""
+    sql: str | None = None
+    """SELECT on `database` of each side; `:session` is the session's name."""
+    after: Literal["session", "run"] = "session"
+    """For each session that wrote, or once; at the end of the run."""
+
+
 class SessionsTable(msgspec.Struct, frozen=True, kw_only=True):
     """`[sessions]`: how sessions of a capture are replayed."""
 
@@ -419,6 +501,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sessions: SessionsTable = SessionsTable()
     correlate: list[CorrelateTable] = []
     shift: list[ShiftTable] = []
+    state: list[StateTable] = []
     source: str = ""
     """The file it was read from, empty for none (not a key of the file)."""
 
@@ -530,7 +613,7 @@ class _Reader:
 
     def refuse_secret(self, data: dict[str, Any]) -> None:
         """Refuse a secret that stands in the file itself."""
-        for place in (("webhook", "secret"), *_keys_of_shifts(data)):
+        for place in (*_SECRETS, *_keys_of_shifts(data)):
             secret: Any = data
             for step in place:
                 found = isinstance(secret, list) or (isinstance(secret, dict) and step in secret)

@@ -85,6 +85,11 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
 def live_target(target: Target) -> Target:
     """The target as live traffic reaches it: by its own name for itself. Raises ConfigError."""
     refuse_denied(target)
+    if target.auth is not None:
+        raise ConfigError(
+            f"targets.{target.side}.auth is for replays: live requests bring their own",
+            "use another --config for live traffic",
+        )
     return replace(target, keep_host=True)
 
 

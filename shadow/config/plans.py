@@ -18,6 +18,7 @@ from shadow.compare import CompareOptions
 from shadow.compare.codecs import protobuf
 from shadow.compare.codecs.content import MessageType
 from shadow.compare.noise import NoiseProfile
+from shadow.config.around import auth, probes, refuse_commands, side_hooks
 from shadow.config.correlating import correlation
 from shadow.config.file import FILE_NAME, Config, ProtobufTable, TargetTable, load
 from shadow.config.gating import gate_plan
@@ -75,7 +76,13 @@ def replay_plan(flags: Flags) -> ReplayPlan:
     )
     captures = tuple(flags["captures"])
     secondary = _secondary(config, flags, recorded=recorded)
+    refuse_commands(config, allowed=flags.get("allow_commands", False))
     correlated = correlation(config)
+    if flags.get("order") == "global" and flags["workers"] > 1:
+        raise ConfigError(
+            "--order global is one exchange at a time, and --workers are several",
+            "leave out one of them",
+        )
     if correlated and secondary is not None:
         raise ConfigError(
             "--secondary has no values of its own: [[correlate]], [sessions] and [[shift]] know "
@@ -87,7 +94,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
         baseline=baseline,
         candidate=candidate,
         endpoints=endpoints(config),
-        safety=safety(config, allow_writes=flags["allow_writes"]),
+        safety=safety(config, allow_writes=_may_write(config, flags)),
         policy=policy(config, all_events=flags["all_events"]),
         selection=selection(flags),
         options=ReplayOptions(
@@ -95,6 +102,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             rate=flags["rate"],
             ceiling=flags["ceiling"],
             speed=flags["speed"],
+            order=flags.get("order", "session"),
             sides=flags["sides"],
             seed=flags["seed"],
         ),
@@ -108,11 +116,26 @@ def replay_plan(flags: Flags) -> ReplayPlan:
         ),
         resources=resource_plan(config, baseline, candidate),
         correlation=correlated,
+        hooks=side_hooks(config, [each for each in (baseline, candidate) if each is not None]),
+        probes=probes(config, live=baseline is not None),
         abort=abort_limits(config, flags),
         dry_run=flags["dry_run"],
         workers=flags["workers"],
         versions=(version_source(config, "baseline"), version_source(config, "candidate")),
     )
+
+
+def _may_write(config: Config, flags: Flags) -> bool:
+    """Whether writes are sent: where it was said, or where both services are for that.
+
+    A file speaks of the services at its own URLs only.
+    """
+    if flags["allow_writes"]:
+        return True
+    sides = ("baseline", "candidate")
+    tables = [getattr(config.targets, side) for side in sides]
+    own = all(flags[side] in (None, table.url) for side, table in zip(sides, tables, strict=True))
+    return own and all(table.isolated and table.url for table in tables)
 
 
 def abort_limits(config: Config, flags: Flags) -> AbortLimits:
@@ -292,6 +315,7 @@ _TOLD: Final = (
     "max_errors",
     "max_latency",
     "methods",
+    "order",
     "rate",
     "sample",
     "seed",
@@ -306,7 +330,7 @@ ARGUMENTS: Final = (
     *("captures", "baseline", "candidate", "secondary", "config"),
     *("allow_writes", "all_events", "endpoint", "exclude", "limit", "methods", "no_values"),
     *("noise", "noise_profile", "noise_sample", "sample", "seed", "sides", "workers"),
-    *("ceiling", "concurrency", "rate", "speed", "timeout"),
+    *("allow_commands", "ceiling", "concurrency", "order", "rate", "speed", "timeout"),
     *("max_errors", "max_error_share", "max_latency"),
     *("fail_on", "on_inconclusive", "phase", "since", "strict"),
 )
@@ -458,6 +482,7 @@ def _parsed(config: Config, side: SideName, url: str, option: str, name: str) ->
         verify_tls=table.verify_tls,
         http2=_http2(table, side),
         proxy=_proxy(table, side),
+        auth=auth(config, side, denied),
     )
 
 

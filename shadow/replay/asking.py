@@ -18,7 +18,11 @@ from shadow.endpoints import Endpoints
 from shadow.errors import ShadowError
 from shadow.judge import Policy
 from shadow.judging import Judging
-from shadow.model import Exchange, Judgement, Observation
+from shadow.masking import Masker
+from shadow.model import Exchange, Judgement, Observation, Request
+from shadow.replay.hooks import HookLog, Hooks, SideHooks
+from shadow.replay.options import Correlation
+from shadow.replay.replay_job import correlator_of
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.rewrite import Unsendable
@@ -38,6 +42,12 @@ class AskingPlan(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     noise: NoiseProfile | None = None
     """What was learned of the baseline's noise before."""
+    correlation: Correlation = Correlation()
+    """What each side is sent of what it gave before in the session."""
+    captures: tuple[str, ...] = ()
+    """Where the exchanges are from: from their beginning on times are moved to now."""
+    hooks: tuple[SideHooks, ...] = ()
+    """Of these, `reset` is run before each session that writes."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +79,9 @@ class Asker:
     def __init__(self, plan: AskingPlan) -> None:
         self._plan = plan
         self._stack = contextlib.AsyncExitStack()
+        self._hooks = Hooks(plan.hooks, HookLog(None, Masker()))
+        self._alone = asyncio.Lock()
+        """Held by a session that resets the services: it would take away another one's data."""
 
     async def __aenter__(self) -> Self:
         plan = self._plan
@@ -92,15 +105,40 @@ class Asker:
 
         Raises NotAskedError for what may not or cannot be sent.
         """
-        *before, last = exchanges
-        for exchange in before:
-            await self._ask(exchange)
-        baseline, candidate = await self._ask(last)
-        endpoint = self.endpoint(last)
-        judgement = await self._judging.judge(last, endpoint, baseline, candidate)
+        writes = any(not self._plan.safety.is_safe(each.request) for each in exchanges)
+        if not writes or not self._hooks.has("reset"):
+            return await self._session(exchanges)
+        async with self._alone:
+            await self._hooks.run("reset")
+            return await self._session(exchanges)
+
+    async def _session(self, exchanges: Sequence[Exchange]) -> Asked:
+        correlator = correlator_of(self._plan.correlation, self._plan.captures)
+        for number, each in enumerate(exchanges, 1):
+            exchange = msgspec.structs.replace(each, session=each.session or "session")
+            endpoint = self.endpoint(exchange)
+            requests = (exchange.request, exchange.request)
+            if correlator is not None:
+                prepared = correlator.prepare(exchange, endpoint)
+                if prepared.lacking is not None:
+                    raise NotAskedError(
+                        f"exchange {exchange.id} needs a value of rule {prepared.lacking.rule}"
+                        f" that exchange {prepared.lacking.made_in} did not give",
+                        "see what both sides answer to that one",
+                    )
+                requests = prepared.requests
+            baseline, candidate = await self._ask(exchange, requests)
+            mapping = None
+            if correlator is not None:
+                mapping = correlator.observed(exchange, endpoint, (baseline, candidate))
+            if number == len(exchanges):
+                pair = exchange, endpoint, baseline, candidate, mapping
+                judgement = await self._judging.judge(*pair)
         return Asked(endpoint=endpoint, judgement=judgement, baseline=baseline, candidate=candidate)
 
-    async def _ask(self, exchange: Exchange) -> tuple[Observation, Observation]:
+    async def _ask(
+        self, exchange: Exchange, requests: tuple[Request, Request]
+    ) -> tuple[Observation, Observation]:
         """What both sides do with one request, asked at once."""
         request = exchange.request
         safe = self._plan.safety.is_safe(request)
@@ -109,7 +147,8 @@ class Asker:
                 f"exchange {exchange.id} is a write", "allow it with --allow-writes"
             )
         try:
-            messages = [each.render(request) for each in (self._baseline, self._candidate)]
+            services = (self._baseline, self._candidate)
+            messages = [each.render(own) for each, own in zip(services, requests, strict=True)]
         except Unsendable as error:
             raise NotAskedError(
                 f"exchange {exchange.id} cannot be sent: {error.detail}", "choose another one"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -17,6 +17,7 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.events import Events, withdraw
 from shadow.masking import Masker
 from shadow.replay.delivery import Output, check_outputs, deliver
+from shadow.replay.hooks import HookLog, hook_log_path
 from shadow.replay.ledger import BrokenLines, Ledger, cursor_of, is_kept
 from shadow.replay.progress import Progress
 from shadow.replay.stopping import Stop
@@ -56,6 +57,7 @@ def conduct(
     workers: int = 1,
     total: int | None = None,
     usage: ServiceUsage = NO_USAGE,
+    hooks: Callable[[HookLog], contextlib.AbstractContextManager[None]] | None = None,
 ) -> int:
     """Do the work of one run and return the exit code. An `info` with an id is a run that goes on.
 
@@ -77,7 +79,9 @@ def conduct(
             with ending.noted():
                 events.run_started(_started_fields(info))
                 usage.begin()
-                _do(job, files, workers, _Place(store, events, memory, ending, bar))
+                log = HookLog(hook_log_path(store, info.id), files.masker)
+                with contextlib.nullcontext() if hooks is None else hooks(log):
+                    _do(job, files, workers, _Place(store, events, memory, ending, bar))
             usage.end()
             with ending.noted():
                 settle_run(store, events, info.id, memory, noise=job.noise, policy=job.policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 from shadow.captures import WHOLE, Broken, Elsewhere, Unsupported
 from shadow.masking import NOTHING_MORE, Hidden, Masker
@@ -25,7 +26,11 @@ class DryRun:
         self._plan = plan
         # Opening a service makes no connection: that is left to its first request.
         sides = (plan.baseline, plan.candidate)
-        self._services = [open_service(side, plan.limits) for side in sides if side is not None]
+        self._services = [
+            open_service(replace(side, auth=None), plan.limits)
+            for side in sides
+            if side is not None
+        ]
         self._masker = Masker(hidden=hidden)
         self.sent: Counter[str] = Counter()
         """Exchanges that would be sent, by endpoint."""

@@ -25,10 +25,12 @@ from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
 from shadow.replay.abort import AbortGuard
 from shadow.replay.control import Control
 from shadow.replay.flight import BASELINE, CANDIDATE, Flight, Side
+from shadow.replay.hooks import Hooks
 from shadow.replay.options import ReplayOptions, Selection
 from shadow.replay.reading import LATER_S, Later, Readable
 from shadow.replay.schedule import Pace, Sequencer
 from shadow.replay.selection import bare, skip_reason
+from shadow.replay.state import MAX_PROBED, LackingValueError, Probe, Prober, Written, asked
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Service
@@ -130,6 +132,9 @@ class Engine:
         keeper: Keeper,
         guard: AbortGuard | None = None,
         correlator: Correlator | None = None,
+        prober: Prober | None = None,
+        hooks: Hooks | None = None,
+        late: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._services = (baseline, candidate)
@@ -142,6 +147,14 @@ class Engine:
         self._keeper = keeper
         self._guard = guard
         self._correlator = correlator
+        self._prober = prober
+        self._late = late or correlator is not None
+        """Messages are written when they are sent: what was read before does not decide them."""
+        self._hooks = hooks if hooks is not None and hooks.has("before_session") else None
+        self._begun: set[str] = set()
+        """Sessions whose hook has run."""
+        self._wrote: dict[str | None, Written] = {}
+        """By session, what was written, where the state is asked about."""
         self._aborted = ""
         """Why nothing more is sent, where the guard said so."""
         self._clock = clock
@@ -227,7 +240,7 @@ class Engine:
         finally:
             self._advancing = False
         if self._exhausted and not self._in_flight and not self._ready and not self._held:
-            self._end()
+            self._finish()
 
     def _may_read(self) -> bool:
         return (
@@ -296,7 +309,7 @@ class Engine:
             self._skip(ordinal, exchange, endpoint, reason)
             return None
         flight = Flight(ordinal, exchange, endpoint, safe=safe)
-        if self._correlator is None and not self._render(flight):
+        if not self._late and not self._render(flight):
             return None
         return flight
 
@@ -327,11 +340,15 @@ class Engine:
             name = endpoint or self._endpoints.name(request.method, request.target)
             self._correlator.unsent(exchange, name, why)
 
+    def _line(self, flight: Flight) -> str | None:
+        """Whom the flight waits for: its session, or all before it."""
+        return "" if self._options.order == "global" else flight.exchange.session
+
     def _offer(self, flight: Flight) -> None:
         """Let the flight's session have it."""
         self._pending += 1
         self._pending_bytes += flight.size
-        if self._sequencer.offer(flight.exchange.session, flight):
+        if self._sequencer.offer(self._line(flight), flight):
             self._ready.append(flight)
 
     # One flight.
@@ -342,7 +359,23 @@ class Engine:
             self._unsent(flight.exchange, "no-value", flight.endpoint)
             self._conclude(flight, _INTERRUPTED)
             return
+        session = flight.exchange.session
+        if self._hooks is not None and session is not None and session not in self._begun:
+            self._begun.add(session)
+            self._spawn(self._begin_session, self._hooks, flight, session)
+        else:
+            self._go(flight)
+
+    async def _begin_session(self, hooks: Hooks, flight: Flight, session: str) -> None:
+        await hooks.run("before_session", session=session)
+        flight.wait_until(self._clock())
+        self._go(flight)
+
+    def _go(self, flight: Flight) -> None:
+        """Send a flight whose turn it is."""
         if self._correlator is not None and not self._prepare(flight, self._correlator):
+            return
+        if self._correlator is None and self._late and not self._render_late(flight):
             return
         if self._throttle is None:
             self._ask_both(flight)
@@ -355,16 +388,20 @@ class Engine:
         lacking = prepared.lacking
         if lacking is None:
             flight.requests = prepared.requests
-            if not self._render(flight):
-                self._leave(flight)
-                self._loop.call_soon(self._advance)
-                return False
-            return True
+            return self._render_late(flight)
         self._unsent(flight.exchange, lacking.why, flight.endpoint)
         skipped = lacking.why == "not-sent"
         outcome = Outcome.SKIPPED if skipped else Outcome.INCOMPARABLE
         reason = f"{lacking.why} ({lacking.rule})" if lacking.rule else lacking.why
         self._conclude(flight, Judgement(outcome=outcome, reason=reason))
+        return False
+
+    def _render_late(self, flight: Flight) -> bool:
+        """Write the messages of a flight that has begun; False where that ends it."""
+        if self._render(flight):
+            return True
+        self._leave(flight)
+        self._loop.call_soon(self._advance)
         return False
 
     async def _ask_below(self, throttle: Throttler, flight: Flight) -> None:
@@ -379,6 +416,8 @@ class Engine:
         """Ask both sides. Whichever is asked first looks slower, so the order is random."""
         if not flight.safe:
             self._keeper.sends(ordinal=flight.ordinal)
+            if self._prober is not None:
+                self._note_written(flight.exchange)
         if self._services[BASELINE] is None:
             flight.observed[BASELINE] = flight.exchange.recorded
             flight.left = 1
@@ -530,11 +569,61 @@ class Engine:
         self._in_flight -= 1
         self._pending -= 1
         self._pending_bytes -= flight.size
-        session = flight.exchange.session
-        following = None if session is None else self._sequencer.done(session)
+        line = self._line(flight)
+        following = None if line is None else self._sequencer.done(line)
         if following is not None and not self._stopping:
             following.wait_until(self._clock())
             self._ready.append(following)
+
+    # What writes left behind.
+
+    def _note_written(self, exchange: Exchange) -> None:
+        known = self._wrote.get(exchange.session)
+        if known is not None or len(self._wrote) < MAX_PROBED:
+            count = 1 if known is None else known.count + 1
+            self._wrote[exchange.session] = Written(exchange.id, count)
+
+    def _finish(self) -> None:
+        """Ask about the state, once, where that is wanted, and end."""
+        prober, self._prober = self._prober, None
+        if prober is None or self._stopping:
+            self._end()
+        else:
+            self._in_flight += 1
+            self._spawn(self._probe, prober)
+
+    async def _probe(self, prober: Prober) -> None:
+        """Ask both sides about the state, for each session that wrote, or once."""
+        for probe in prober.probes:
+            whole: dict[str | None, Written] = {None: Written("run", 0)}
+            those = whole if probe.after == "run" else self._wrote
+            for session, written in those.items():
+                if self._stopping:
+                    break
+                await self._probe_one(prober, probe, session, written)
+        self._in_flight -= 1
+        self._advance()
+
+    async def _probe_one(
+        self, prober: Prober, probe: Probe, session: str | None, written: Written
+    ) -> None:
+        exchange, ordinal = probe.exchange(session, written), self._ordinal
+        self._ordinal += 1
+        try:
+            observed = await prober.take(probe, session)
+        except LackingValueError as lacking:
+            reason = f"no-value ({lacking})"
+            judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason=reason)
+            self._keeper.keep(exchange, probe.endpoint, judgement, ordinal=ordinal)
+            return
+        if self._control is not None and probe.request is not None:
+            baseline, _ = prober.requests(probe, session)
+            if self._control.wants(probe.endpoint, safe=True):
+                again = await asked(self._control.service, baseline)
+                await self._judging.learn(probe.endpoint, observed[BASELINE], again)
+        mapping = None if self._correlator is None else self._correlator.mapping(session)
+        judgement = await self._judging.judge(exchange, probe.endpoint, *observed, mapping)
+        self._keeper.keep(exchange, probe.endpoint, judgement, *observed, ordinal=ordinal)
 
     def _spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
         self._group.create_task(self._watched(work, *given))

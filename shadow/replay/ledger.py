@@ -13,6 +13,7 @@ from shadow.events import Events
 from shadow.masking import Masker
 from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
 from shadow.replay.cursor import Cursor
+from shadow.replay.hooks import HookLog, hook_log_path
 from shadow.results.record import Record
 from shadow.results.store import Progress, Store
 from shadow.results.tally import Tally
@@ -141,6 +142,10 @@ class Ledger:
         self._tally.add(record)
         if len(self._records) >= BATCH or time.monotonic() - self._committed > BATCH_S:
             self.flush()
+
+    def hook_log(self) -> HookLog:
+        """What keeps the output of the run's hooks."""
+        return HookLog(hook_log_path(self._store, self._run_id), self._masker)
 
     def masked(self, judgement: Judgement) -> tuple[Divergence, ...]:
         """The divergences as they may be kept. From any thread."""

@@ -12,7 +12,9 @@ from shadow.endpoints import Endpoints
 from shadow.judge import Policy
 from shadow.model import SideName
 from shadow.replay.abort import AbortLimits
+from shadow.replay.hooks import SideHooks
 from shadow.replay.provenance import VersionSource
+from shadow.replay.state import Probes
 from shadow.results.resources import Prices
 from shadow.results.runs import RunInfo
 from shadow.sending.limits import Limits
@@ -23,6 +25,7 @@ from shadow.sessions.shifting import Shift
 
 Sides = Literal["together", "in-turn"]
 Join = Literal["id", "request"]
+Order = Literal["session", "global"]
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +51,8 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges per second that the schedule makes due."""
     ceiling: float | None = None
     """Exchanges per second that are never exceeded, whatever the schedule says."""
+    order: Order = "session"
+    """Keep the order in each session, or of all exchanges: one at a time then."""
     speed: float | None = None
     """Follow the capture's timeline, this many times as fast."""
     sides: Sides = "together"
@@ -116,6 +121,10 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     noise: NoisePlan = NoisePlan()
     resources: ResourcePlan = ResourcePlan()
     correlation: Correlation = Correlation()
+    hooks: tuple[SideHooks, ...] = ()
+    """What is done to each side around the run."""
+    probes: Probes = Probes()
+    """What of the state is compared at its end."""
     abort: AbortLimits = AbortLimits()
     """When nothing more is sent."""
     dry_run: bool = False

@@ -12,6 +12,7 @@ from shadow.model import SideName
 from shadow.replay.conduct import conduct
 from shadow.replay.delivery import Output, print_data
 from shadow.replay.dry_run import DryRun
+from shadow.replay.hooks import Hooks, around
 from shadow.replay.options import ReplayPlan
 from shadow.replay.provenance import with_versions
 from shadow.replay.reading import check_files, records
@@ -55,6 +56,9 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         workers=plan.workers,
         total=plan.selection.limit,
         usage=ServiceUsage(plan.resources, _urls(plan)),
+        hooks=lambda log: around(
+            Hooks(plan.hooks, log), writes=plan.safety.allow_writes, resumed=bool(plan.info.id)
+        ),
     )
 
 

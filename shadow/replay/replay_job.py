@@ -19,9 +19,11 @@ from shadow.replay.abort import AbortGuard, AbortLimits
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
 from shadow.replay.engine import Engine, Keeper
+from shadow.replay.hooks import Hooks
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import Correlation, ReplayOptions, ReplayPlan
 from shadow.replay.reading import Readable, beginning, records
+from shadow.replay.state import Prober
 from shadow.replay.stopping import Stop, heeding
 from shadow.sending.choice import open_service
 from shadow.sending.loop import event_loop
@@ -51,8 +53,9 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
             abort=_limits_of_share(self.plan.abort, share),
         )
         found = self.opened or records(plan.captures, share, plan.selection.limit)
+        hooks = Hooks(plan.hooks, ledger.hook_log())
         with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
-            runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop))
+            runner.run(drive(plan, found, ledger, noise=self.noise, stop=stop, hooks=hooks))
 
 
 def _limits_of_share(limits: AbortLimits, share: Share) -> AbortLimits:
@@ -90,6 +93,7 @@ async def drive(
     *,
     noise: NoiseProfile,
     stop: Stop,
+    hooks: Hooks | None = None,
 ) -> None:
     """Send all records to both sides; returns early once `stop` is requested.
 
@@ -108,6 +112,10 @@ async def drive(
         if again is not None:
             own = plan.secondary is not None
             control = Control(again, plan.noise, plan.options.seed, own=own)
+        correlator = correlator_of(plan.correlation, plan.captures)
+        prober = None
+        if plan.probes.probes and baseline is not None:
+            prober = Prober(plan.probes, (baseline, candidate), correlator)
         engine = Engine(
             baseline=baseline,
             candidate=candidate,
@@ -119,7 +127,10 @@ async def drive(
             options=plan.options,
             keeper=keeper,
             guard=_guard(plan),
-            correlator=correlator_of(plan.correlation, plan.captures),
+            correlator=correlator,
+            prober=prober,
+            hooks=hooks,
+            late=any(each is not None and each.auth for each in (plan.baseline, plan.candidate)),
         )
         loop = asyncio.get_running_loop()
         stop.then(partial(_stop, loop, engine))

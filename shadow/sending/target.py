@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from shadow.errors import ConfigError
 from shadow.model import Headers, SideName, isomorphic
+from shadow.sending.auth import Auth
 from shadow.sending.denied import NOTHING_DENIED, Denied
 from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name, is_value
 from shadow.sending.reshape import UNCHANGED, Reshaping
@@ -81,6 +82,8 @@ class Target:
     """Speak HTTP/2: chosen by ALPN over TLS, without asking otherwise."""
     proxy: Proxy | None = None
     """Go through this proxy: by CONNECT to an https target, else it forwards."""
+    auth: Auth | None = None
+    """Where the credentials of its requests come from."""
 
     @property
     def hop(self) -> Target:
@@ -125,6 +128,7 @@ def parse_target(
     verify_tls: bool = True,
     http2: bool = False,
     proxy: Proxy | None = None,
+    auth: Auth | None = None,
 ) -> Target:
     """Read the URL of a service under test.
 
@@ -151,6 +155,7 @@ def parse_target(
         verify_tls=verify_tls,
         http2=http2,
         proxy=proxy,
+        auth=auth,
     )
     _refuse_impossible(target, option)
     return target

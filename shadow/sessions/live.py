@@ -107,6 +107,23 @@ class Correlator:
             requests.append(own)
         return Prepared((requests[0], requests[1]))
 
+    def latest(self, session: str | None) -> tuple[dict[str, str], dict[str, str]]:
+        """What each side gave last in a session, by rule."""
+        found: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        known = self._sessions.get(session) if session is not None else None
+        for (rule, _), value in known.values.items() if known is not None else ():
+            for side, live in zip(found, value.live, strict=True):
+                if live is not None:
+                    side[rule] = live
+        return found
+
+    def mapping(self, session: str | None) -> Mapping | None:
+        """The pairs of a session, for the judge; None where none is known."""
+        known = self._sessions.get(session) if session is not None else None
+        if known is not None:
+            known.mapping.broken = []
+        return None if known is None else known.mapping
+
     def unsent(self, exchange: Exchange, endpoint: str, why: Lack) -> None:
         """Take that an exchange is not sent, or was by another process: it gave no value."""
         if exchange.session is None or exchange.response is None:

@@ -1,0 +1,164 @@
+"""What writes left behind on both sides, asked at the end and judged as an answer is."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from shadow.errors import UnfinishedError
+from shadow.model import STATE, Answer, Exchange, Observation, Request, Response
+from shadow.sending.service import Service
+from shadow.sessions.live import Correlator
+
+MAX_PROBED: Final = 20_000
+"""Sessions that are asked about: as many as are known at once."""
+MAX_ROWS: Final = 10_000
+"""Of a probe by SQL; what comes later is left out on both sides, which is told by a last row."""
+SQL_S: Final = 30
+"""Seconds that one may take, where the database can be told."""
+_VALUE: Final = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9_.-]*)\}")
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One question about the state: a request that only reads, or a SELECT."""
+
+    name: str
+    after: Literal["session", "run"] = "session"
+    request: Request | None = None
+    sql: str | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """What it goes by in findings."""
+        return f"{STATE}{self.name}"
+
+    def exchange(self, session: str | None, written: Written) -> Exchange:
+        """What it is kept as: named after the last write that it shows the effect of."""
+        target = self.request.target if self.request is not None else "sql"
+        return Exchange(
+            id=f"{written.last}+{self.name}",
+            session=session,
+            request=Request(method="STATE", target=target),
+        )
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The writes of a session: the last one's id, and how many there were."""
+
+    last: str
+    count: int
+
+
+class Probes(msgspec.Struct, frozen=True, kw_only=True):
+    """Every probe, and the databases that those by SQL read: the baseline's, the candidate's."""
+
+    probes: tuple[Probe, ...] = ()
+    databases: tuple[str, str] = ("", "")
+
+
+class Prober:
+    """Asks both sides what is there, with what each gave in the session."""
+
+    def __init__(
+        self, plan: Probes, services: tuple[Service, Service], correlator: Correlator | None
+    ) -> None:
+        self.probes = plan.probes
+        self._databases = plan.databases
+        self._services = services
+        self._correlator = correlator
+
+    async def take(self, probe: Probe, session: str | None) -> tuple[Observation, Observation]:
+        """What both sides have. Raises LackingValueError, UnfinishedError, `rewrite.Unsendable`."""
+        if probe.sql is not None:
+            name = session or ""
+            first, second = (_selected(url, probe.sql, name) for url in self._databases)
+        else:
+            requests = self.requests(probe, session)
+            first, second = (
+                asked(service, each) for service, each in zip(self._services, requests, strict=True)
+            )
+        baseline, candidate = await asyncio.gather(first, second)
+        return baseline, candidate
+
+    def requests(self, probe: Probe, session: str | None) -> tuple[Request, Request]:
+        """What each side is asked. Raises LackingValueError."""
+        assert probe.request is not None
+        values = ({}, {}) if self._correlator is None else self._correlator.latest(session)
+        mine, other = (_filled(probe.request, each) for each in values)
+        return mine, other
+
+
+class LackingValueError(Exception):
+    """A side gave no value by the rule that a probe's header names."""
+
+
+def _filled(request: Request, values: Mapping[str, str]) -> Request:
+    """The request with a side's values in its headers. Raises LackingValueError."""
+
+    def one(match: re.Match[str]) -> str:
+        value = values.get(match[1])
+        if value is None:
+            raise LackingValueError(match[1])
+        return value
+
+    headers = tuple((name, _VALUE.sub(one, value)) for name, value in request.headers)
+    return msgspec.structs.replace(request, headers=headers)
+
+
+async def asked(service: Service, request: Request) -> Observation:
+    """What a side answers to a probe, without a time: it is no measurement of the service.
+
+    Raises `rewrite.Unsendable`.
+    """
+    found = await service.send(service.render(request), method=request.method, safe=True)
+    return msgspec.structs.replace(found, timing=None)
+
+
+async def _selected(url: str, sql: str, session: str) -> Observation:
+    """What a SELECT gives on a side, as an answer of JSON: a list of rows.
+
+    Raises UnfinishedError, which does not show the URL.
+    """
+    return await asyncio.to_thread(_select, url, sql, session)
+
+
+def _select(url: str, sql: str, session: str) -> Observation:
+    try:
+        engine = create_engine(url, connect_args=_limits(url))
+        try:
+            with engine.connect() as connection, connection.begin() as transaction:
+                if engine.dialect.name == "postgresql":
+                    connection.execute(text("SET TRANSACTION READ ONLY"))
+                given = {"session": session} if ":session" in sql else {}
+                found = connection.execute(text(sql), given)
+                rows = [dict(row) for row in found.mappings().fetchmany(MAX_ROWS + 1)]
+                transaction.rollback()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise UnfinishedError(
+            f"state: the database cannot be asked: {type(error).__name__}",
+            "check database under [targets.*] and sql under [[state]]; a driver may be missing",
+        ) from None
+    if len(rows) > MAX_ROWS:
+        rows = [*rows[:MAX_ROWS], {"": f"more than {MAX_ROWS} rows"}]
+    body = msgspec.json.encode(rows, enc_hook=str)
+    headers = (("Content-Type", "application/json"),)
+    return Answer(response=Response(status=200, headers=headers, body=body))
+
+
+def _limits(url: str) -> dict[str, Any]:
+    return {"timeout": SQL_S} if url.startswith("sqlite") else {}
+
+
+def reads_only(sql: str) -> bool:
+    """Whether a statement begins as one that only reads, and is one."""
+    words: Sequence[str] = sql.split(maxsplit=1)
+    first = words[0].lower() if words else ""
+    return first in ("select", "with", "values") and ";" not in sql.strip().rstrip(";")
