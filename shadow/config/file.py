@@ -43,9 +43,11 @@ class OAuthTable(msgspec.Struct, frozen=True, kw_only=True):
     token_url: str
     """Where tokens are given out."""
     client_id: str
+    """Who asks for them."""
     client_secret: str
     """From the environment: `${CLIENT_SECRET}`."""
     scope: str = ""
+    """What they are for, names with spaces between."""
 
 
 class AuthTable(msgspec.Struct, frozen=True, kw_only=True):

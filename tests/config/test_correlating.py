@@ -1,4 +1,4 @@
-"""`[[correlate]]`, `[sessions]`, `[[shift]]`, `auth`, `hooks`, `[[state]]`: as people write them."""
+"""How sessions are replayed, and what is done around a run, as people write it."""
 
 from __future__ import annotations
 
