@@ -9,10 +9,10 @@ import msgspec
 
 from shadow.compare.difference import Difference
 from shadow.compare.divergence import place_of
-from shadow.compare.json_text import Number
+from shadow.compare.json_text import Json, Number, to_text
 from shadow.compare.paths import Path
 from shadow.model import Where
-from shadow.sessions.pieces import is_specific, replaced
+from shadow.sessions.pieces import LONGEST, is_specific, replaced
 from shadow.sessions.places import Found
 
 MAX_PAIRS: Final = 10_000
@@ -72,7 +72,33 @@ class Mapping(msgspec.Struct):
     def applied(self, differences: Sequence[Difference]) -> list[Difference]:
         """The differences, those that the pairs explain allowed, those that break them so named."""
         found = [self._applied(each) for each in differences]
+        if self.ours:
+            self._pair_members(found)
         return [*found, *self._unseen(found)]
+
+    def _pair_members(self, found: list[Difference]) -> None:
+        """Allow members that are called by ids, gone on one side and extra on the other."""
+        gone = {
+            each.path: number
+            for number, each in enumerate(found)
+            if each.kind == "missing" and each.path and isinstance(each.path[-1], str)
+        }
+        for number, each in enumerate(found):
+            if each.kind != "extra" or not each.path or not isinstance(each.path[-1], str):
+                continue
+            key = self.alias(each.path[-1])
+            other = gone.get((*each.path[:-1], key))
+            if other is None or key == each.path[-1]:
+                continue
+            if self._translated(each.candidate) == to_text(found[other].baseline, LONGEST):
+                rule = f"correlate:{self.rules[ANYWHERE, key]}"
+                for one in (number, other):
+                    found[one] = msgspec.structs.replace(found[one], rule=rule)
+
+    def _translated(self, value: Json) -> str:
+        """The JSON text of the candidate's value as the baseline would write it."""
+        text = to_text(value, LONGEST)
+        return replaced(text, lambda part: self.theirs.get((ANYWHERE, part))) or text
 
     def _applied(self, difference: Difference) -> Difference:
         mine, other = _text(difference.baseline), _text(difference.candidate)

@@ -49,9 +49,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 def test_a_whole_plan_is_read(plan: Plan) -> None:
     found = plan(
-        "[sessions]\ncookies = true\n"
-        + RULE
-        + 'sinks = [{ place = "header:Authorization" },\n'
+        "[sessions]\ncookies = true\n" + RULE + 'sinks = [{ place = "header:Authorization" },\n'
         '{ endpoint = "GET /x", place = "path:2" }]\n'
         '[[shift]]\nplace = "query:expires"\n[[shift]]\nplace = "$.at"\nkey = "${SECRET}"\n'
     ).correlation

@@ -201,6 +201,21 @@ def test_serial_numbers_are_mapped_under_their_own_name_only() -> None:
     }
 
 
+def test_members_that_are_called_by_ids_are_matched() -> None:
+    correlator = Correlator(RULES)
+    mine, other = "a1" * 8, "b2" * 8
+    made = Exchange(id="1", session="s", request=Request(method="POST", target="/things"))
+    created = [Answer(response=shown(201, {"id": each})) for each in (mine, other)]
+    correlator.observed(made, CREATE, created)
+    read = Exchange(id="2", session="s", request=Request(method="GET", target="/all"))
+    for name, expected in (("x", Outcome.EQUIVALENT), ("y", Outcome.DIVERGENT)):
+        bodies = ({mine: {"id": mine, "name": "x"}}, {other: {"id": other, "name": name}})
+        answers = [Answer(response=shown(200, each)) for each in bodies]
+        mapping = correlator.observed(read, "GET /all", answers)
+        judged = judge(read, "GET /all", *pair_of(answers), Policy(), mapping=mapping)
+        assert judged.outcome == expected
+
+
 def lists(*orders: list[str]) -> list[Answer]:
     return [Answer(response=shown(200, {"items": [{"id": e} for e in o]})) for o in orders]
 
