@@ -78,6 +78,12 @@ def replay_plan(flags: Flags) -> ReplayPlan:
     secondary = _secondary(config, flags, recorded=recorded)
     refuse_commands(config, allowed=flags.get("allow_commands", False))
     correlated = correlation(config)
+    pipes = [path for path in flags["captures"] if path == STDIN or Path(path).is_fifo()]
+    if correlated.shifts and pipes:
+        raise ConfigError(
+            f"{pipes[0]}: times are moved from the beginning of a capture, and a pipe has none",
+            "save it first, or take [[shift]] out",
+        )
     if flags.get("order") == "global" and flags["workers"] > 1:
         raise ConfigError(
             "--order global is one exchange at a time, and --workers are several",

@@ -22,12 +22,12 @@ from shadow.masking import Masker
 from shadow.model import Exchange, Judgement, Observation, Request
 from shadow.replay.hooks import HookLog, Hooks, SideHooks
 from shadow.replay.options import Correlation
-from shadow.replay.replay_job import correlator_of
+from shadow.replay.replay_job import correlator_of, shifts_of
 from shadow.sending.choice import open_service
 from shadow.sending.limits import Limits
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
-from shadow.sending.service import Service
+from shadow.sending.service import Message, Service
 from shadow.sending.target import Target
 
 
@@ -80,6 +80,7 @@ class Asker:
         self._plan = plan
         self._stack = contextlib.AsyncExitStack()
         self._hooks = Hooks(plan.hooks, HookLog(None, Masker()))
+        self._shifts = shifts_of(plan.correlation, plan.captures)
         self._alone = asyncio.Lock()
         """Held by a session that resets the services: it would take away another one's data."""
 
@@ -100,6 +101,26 @@ class Asker:
         """The endpoint of an exchange."""
         return self._plan.endpoints.name(exchange.request.method, exchange.request.target)
 
+    def check(self, exchange: Exchange) -> None:
+        """Whether a request may and can be sent as recorded. Raises NotAskedError."""
+        self._may_send(exchange)
+        self._messages(exchange, (exchange.request, exchange.request))
+
+    def _may_send(self, exchange: Exchange) -> None:
+        if not self._plan.safety.may_send(exchange.request):
+            raise NotAskedError(
+                f"exchange {exchange.id} is a write", "allow it with --allow-writes"
+            )
+
+    def _messages(self, exchange: Exchange, requests: tuple[Request, Request]) -> list[Message]:
+        services = (self._baseline, self._candidate)
+        try:
+            return [each.render(own) for each, own in zip(services, requests, strict=True)]
+        except Unsendable as error:
+            raise NotAskedError(
+                f"exchange {exchange.id} cannot be sent: {error.detail}", "choose another one"
+            ) from None
+
     async def judged(self, exchanges: Sequence[Exchange]) -> Asked:
         """Ask a session in order and judge its last exchange: what comes before prepares it.
 
@@ -113,7 +134,8 @@ class Asker:
             return await self._session(exchanges)
 
     async def _session(self, exchanges: Sequence[Exchange]) -> Asked:
-        correlator = correlator_of(self._plan.correlation, self._plan.captures)
+        correlation = self._plan.correlation
+        correlator = correlator_of(correlation, self._shifts) if correlation else None
         for number, each in enumerate(exchanges, 1):
             exchange = msgspec.structs.replace(each, session=each.session or "session")
             endpoint = self.endpoint(exchange)
@@ -142,17 +164,8 @@ class Asker:
         """What both sides do with one request, asked at once."""
         request = exchange.request
         safe = self._plan.safety.is_safe(request)
-        if not safe and not self._plan.safety.allow_writes:
-            raise NotAskedError(
-                f"exchange {exchange.id} is a write", "allow it with --allow-writes"
-            )
-        try:
-            services = (self._baseline, self._candidate)
-            messages = [each.render(own) for each, own in zip(services, requests, strict=True)]
-        except Unsendable as error:
-            raise NotAskedError(
-                f"exchange {exchange.id} cannot be sent: {error.detail}", "choose another one"
-            ) from None
+        self._may_send(exchange)
+        messages = self._messages(exchange, requests)
 
         async def send(service: Service, message: object) -> Observation:
             return await service.send(message, method=request.method, safe=safe)

@@ -611,8 +611,9 @@ class Engine:
         self._ordinal += 1
         try:
             observed = await prober.take(probe, session)
-        except LackingValueError as lacking:
-            reason = f"no-value ({lacking})"
+        except (LackingValueError, Unsendable) as fault:
+            lacks = isinstance(fault, LackingValueError)
+            reason = f"no-value ({fault})" if lacks else "unsupported"
             judgement = Judgement(outcome=Outcome.INCOMPARABLE, reason=reason)
             self._keeper.keep(exchange, probe.endpoint, judgement, ordinal=ordinal)
             return

@@ -141,17 +141,19 @@ class Hooks:
 
 
 @contextlib.contextmanager
-def around(hooks: Hooks, *, writes: bool, resumed: bool) -> Iterator[None]:
+def around(hooks: Hooks, *, writes: bool, resumed: bool, quiet: bool = False) -> Iterator[None]:
     """Do what is to be done before and after a run; a run that goes on has had its before.
 
-    A run that sends writes and has no reset says so. Raises UnfinishedError where a hook fails.
+    A run that sends writes and has no reset says so, unless `quiet`. Raises UnfinishedError
+    where a hook fails.
     """
     if not resumed:
         if writes:
-            for name in hooks.lacking("reset"):
+            lacking = hooks.lacking("reset")
+            if lacking and not quiet:
                 tell(
-                    f"writes are sent and {name} has no reset: what earlier runs left there is "
-                    "found again (reset under [targets.*.hooks])"
+                    f"writes are sent, and no reset is given for {' and '.join(lacking)}: what is"
+                    " there from earlier runs stays (reset under [targets.*.hooks])"
                 )
             asyncio.run(hooks.run("reset"))
         asyncio.run(hooks.run("before_run"))

@@ -57,7 +57,10 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         total=plan.selection.limit,
         usage=ServiceUsage(plan.resources, _urls(plan)),
         hooks=lambda log: around(
-            Hooks(plan.hooks, log), writes=plan.safety.allow_writes, resumed=bool(plan.info.id)
+            Hooks(plan.hooks, log),
+            writes=plan.safety.allow_writes,
+            resumed=bool(plan.info.id),
+            quiet=output.quiet,
         ),
     )
 

@@ -112,7 +112,10 @@ async def drive(
         if again is not None:
             own = plan.secondary is not None
             control = Control(again, plan.noise, plan.options.seed, own=own)
-        correlator = correlator_of(plan.correlation, plan.captures)
+        correlator = None
+        if plan.correlation:
+            shifts = shifts_of(plan.correlation, plan.captures)
+            correlator = correlator_of(plan.correlation, shifts)
         prober = None
         if plan.probes.probes and baseline is not None:
             prober = Prober(plan.probes, (baseline, candidate), correlator)
@@ -137,18 +140,17 @@ async def drive(
         await engine.run(found)
 
 
-def correlator_of(correlation: Correlation, captures: Sequence[str]) -> Correlator | None:
-    """What puts each side's own values into requests; None where nothing is to be done.
-
-    Times are moved from the beginning of the captures to now.
-    """
-    if not correlation:
+def shifts_of(correlation: Correlation, captures: Sequence[str]) -> Shifts | None:
+    """What moves times from the beginning of the captures to now; None where none are moved."""
+    if not correlation.shifts:
         return None
-    shifts = None
-    if correlation.shifts:
-        origin = beginning(captures)
-        by = datetime.now(UTC) - origin if origin is not None else timedelta()
-        shifts = Shifts(correlation.shifts, by)
+    origin = beginning(captures)
+    by = datetime.now(UTC) - origin if origin is not None else timedelta()
+    return Shifts(correlation.shifts, by)
+
+
+def correlator_of(correlation: Correlation, shifts: Shifts | None) -> Correlator:
+    """What puts each side's own values into requests."""
     return Correlator(Rules(correlation.rules), cookies=correlation.cookies, shifts=shifts)
 
 

@@ -42,35 +42,58 @@ def repro(wanted: Wanted) -> str:
     for. Raises ShadowError where there is no such finding or exchange, and UnfinishedError
     where a file cannot be written.
     """
-    with Store.open(wanted.store, create=False) as opened:
-        run = opened.load(wanted.run)
-    finding = _finding(run, wanted)
-    places = (
-        Place(name=run.info.baseline.name, url=wanted.baseline or run.info.baseline.url),
-        Place(name=run.info.candidate.name, url=wanted.candidate or run.info.candidate.url),
-    )
-    folder = Path(wanted.http).parent if wanted.http else Path()
+    finding, run = found_by(wanted)
+    both = places(run, wanted)
     asks = _asks(finding, wanted)
-    for _, asked in asks:
-        by_file = not asked.inline or (wanted.http is not None and not is_http_inline(asked))
-        if asked.request.body and by_file:
-            _write(folder / asked.body_file, asked.request.body)
+    shown = [(title, file_of(asked, wanted)) for title, asked in asks]
     if wanted.http:
-        _write(Path(wanted.http), http_file(asks, places).encode("utf-8", "replace"))
+        write_http(wanted.http, asks, both)
     lines = [f"# {_title(finding)}"]
     lines += [
         f"# {each.variable} stands for where {plain(each.name)} listens"
-        for each in places
+        for each in both
         if not each.url
     ]
-    for title, asked in asks:
-        shown = msgspec.structs.replace(asked, body_file=str(folder / asked.body_file))
+    for title, asked in shown:
         lines += ["", f"# {title}"]
         if not asked.whole:
             lines.append("# as the store keeps it: --capture FILE adds its headers and its body")
-        for each in places:
-            lines += [f"# {plain(each.name)}", curl(shown, each)]
+        for each in both:
+            lines += [f"# {plain(each.name)}", curl(asked, each)]
     return "\n".join(lines) + "\n"
+
+
+def found_by(wanted: Wanted) -> tuple[Finding, Run]:
+    """The finding that is wanted, and its run. Raises ShadowError."""
+    with Store.open(wanted.store, create=False) as opened:
+        run = opened.load(wanted.run)
+    return _finding(run, wanted), run
+
+
+def places(run: Run, wanted: Wanted) -> tuple[Place, Place]:
+    """Where both sides listen: as given, else as in the run."""
+    return (
+        Place(name=run.info.baseline.name, url=wanted.baseline or run.info.baseline.url),
+        Place(name=run.info.candidate.name, url=wanted.candidate or run.info.candidate.url),
+    )
+
+
+def file_of(asked: Asked, wanted: Wanted) -> Asked:
+    """Write the body to its file where it cannot stand in a command; the request with its path."""
+    folder = Path(wanted.http).parent if wanted.http else Path()
+    by_file = not asked.inline or (wanted.http is not None and not is_http_inline(asked))
+    if asked.request.body and by_file:
+        _write(folder / asked.body_file, asked.request.body)
+    return msgspec.structs.replace(asked, body_file=str(folder / asked.body_file))
+
+
+def write_http(path: str, asks: Sequence[tuple[str, Asked]], both: Sequence[Place]) -> None:
+    """Write an `.http` file; the bodies are beside it. Raises UnfinishedError."""
+    beside = [
+        (title, msgspec.structs.replace(asked, body_file=Path(asked.body_file).name))
+        for title, asked in asks
+    ]
+    _write(Path(path), http_file(beside, both).encode("utf-8", "replace"))
 
 
 def _finding(run: Run, wanted: Wanted) -> Finding:

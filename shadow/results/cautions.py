@@ -109,14 +109,17 @@ def _evidence(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[
         )
     if hollow:
         over = hollow > max_hollow * sent
+        causes = list(_causes(tally))
         limit = f", more than {max_hollow:.0%}" if over else ""
         yield Caution(
             code="hollow",
             text=f"{hollow:,} exchanges ({hollow / sent:.1%}) are hollow{limit}: recorded as a"
             " success, now 401, 403, 404, 409 or 5xx",
-            advice="hollow is no evidence, however well it matches: its causes follow",
+            advice="hollow is no evidence, however well it matches: its causes follow"
+            if causes
+            else "give the baseline the recording's data and credentials; hollow is no evidence",
         )
-        yield from _causes(tally)
+        yield from causes
     if tally.broken:
         yield Caution(
             code="broken",

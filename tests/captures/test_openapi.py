@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shadow.captures import read
 from shadow.captures.openapi import read_templates
 from shadow.config.file import load
-from shadow.config.plans import endpoints
+from shadow.config.naming import endpoints
 from shadow.errors import ConfigError
 from shadow.model import Exchange
 

@@ -257,7 +257,7 @@ JUDGEMENTS = st.builds(
     Judgement,
     outcome=st.sampled_from([Outcome.MATCH, Outcome.EQUIVALENT, Outcome.INCOMPARABLE]),
     reason=st.sampled_from(["", "truncated"]),
-    hollow=st.booleans(),
+    hollow=st.sampled_from(["", "state", "expired-token"]),
     spellings=st.lists(st.sampled_from(["header-order", "date-volatile"])).map(tuple),
 )
 

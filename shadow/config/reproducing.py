@@ -1,0 +1,49 @@
+"""`shadow repro`: which finding, and with `--minimise` whom to ask about it."""
+
+from __future__ import annotations
+
+from shadow.config.asking import asking_plan
+from shadow.config.file import load
+from shadow.config.plans import Flags
+from shadow.config.redacting import hidden
+from shadow.errors import ConfigError
+from shadow.masking import Masker
+from shadow.minimise import Budget
+from shadow.replay.minimising import MinimisePlan
+from shadow.reports.examples import Wanted, found_by
+
+
+def wanted(flags: Flags) -> Wanted:
+    """Which finding, and where it is looked for."""
+    return Wanted(
+        signature=flags["signature"],
+        run=flags["run"],
+        store=flags["store"],
+        captures=tuple(flags["captures"]),
+        baseline=flags["baseline"],
+        candidate=flags["candidate"],
+        http=flags["http"],
+    )
+
+
+def minimise_plan(flags: Flags) -> MinimisePlan:
+    """Whom to ask: who was given, else the services of the run. Raises ConfigError."""
+    asked = wanted(flags)
+    if not asked.captures:
+        raise ConfigError(
+            "--minimise needs the whole request: its capture is missing", "add --capture FILE"
+        )
+    _, run = found_by(asked)
+    config = load(flags["config"])
+    urls = {
+        side: flags[side] or getattr(config.targets, side).url or info.url
+        for side, info in (("baseline", run.info.baseline), ("candidate", run.info.candidate))
+    }
+    return MinimisePlan(
+        wanted=asked,
+        asking=asking_plan({**flags, **urls, "noise_profile": None}),
+        budget=Budget(requests=flags["max_requests"], seconds=flags["max_time"]),
+        concurrency=flags["concurrency"],
+        out=flags["out"],
+        masker=Masker(hidden=hidden(config)),
+    )
