@@ -121,19 +121,20 @@ class Asker:
                 f"exchange {exchange.id} cannot be sent: {error.detail}", "choose another one"
             ) from None
 
-    async def judged(self, exchanges: Sequence[Exchange]) -> Asked:
+    async def judged(self, exchanges: Sequence[Exchange], beside: Sequence[Exchange] = ()) -> Asked:
         """Ask a session in order and judge its last exchange: what comes before prepares it.
 
-        Raises NotAskedError for what may not or cannot be sent.
+        `beside` are asked with the last one, and not judged: they are there to disturb it. Raises
+        NotAskedError for what may not or cannot be sent.
         """
         writes = any(not self._plan.safety.is_safe(each.request) for each in exchanges)
         if not writes or not self._hooks.has("reset"):
-            return await self._session(exchanges)
+            return await self._session(exchanges, beside)
         async with self._alone:
             await self._hooks.run("reset")
-            return await self._session(exchanges)
+            return await self._session(exchanges, beside)
 
-    async def _session(self, exchanges: Sequence[Exchange]) -> Asked:
+    async def _session(self, exchanges: Sequence[Exchange], beside: Sequence[Exchange]) -> Asked:
         correlation = self._plan.correlation
         correlator = correlator_of(correlation, self._shifts) if correlation else None
         for number, each in enumerate(exchanges, 1):
@@ -149,7 +150,11 @@ class Asker:
                         "see what both sides answer to that one",
                     )
                 requests = prepared.requests
-            baseline, candidate = await self._ask(exchange, requests)
+            others = beside if number == len(exchanges) else ()
+            (baseline, candidate), *_ = await asyncio.gather(
+                self._ask(exchange, requests),
+                *(self._ask(other, (other.request, other.request)) for other in others),
+            )
             mapping = None
             if correlator is not None:
                 mapping = correlator.observed(exchange, endpoint, (baseline, candidate))

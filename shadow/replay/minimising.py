@@ -120,9 +120,8 @@ class _Shows:
         """What was asked when it showed last."""
 
     async def __call__(self, session: Sequence[Exchange]) -> bool:
-        asks = [self._asker.judged(each) for each in (session, *([o] for o in self._others))]
         try:
-            asked, *_ = await asyncio.gather(*asks)
+            asked = await self._asker.judged(session, self._others)
         except NotAskedError:
             return False
         if self._signature not in asked.signatures:

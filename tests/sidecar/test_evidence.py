@@ -53,7 +53,7 @@ def test_what_has_failed(observation: Observation, failed: bool) -> None:
     ],
 )
 def test_what_a_judgement_says(outcome: Outcome, hollow: bool, divergent: bool | None) -> None:
-    judgement = Judgement(outcome=outcome, hollow=hollow)
+    judgement = Judgement(outcome=outcome, hollow="state" if hollow else "")
     assert seen_of("GET /a", judgement, answer(ms=250), answer(ms=500)) == Seen(
         route="GET /a",
         divergent=divergent,
