@@ -20,7 +20,7 @@ from shadow.errors import ConfigError
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_TEMPLATES: Final = 10_000
-_METHODS: Final = ("get", "head", "options", "post", "put", "patch", "delete", "trace")
+METHODS: Final = ("get", "head", "options", "post", "put", "patch", "delete", "trace")
 _PATH: Final = re.compile(r"/[!-~]*")
 _SERVER: Final = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?(?://[^/?#]*)?(/[^?#]*)?")
 _HINT: Final = "name a document of OpenAPI 3 or Swagger 2, in JSON or YAML"
@@ -28,6 +28,11 @@ _HINT: Final = "name a document of OpenAPI 3 or Swagger 2, in JSON or YAML"
 
 def read_templates(path: Path) -> list[str]:
     """Return the templates of a document, in its order. Raises ConfigError."""
+    return templates(read_document(path), path)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return a document as plain values; what YAML writes is text. Raises ConfigError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -36,7 +41,7 @@ def read_templates(path: Path) -> list[str]:
         raise ConfigError(f"{path}: cannot be read: {reason}", _HINT) from None
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: has more than {MAX_BYTES} bytes", "take a part of it")
-    return templates(_document(data, path), path)
+    return _document(data, path)
 
 
 def _document(data: bytes, path: Path) -> dict[str, Any]:
@@ -57,13 +62,12 @@ def _document(data: bytes, path: Path) -> dict[str, Any]:
 
 def templates(document: dict[str, Any], path: Path) -> list[str]:
     """Return `METHOD /path` for each operation. Raises ConfigError where there are too many."""
-    prefixes = list(dict.fromkeys(_prefixes(document))) or [""]
+    prefixes = path_prefixes(document)
     found = [
         f"{method.upper()} {prefix}{route}"
-        for route, item in _members(document.get("paths"))
-        if _PATH.fullmatch(route)
-        for method in _METHODS
-        if method in _resolved(item, document)
+        for route, item in path_items(document)
+        for method in METHODS
+        if method in item
         for prefix in prefixes
     ]
     if not found:
@@ -71,6 +75,18 @@ def templates(document: dict[str, Any], path: Path) -> list[str]:
     if len(found) > MAX_TEMPLATES:
         raise ConfigError(f"{path}: has more than {MAX_TEMPLATES} operations", "take a part of it")
     return found
+
+
+def path_prefixes(document: dict[str, Any]) -> list[str]:
+    """Return what stands before each path: at least one, which may be empty."""
+    return list(dict.fromkeys(_prefixes(document))) or [""]
+
+
+def path_items(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each path of the document with its operations by method, and what they share."""
+    for route, item in _members(document.get("paths")):
+        if _PATH.fullmatch(route):
+            yield route, resolved(item, document)
 
 
 def _members(value: Any) -> Iterator[tuple[str, Any]]:
@@ -96,8 +112,8 @@ def _prefix(url: str) -> str:
     return path.rstrip("/") if _PATH.fullmatch(path) and "{" not in path else ""
 
 
-def _resolved(item: Any, document: dict[str, Any]) -> dict[str, Any]:
-    """Return a path item, or the one in the same document that it refers to."""
+def resolved(item: Any, document: dict[str, Any]) -> dict[str, Any]:
+    """Return an object, or the one in the same document that it refers to; else an empty one."""
     reference = item.get("$ref") if isinstance(item, dict) else None
     if isinstance(reference, str) and reference.startswith("#/"):
         target: Any = document

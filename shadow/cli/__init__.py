@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "serve": "Answer what the gates say, for rollout controllers.",
     "explain": "Explain a class of divergence, or a finding.",
     "repro": "Print the requests of a finding as curl commands.",
+    "fuzz": "Ask both services what nobody recorded.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",
     "sessions": "Learn what requests carry of earlier answers: tokens, ids.",

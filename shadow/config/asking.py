@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shadow.config.around import refuse_commands, side_hooks
 from shadow.config.correlating import correlation
-from shadow.config.file import Config, load
+from shadow.config.file import Config, TargetTable, load
 from shadow.config.naming import endpoints
 from shadow.config.plans import Flags, noise_profile, policy, safety, target
 from shadow.errors import ConfigError
@@ -40,14 +40,16 @@ def asking_plan(flags: Flags) -> AskingPlan:
     )
 
 
-def refuse_shared(config: Config) -> None:
+def refuse_shared(config: Config, flags: Flags) -> None:
     """Refuse targets that are not `isolated`: what is about to be sent was never recorded.
 
-    Raises ConfigError.
+    A file that names a URL speaks of that one only. Raises ConfigError.
     """
     sides: tuple[SideName, ...] = ("baseline", "candidate")
     for side in sides:
-        if not getattr(config.targets, side).isolated:
+        table: TargetTable = getattr(config.targets, side)
+        is_meant = flags[side] in (None, table.url) or table.url is None
+        if not table.isolated or not is_meant:
             raise ConfigError(
                 f"targets.{side} is not isolated: made-up requests may do harm there",
                 f"where nothing can, write isolated = true under [targets.{side}] in shadow.toml",

@@ -127,7 +127,7 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     isolated: bool = False
     """Nothing that is written to this service matters to anybody. A replay sends writes where both
     sides are and their URLs stand in this file; `proxy` and `sink` send writes (`--allow-writes`)
-    to a candidate, and `fuzz` and `races` anything, only where it is."""
+    to a candidate only where it is; `fuzz` asks only where both are."""
     auth: AuthTable | None = None
     """Credentials that a replay fetches and renews."""
     hooks: HooksTable = HooksTable()

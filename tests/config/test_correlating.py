@@ -158,9 +158,11 @@ def test_the_state_of_a_recording_cannot_be_asked(plan: Plan) -> None:
 
 def test_made_up_requests_go_to_isolated_services_only(plan: Plan) -> None:
     plan(BOTH, baseline=None, candidate=None)
-    refuse_shared(load("shadow.toml"))
     given = {**FLAGS, "baseline": None, "candidate": None, "captures": ("a.jsonl",)}
+    refuse_shared(load("shadow.toml"), given)
+    with pytest.raises(ConfigError, match=r"targets\.candidate is not isolated"):
+        refuse_shared(load("shadow.toml"), {**given, "candidate": "http://127.0.0.1:9"})
     assert asking_plan(given).baseline.port == 1
     plan(BOTH.replace("isolated = true", "", 1))
     with pytest.raises(ConfigError, match=r"targets\.baseline is not isolated"):
-        refuse_shared(load("shadow.toml"))
+        refuse_shared(load("shadow.toml"), given)

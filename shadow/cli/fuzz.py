@@ -1,0 +1,98 @@
+"""`shadow fuzz`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shadow.cli import options
+
+
+def _or_document(
+    context: click.Context, parameter: click.Parameter, captures: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Requests come from captures, from a document, or from both."""
+    if not captures and context.params.get("openapi") is None:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return captures
+
+
+@click.command(name="fuzz", short_help="Ask both services what nobody recorded.")
+@click.argument("captures", nargs=-1, metavar="CAPTURE…", callback=_or_document)
+@click.option("--go", "--baseline", "baseline", metavar="URL", help="The service trusted today.")
+@click.option("--rust", "--candidate", "candidate", metavar="URL", help="The service under test.")
+@click.option(
+    "--openapi",
+    metavar="FILE",
+    is_eager=True,
+    help="Also begin with the operations of this document that the captures have no request of.",
+)
+@click.option(
+    "--out",
+    default="fuzz.jsonl",
+    show_default=True,
+    metavar="FILE",
+    help="The capture that the findings are written to.",
+)
+@click.option(
+    "--state", metavar="FILE", help="How far it has come, for --resume. Default: FILE.state."
+)
+@click.option("--resume", is_flag=True, help="Go on where the state says; --out is appended to.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=int,
+    help="Of what is drawn; with --resume the state has it.",
+)
+@click.option(
+    "--max-requests",
+    default=2_000,
+    show_default=True,
+    type=click.IntRange(1, 10_000_000),
+    help="Requests of this round, seeds and confirmations among them.",
+)
+@click.option(
+    "--max-time",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds of this round.",
+)
+@click.option(
+    "--concurrency",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="Requests in flight at once; with 1 their order is the seed's.",
+)
+@click.option(
+    "--timeout",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds a request may take in all.",
+)
+@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@options.allow_commands
+@click.option("--no-minimise", is_flag=True, help="Write each finding with the request as it was.")
+@click.option("--noise-profile", metavar="FILE", help="Noise that was learned before.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@options.config
+def command(**given: Any) -> int:
+    """Change recorded requests at one place or two, and ask both services.
+
+    First a few requests of each endpoint are asked as they are; what differs then is known. A
+    difference that only a changed request shows is asked for twice more and written to --out,
+    with what Go answered. Both targets must be marked `isolated` in shadow.toml.
+
+    \b
+    shadow fuzz capture.jsonl.gz --go http://127.0.0.1:8080 --rust http://127.0.0.1:8081
+    shadow replay fuzz.jsonl --go http://127.0.0.1:8080 --rust http://127.0.0.1:8081
+    """  # noqa: D301 - click takes the backspace as "do not wrap"
+    from shadow.config.fuzzing import fuzz_plan  # noqa: PLC0415 - loaded when the command runs
+    from shadow.replay.fuzzing import fuzz  # noqa: PLC0415 - as above
+
+    return fuzz(fuzz_plan(given))

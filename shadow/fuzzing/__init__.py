@@ -1,0 +1,1 @@
+"""Requests made of recorded ones, or of an OpenAPI document: pure, and the same for one seed."""
