@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from shadow.compare import compare
 from shadow.compare.classes import CLASSES, classify
 from shadow.compare.classes.base import DivergenceClass, Pair
@@ -43,6 +45,7 @@ __all__ = [
     "note",
     "outcome_of",
     "unlike",
+    "with_repeats",
     "within",
 ]
 
@@ -122,6 +125,33 @@ def judge(
         clock_gap_s=clock_gap_s,
         over_budget=over_budget,
     )
+
+
+def with_repeats(first: Judgement, others: Sequence[Judgement]) -> Judgement:
+    """The judgement of an exchange whose candidate was asked more than once.
+
+    What some of its answers show and others do not is unstable: the candidate's own doing, since
+    each was held against the same answer of the baseline. What only a repetition shows counts too.
+    """
+    if first.outcome == Outcome.INCOMPARABLE or not others:
+        return first
+    found = {each.signature: each for each in first.divergences}
+    for judgement in others:
+        for each in judgement.divergences:
+            found.setdefault(each.signature, each)
+    always = set(found)
+    for judgement in (first, *others):
+        always &= {each.signature for each in judgement.divergences}
+    own = {each.signature for each in first.divergences}
+    new = [each for signature, each in found.items() if signature not in own]
+    divergences = tuple(
+        each
+        if each.signature in always or each.verdict != "divergent"
+        else msgspec.structs.replace(each, unstable=True)
+        for each in (*first.divergences, *new)
+    )
+    outcome = outcome_of(divergences, differs=first.outcome != Outcome.MATCH or bool(new))
+    return msgspec.structs.replace(first, divergences=divergences, outcome=outcome)
 
 
 _MATCH: Final = Judgement(outcome=Outcome.MATCH)

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "fuzz": "Ask both services what nobody recorded.",
     "accept": "Accept a finding until a date, in shadow.toml.",
     "noise": "Learn where the Go service differs from itself.",
+    "races": "Find what diverges under concurrency only.",
     "sessions": "Learn what requests carry of earlier answers: tokens, ids.",
     "runs": "List the runs in the store.",
     "export": "Write a run to one portable file.",

@@ -43,6 +43,13 @@ def _or_resume(
     type=click.FloatRange(0, 1),
     help="That share, beside the first 20 of each endpoint.",
 )
+@click.option(
+    "--repeat",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 100),
+    help="Ask Rust so often again what only reads: findings that come and go are its own.",
+)
 @click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
 @options.allow_commands
 @click.option(

@@ -108,6 +108,7 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             rate=flags["rate"],
             ceiling=flags["ceiling"],
             speed=flags["speed"],
+            repeat=flags.get("repeat", 0),
             order=flags.get("order", "session"),
             sides=flags["sides"],
             seed=flags["seed"],
@@ -323,6 +324,7 @@ _TOLD: Final = (
     "methods",
     "order",
     "rate",
+    "repeat",
     "sample",
     "seed",
     "sides",
@@ -335,6 +337,7 @@ _TOLD: Final = (
 ARGUMENTS: Final = (
     *("captures", "baseline", "candidate", "secondary", "config"),
     *("allow_writes", "all_events", "endpoint", "exclude", "limit", "methods", "no_values"),
+    "repeat",
     *("noise", "noise_profile", "noise_sample", "sample", "seed", "sides", "workers"),
     *("allow_commands", "ceiling", "concurrency", "order", "rate", "speed", "timeout"),
     *("max_errors", "max_error_share", "max_latency"),

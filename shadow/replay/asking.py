@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from typing import Self
 
 import msgspec
@@ -29,6 +30,7 @@ from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Message, Service
 from shadow.sending.target import Target
+from shadow.sessions.live import Correlator
 
 
 class AskingPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,28 +130,30 @@ class Asker:
         NotAskedError for what may not or cannot be sent.
         """
         writes = any(not self._plan.safety.is_safe(each.request) for each in exchanges)
-        if not writes or not self._hooks.has("reset"):
-            return await self._session(exchanges, beside)
-        async with self._alone:
-            await self._hooks.run("reset")
-            return await self._session(exchanges, beside)
+        async with self._alone if writes and self._hooks.has("reset") else nullcontext():
+            if writes:
+                await self._hooks.run("reset")
+            async for _, asked in self._session(exchanges, beside, judged=len(exchanges)):
+                return asked
+        raise NotAskedError("a session without an exchange", "name one that has some")
 
-    async def _session(self, exchanges: Sequence[Exchange], beside: Sequence[Exchange]) -> Asked:
+    def session(self, exchanges: Sequence[Exchange]) -> AsyncIterator[tuple[Exchange, Asked]]:
+        """Ask a session in order, and yield each exchange with what came of it.
+
+        Raises NotAskedError for what may not or cannot be sent.
+        """
+        return self._session(exchanges)
+
+    async def _session(
+        self, exchanges: Sequence[Exchange], beside: Sequence[Exchange] = (), *, judged: int = 0
+    ) -> AsyncIterator[tuple[Exchange, Asked]]:
+        """Ask in order; only the one with the number `judged` is told, where that is given."""
         correlation = self._plan.correlation
         correlator = correlator_of(correlation, self._shifts) if correlation else None
         for number, each in enumerate(exchanges, 1):
             exchange = msgspec.structs.replace(each, session=each.session or "session")
             endpoint = self.endpoint(exchange)
-            requests = (exchange.request, exchange.request)
-            if correlator is not None:
-                prepared = correlator.prepare(exchange, endpoint)
-                if prepared.lacking is not None:
-                    raise NotAskedError(
-                        f"exchange {exchange.id} needs a value of rule {prepared.lacking.rule}"
-                        f" that exchange {prepared.lacking.made_in} did not give",
-                        "see what both sides answer to that one",
-                    )
-                requests = prepared.requests
+            requests = self._requests(exchange, endpoint, correlator)
             others = beside if number == len(exchanges) else ()
             (baseline, candidate), *_ = await asyncio.gather(
                 self._ask(exchange, requests),
@@ -158,10 +162,34 @@ class Asker:
             mapping = None
             if correlator is not None:
                 mapping = correlator.observed(exchange, endpoint, (baseline, candidate))
-            if number == len(exchanges):
+            if judged in (0, number):
                 pair = exchange, endpoint, baseline, candidate, mapping
                 judgement = await self._judging.judge(*pair)
-        return Asked(endpoint=endpoint, judgement=judgement, baseline=baseline, candidate=candidate)
+                yield (
+                    each,
+                    Asked(
+                        endpoint=endpoint,
+                        judgement=judgement,
+                        baseline=baseline,
+                        candidate=candidate,
+                    ),
+                )
+
+    @staticmethod
+    def _requests(
+        exchange: Exchange, endpoint: str, correlator: Correlator | None
+    ) -> tuple[Request, Request]:
+        """What each side is sent. Raises NotAskedError where a value is lacking."""
+        if correlator is None:
+            return exchange.request, exchange.request
+        prepared = correlator.prepare(exchange, endpoint)
+        if prepared.lacking is not None:
+            raise NotAskedError(
+                f"exchange {exchange.id} needs a value of rule {prepared.lacking.rule}"
+                f" that exchange {prepared.lacking.made_in} did not give",
+                "see what both sides answer to that one",
+            )
+        return prepared.requests
 
     async def _ask(
         self, exchange: Exchange, requests: tuple[Request, Request]

@@ -20,6 +20,7 @@ from asyncio_throttle import Throttler
 from shadow.captures import Broken, Elsewhere, Unsupported
 from shadow.endpoints import Endpoints
 from shadow.errors import UnfinishedError
+from shadow.judge import with_repeats
 from shadow.judging import Judging
 from shadow.model import Divergence, Exchange, Judgement, Observation, Outcome
 from shadow.replay.abort import AbortGuard
@@ -508,8 +509,7 @@ class Engine:
     def _judge(self, flight: Flight) -> Judgement | None:
         """The judgement of a flight; None where it takes a task of its own to come to it.
 
-        So it does where the baseline is asked again, to learn its noise, and where judging is
-        dear.
+        So it does where a side is asked again, and where judging is dear.
         """
         (baseline, candidate), control = flight.observed, self._control
         if self._correlator is not None:
@@ -518,24 +518,50 @@ class Engine:
         if baseline is None:
             return _NO_RESPONSE
         assert candidate is not None
-        if control is not None and control.wants(flight.endpoint, safe=flight.safe):
-            self._spawn(self._learn, flight, control, baseline)
+        if control is not None and not control.wants(flight.endpoint, safe=flight.safe):
+            control = None
+        if control is not None or (self._options.repeat and flight.safe):
+            self._spawn(self._ask_again, flight, control, baseline)
             return None
         judgement = self._judging.inline(*_pair(flight))
         if judgement is None:
             self._spawn(self._judge_in_pool, flight)
         return judgement
 
+    async def _ask_again(
+        self, flight: Flight, control: Control | None, baseline: Observation
+    ) -> None:
+        """Ask a side again, learn from what it says, and judge by what is known then."""
+        if control is not None:
+            await self._learn(flight, control, baseline)
+        judgement = await self._judging.judge(*_pair(flight))
+        if self._options.repeat and flight.safe:
+            judgement = with_repeats(judgement, await self._repeated(flight, baseline))
+        await self._conclude_dear(flight, judgement)
+
+    async def _repeated(self, flight: Flight, baseline: Observation) -> list[Judgement]:
+        """What the candidate says when it is asked again, against the baseline's one answer."""
+        candidate = self._services[CANDIDATE]
+        assert candidate is not None
+        found = []
+        for _ in range(self._options.repeat):
+            again = await candidate.send(
+                candidate.render(flight.requests[CANDIDATE]),
+                method=flight.exchange.request.method,
+                safe=flight.safe,
+            )
+            pair = flight.exchange, flight.endpoint, baseline, again, flight.mapping
+            found.append(await self._judging.judge(*pair))
+        return found
+
     async def _learn(self, flight: Flight, control: Control, baseline: Observation) -> None:
-        """Ask the baseline again, learn from both answers, and judge by what is known then."""
+        """Ask the baseline again, and learn from both answers."""
         again = await control.service.send(
             control.service.render(flight.requests[BASELINE]),
             method=flight.exchange.request.method,
             safe=flight.safe,
         )
         await self._judging.learn(flight.endpoint, baseline, again)
-        judgement = await self._judging.judge(*_pair(flight))
-        await self._conclude_dear(flight, judgement)
 
     async def _judge_in_pool(self, flight: Flight) -> None:
         judgement = await self._judging.in_pool(*_pair(flight))

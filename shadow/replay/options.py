@@ -51,6 +51,8 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges per second that the schedule makes due."""
     ceiling: float | None = None
     """Exchanges per second that are never exceeded, whatever the schedule says."""
+    repeat: int = 0
+    """How often the candidate is asked again, of what only reads."""
     order: Order = "session"
     """Keep the order in each session, or of all exchanges: one at a time then."""
     speed: float | None = None

@@ -160,7 +160,7 @@ def _what(finding: FindingSummary, baseline: str, width: int) -> Text:
     if finding.wrong_side:
         head.append(f"{baseline} is wrong")
     if finding.unstable:
-        head.append("unstable")
+        head.append("unstable-candidate")
     name = " · ".join(head) + " · "
     path = plain(finding.path_pattern)
     place = path if finding.where == "body" and path else f"{finding.where} {path}".rstrip()

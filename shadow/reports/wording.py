@@ -85,12 +85,12 @@ def cause(finding: FindingSummary) -> str:
 
 
 def remarks(finding: FindingSummary, baseline: str) -> list[str]:
-    """What else is known of it: whose it is, that Go is wrong, that Go itself varies there."""
+    """What else is known of it: whose it is, that Go is wrong, that it comes and goes."""
     found = [f"owner {plain(finding.owner)}"] if finding.owner else []
     if finding.wrong_side:
         found.append(f"{baseline} is wrong")
     if finding.unstable:
-        found.append(f"{baseline} itself varies here")
+        found.append("unstable-candidate: it comes and goes when asked again")
     return found
 
 

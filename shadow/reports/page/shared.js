@@ -69,7 +69,7 @@ const shared = (() => {
       const what = make("span", "what", make("code", "", data.endpoints[row[ENDPOINT]]), make("code", "", place(row)));
       const notes = [verdict === "divergent" ? null : verdict, row[OWNER] < 0 ? null : data.owners[row[OWNER]], ...more];
       if (row[FLAGS] & 1) notes.push(`${data.names[0]} is wrong`);
-      if (row[FLAGS] & 2) notes.push(`${data.names[0]} itself varies here`);
+      if (row[FLAGS] & 2) notes.push("unstable-candidate: it comes and goes when asked again");
       const said = notes.filter(Boolean).join(", ");
       const cause = make("span", "cause", data.causes[row[CAUSE]][NAME], said ? make("small", "", said) : null);
       const rate = row[SHARE] === null ? "" : ` (${percent(row[SHARE])})`;
