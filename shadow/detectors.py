@@ -7,6 +7,7 @@ pattern. A near miss is left alone: a number that fails its check, a part of a l
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ import re2
 
 from shadow.errors import ConfigError
 
-ALWAYS: Final = ("jwt", "bearer", "aws-key", "github-token", "pan")
+ALWAYS: Final = ("jwt", "bearer", "basic", "aws-key", "github-token", "pan")
 """Credentials and card numbers: nobody needs those in a store."""
 ASKED_FOR: Final = ("email", "phone", "iban", "ip")
 """Personal data; a replay may need it, so it is redacted where that is asked for."""
@@ -29,6 +30,7 @@ MAX_PATTERN_CHARS: Final = 1_000
 _PATTERNS: Final[dict[str, str]] = {
     "jwt": r"eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*",  # RFC 7515: base64url of `{"`
     "bearer": r"(?i:bearer)[ \t]+([\w.~+/-]{8,}=*)",  # RFC 6750
+    "basic": r"(?i:basic)[ \t]+([A-Za-z0-9+/]{4,}={0,2})",  # RFC 7617
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     "aws-key": r"(?:AKIA|ASIA)[A-Z2-7]{16}"
     r"|(?i:aws|secret)[\w. -]{0,20}(?i:key)[\"' ]{0,3}[=:][\"' ]{0,3}([A-Za-z0-9/+]{40})",
@@ -46,6 +48,7 @@ _PATTERNS: Final[dict[str, str]] = {
 _HINTS: Final[dict[str, str]] = {
     "jwt": "eyJ",
     "bearer": "(?i:bearer)",
+    "basic": "(?i:basic)",
     "aws-key": "A[KS]IA|(?i:key)",
     "github-token": "gh[pousr]_|github_pat_",
     "pan": "[2-6][0-9]{3}(?:[ -]?[0-9]){9}",
@@ -86,7 +89,7 @@ _NO_TOKEN: Final = frozenset({"realm", "error", "scope", "charset"})
 # What each replaces by itself would be another word, number or address with more around it.
 _BEFORE: Final = {
     "jwt": _WORD | {"-"},
-    "email": frozenset("@/"),
+    "email": frozenset("@"),
     "pan": _WORD | set(".-+"),
     "phone": _WORD | set(".-+"),
     "ip": _WORD | set(".:-"),
@@ -264,11 +267,24 @@ def _is(name: str, text: str, start: int, end: int) -> bool:
         return name == "bearer"
     if after and after in _AFTER.get(name, _WORD):
         return False
+    if name == "email" and text[max(0, start - 2) : start] == "//":
+        return False  # the user of a URL
     value = text[start:end]
     if name == "bearer":
         return value.rstrip("=") not in _NO_TOKEN and not value.isalpha()
     check = _CHECKS.get(name)
     return check is None or (check(value) and not _goes_on(text, end))
+
+
+def _is_basic(value: str) -> bool:
+    """Whether it is a user and a password, and not what follows in "basic authentication"."""
+    bare = value.rstrip("=")
+    if len(bare) % 4 == 1:
+        return False
+    try:
+        return ":" in base64.b64decode(bare + "=" * (-len(bare) % 4)).decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _goes_on(text: str, end: int) -> bool:
@@ -351,6 +367,7 @@ def _is_ip(value: str) -> bool:
 
 
 _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
+    "basic": _is_basic,
     "pan": _is_pan,
     "iban": _is_iban,
     "phone": _is_phone,

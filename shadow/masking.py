@@ -8,8 +8,6 @@ it keeps its spelling.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
 import re
@@ -33,17 +31,20 @@ WITHHELD: Final = "[withheld]"
 
 _SCAN_CHARACTERS: Final = 8 * VALUE_BYTES  # what lies behind this is cut off later anyway
 _NESTING: Final = 3  # levels of JSON in a string in JSON; what lies deeper is masked whole
+_ENCODINGS: Final = 3  # times that a text is percent-encoded and looked into
 
 _SECRET_NAME: Final = re.compile(
-    r".*(?:password|passphrase|secret|(?:api|private|secret|access)key"
+    r".*(?:password|passphrase|secret|(?:api|private|secret|access|subscription)key"
     r"|(?:access|refresh|id|auth|session|csrf|xsrf|bearer)token)s?"
     r"|(?:token|pass|passwd|pwd|(?:proxy)?authorization|(?:set)?cookie|credential|jwt"
-    r"|sessionid|clientassertion)s?"
+    r"|(?:j|php)?sess(?:ion)?id|clientassertion)s?"
 )
-_SECRET_QUERY_NAME: Final = re.compile(r"key|auth|signature|sig|code|xamzsignature")
+_SECRET_QUERY_NAME: Final = re.compile(r"key|auth|(?:x(?:amz|goog))?signature|sig|code")
 _SECRET_HEADER_WORD: Final = re.compile(
-    r"(?:^|-)(?:token|secret|password|apikey|jwt|auth|signature|session)s?(?:-|$)"
+    r"(?:^|-)(?:token|secret|password|apikey|jwt|auth|authorization|cookie|signature|session"
+    r"|sessionid)s?(?:-|$)"
 )
+_BRACKETS: Final = re.compile(r"[\[\]]+")
 _COOKIE_ATTRIBUTE: Final = re.compile(
     r"expires|max-age|domain|path|secure|httponly|samesite|partitioned|priority"
 )
@@ -64,14 +65,14 @@ _HINTS: Final = (
     "cookie",
     "credential",
     "jwt",
-    "session",
+    "sess",
     "assertion",
     "signature",
 )
 # The same for a text bared of all but letters and digits, which a name that is spelled with
 # separators cannot hide in. An `=` alone says nothing there: its name must hold one of these.
 _WORDS: Final = (
-    rb"eyj|bearer|basic|token|pass|pwd|secret|key|auth|cookie|credential|jwt|session|assertion"
+    rb"eyj|bearer|basic|token|pass|pwd|secret|key|auth|cookie|credential|jwt|sess|assertion"
     rb"|sig|code"
 )
 _LOWER: Final = bytes(range(256)).lower()
@@ -83,15 +84,19 @@ _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*", re.A
 _BEARER: Final = re.compile(
     r"\b(bearer\s+)(?!(?:realm|error|scope|charset)\b)([A-Za-z0-9._~+/=-]+)", re.IGNORECASE
 )
-_BASIC: Final = re.compile(r"\b(basic\s+)([A-Za-z0-9+/]{4,}={0,2})", re.IGNORECASE)
-_USERINFO: Final = re.compile(r"(?<=://)([^/?#@\s\"'<>\\]+)(?=@)")
+# PHP's json_encode writes / as \/.
+_USERINFO: Final = re.compile(r"(?:(?<=://)|(?<=:\\/\\/))([^/?#\s\"'<>\\]+)(?=@)")
 # Go's encoding/json writes & as \u0026, so a URL in a JSON string is cut there too.
-_PAIR_VALUE: Final = r"""((?:[^&;#\s"'<>\\]|\\(?!u0026).?)+)"""
+# What has quotes ends with them, if nothing in it can be what stands between two JSON strings.
+_PAIR_VALUE: Final = (
+    r"""("[^\s"',:{}\[\]<>\\]++"|'[^\s"',:{}\[\]<>\\]++'|(?:[^&;#\s"'<>\\]|\\(?!u0026).?)+)"""
+)
 _QUERY_PAIR: Final = re.compile(rf"((?<=[?&;#])|(?<=\\u0026))([^=&;#?\s\\]+)={_PAIR_VALUE}")
 _TEXT_PAIR: Final = re.compile(
     rf"(?<![^\s,;&?(\[{{\"'])([\w.\[\]%-]{{2,64}})={_PAIR_VALUE}", re.ASCII
 )
-_ENCODED: Final = re.compile(r"[^/?&=#;\s\"<>%]*+%[0-9A-Fa-f]{2}[^/?&=#;\s\"<>]*+")
+# Tried only where a piece begins: to try at each of its characters takes the square of the time.
+_ENCODED: Final = re.compile(r"(?<![^/?&=#;\s\"<>])(?=[^/?&=#;\s\"<>%+]*+[%+])[^/?&=#;\s\"<>]++")
 _ELEMENT: Final = re.compile(r"(<([\w:.-]{2,64})(?:\s[^<>]*)?>)([^<>]+)(?=</|$)", re.ASCII)
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+'
 _JSON_TOKEN: Final = re.compile(
@@ -132,9 +137,15 @@ def is_secret_name(name: str) -> bool:
 
 def is_secret_query(name: str) -> bool:
     """Whether values of this query parameter are credentials; it may be percent-encoded."""
-    name = unquote_plus(name)
-    inner = name.rpartition("[")[2].rstrip("]") or name.partition("[")[0]
-    return is_secret_name(inner) or _SECRET_QUERY_NAME.fullmatch(_plain(inner[-100:])) is not None
+    names = parameter_names(unquote_plus(name))
+    if any(map(is_secret_name, names)):
+        return True
+    return bool(names) and _SECRET_QUERY_NAME.fullmatch(_plain(names[-1][-100:])) is not None
+
+
+def parameter_names(name: str) -> list[str]:
+    """Return the names that a parameter like `user[pins][0]` is made of; a position is none."""
+    return [part for part in _BRACKETS.split(name) if part and not part.isdigit()]
 
 
 def is_secret_header(name: str) -> bool:
@@ -213,6 +224,8 @@ class Masker:
             return not self._may_hold_secret(text)
         if "%" in text:
             return False  # a name, or more, may be spelled with escapes
+        if "+" in text and self._detectors.may_find(text.replace("+", " ")):
+            return False
         return self._words.search(bare(text.encode())) is None
 
     def _is_member(self, name: str) -> bool:
@@ -221,13 +234,14 @@ class Masker:
 
     def _is_parameter(self, name: str) -> bool:
         """Whether values of this parameter of a query are secrets; it may be percent-encoded."""
-        if is_secret_query(name):
-            return True
+        return is_secret_query(name) or self._is_named(unquote_plus(name))
+
+    def _is_named(self, name: str) -> bool:
+        """Whether `[redact]` names this parameter, or one that it is part of."""
         if not self._parameters:
             return False
-        plain = unquote_plus(name).lower()
-        inner = plain.rpartition("[")[2].rstrip("]")
-        return plain in self._parameters or inner in self._parameters
+        name = name.lower()
+        return name in self._parameters or not self._parameters.isdisjoint(parameter_names(name))
 
     def mark(self, secret: str) -> str:
         """Return what stands for a secret; an empty text and a mark stay as they are."""
@@ -260,6 +274,7 @@ class Masker:
             name = part.partition("=")[0].strip().lower()
             is_cookie = number == 0 and cookie != "" and name == cookie
             is_attribute = not is_cookie and _COOKIE_ATTRIBUTE.fullmatch(name) is not None
+            is_attribute &= part.count("=") < 2  # a proxy that folds lines puts a cookie behind
             parts.append(part.strip() if is_attribute else self._mask_pair(part.strip()))
         return "; ".join(parts)
 
@@ -276,13 +291,15 @@ class Masker:
             return text
         return cut(self.mask_text(text), limit)
 
-    def mask_text(self, text: str, *, in_json: bool = False) -> str:
-        """Return any text without the credentials it shows: tokens, URLs, forms, elements.
+    def mask_text(self, text: str, *, in_json: bool = False, encodings: int = _ENCODINGS) -> str:
+        """Return any text without the credentials it shows: tokens, URLs, forms, JSON, elements.
 
-        With `in_json` it is JSON, whose numbers are no card numbers.
+        With `in_json` it is JSON whose members are masked, and its numbers are no card numbers.
         """
         if self._is_harmless(text):
             return text
+        if '"' in text and not in_json:
+            text = self._mask_members(text, _NESTING)
         if "@" in text:
             text = _USERINFO.sub(lambda found: self.mark(found[1]), text)
         text = _QUERY_PAIR.sub(self._query_pair, text)
@@ -291,37 +308,36 @@ class Masker:
             text = _ELEMENT.sub(self._element, text)
         text = _JWT.sub(lambda found: self.mark(found[0]), text)
         text = _BEARER.sub(lambda found: found[1] + self.mark(found[2]), text)
-        text = _BASIC.sub(self._basic, text)
         text = self._detectors.sub(text, self._looks_secret, in_json=in_json)
-        return _ENCODED.sub(self._encoded, text) if "%" in text else text
+        if encodings and ("%" in text or "+" in text):
+            text = _ENCODED.sub(lambda found: self._encoded(found[0], encodings - 1), text)
+        return text
 
     def _looks_secret(self, _: str, value: str) -> str:
         return self.mark(value)
 
-    def _encoded(self, found: re.Match[str]) -> str:
+    def _encoded(self, text: str, encodings: int) -> str:
         """Mask what is seen only without percent-encoding."""
-        plain = unquote_plus(found[0])
-        masked = self._detectors.sub(plain, self._looks_secret)
-        return found[0] if masked == plain else masked
+        plain = unquote_plus(text)
+        masked = self.mask_text(plain, encodings=encodings)
+        return text if masked == plain else masked
 
     def _query_pair(self, found: re.Match[str]) -> str:
-        return f"{found[2]}={self.mark(found[3])}" if self._is_parameter(found[2]) else found[0]
+        secret = self._is_parameter(found[2])
+        return f"{found[2]}={self._pair_value(found[3])}" if secret else found[0]
 
     def _text_pair(self, found: re.Match[str]) -> str:
         name = found[1]
         secret = is_secret_name(name) or name.lower() in self._parameters
-        return f"{name}={self.mark(found[2])}" if secret else found[0]
+        return f"{name}={self._pair_value(found[2])}" if secret else found[0]
+
+    def _pair_value(self, value: str) -> str:
+        quote = value[0] if value[0] in "\"'" else ""
+        return quote + self.mark(value.strip(quote) if quote else value) + quote
 
     def _element(self, found: re.Match[str]) -> str:
         secret = self._is_member(found[2].rpartition(":")[2])
         return found[1] + self.mark(found[3]) if secret else found[0]
-
-    def _basic(self, found: re.Match[str]) -> str:
-        try:
-            decoded = base64.b64decode(found[2])
-        except (binascii.Error, ValueError):
-            return found[0]
-        return found[1] + self.mark(found[2]) if b":" in decoded else found[0]
 
     def mask_json_value(self, path: Sequence[str | int], text: str) -> str:
         """Return the JSON text of the value at `path` (names and positions), masked.
@@ -329,7 +345,8 @@ class Masker:
         The text may be whole or cut short. All of it is masked where a name on the path is a
         secret one; a list or an object is masked inside, where its own keys say so.
         """
-        if any(isinstance(name, str) and self._is_member(name) for name in path):
+        names = [name for name in path if isinstance(name, str)]
+        if any(self._is_member(name) or self._is_named(name) for name in names):
             return self._mask_secret(text)
         if self._is_harmless(text):
             return text

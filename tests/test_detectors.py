@@ -67,6 +67,8 @@ def test_each_is_found_wherever_it_stands(name: str, value: str) -> None:
         ("10.0.0.1, 10.0.0.2.", [("ip", "10.0.0.1"), ("ip", "10.0.0.2")]),
         ("ES91 2100 0418 4502 0005 1332 THE", [("iban", "ES91 2100 0418 4502 0005 1332")]),
         (f"Bearer {JWT}", [("jwt", JWT)]),
+        ("basic dTpw, Basic YWxpY2U6cGFzcw==", [("basic", "dTpw"), ("basic", "YWxpY2U6cGFzcw==")]),
+        ("/users/a@example.com/b", [("email", "a@example.com")]),
     ],
 )
 def test_no_more_than_the_value_is_found(text: str, expected: list[tuple[str, str]]) -> None:
@@ -85,7 +87,8 @@ def test_no_more_than_the_value_is_found(text: str, expected: list[tuple[str, st
         "4111 111111111111 41 11 11 11 11 11 11 11",
         "0000000000000000 4444444444444444",
         "bearer of news, Bearer realm=api, bearer token",
-        "a@b @example.com a@b.c1",
+        "a@b @example.com a@b.c1 http://a@example.com/",
+        "basic training, Basic authentication, basic YWJj basic YWJjZ basic /+/+",
         "2026-08-03T10:00:00.123456Z 10:00:00 1:2 std::vec a::b ::",
         "v1.2.3.4 1.2.3.4.5 256.1.1.1 1.2.3.4-beta",
         "DE89 3704 0044 0532 0130 01 XX89370400440532013000",

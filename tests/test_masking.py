@@ -68,6 +68,12 @@ def test_marks_of_two_processes_cannot_be_matched() -> None:
         ("set-cookie/sid", "sid=; Path=/", "sid=; Path=/"),
         ("set-cookie/sid", "abc", "~"),
         ("set-cookie/path", "path=abc; Path=/", "path=~; Path=/"),
+        ("set-cookie/a", "a=1; Path=/, b=2", "a=~; Path=~"),
+        ("x-forwarded-authorization", "abc", "~"),
+        ("x-original-cookie", "a=1", "~"),
+        ("ocp-apim-subscription-key", "abc", "~"),
+        ("x-user", '{"a": 1, "password": "abc"}', '{"a": 1, "password": "~"}'),
+        ("x-error", "bad password=\"abc\" or token='d'", "bad password=\"~\" or token='~'"),
         ("location", "/callback?code=abc&state=1", "/callback?code=~&state=1"),
         ("location", "https://u:p@h/#access_token=abc", "https://~@h/#access_token=~"),
         ("www-authenticate", 'Bearer realm="api"', 'Bearer realm="api"'),
@@ -90,6 +96,16 @@ def test_headers(name: str, value: str, expected: str) -> None:
         ("/a?keyword=1&country_code=2&token=", "/a?keyword=1&country_code=2&token="),
         (f"/reset/{JWT}/x", "/reset/~/x"),
         ("http://user:word@host/x", "http://~@host/x"),
+        ("http://user:w@rd@host/x", "http://~@host/x"),
+        ("/a?user[password][0]=1&password[1]=2", "/a?user[password][0]=~&password[1]=~"),
+        ("/a;jsessionid=1", "/a;jsessionid=~"),
+        ("/a?X-Goog-Signature=1&PHPSESSID=2", "/a?X-Goog-Signature=~&PHPSESSID=~"),
+        ("/a?next=%2Fb%3Ftoken%3D1", "/a?next=/b?token=~"),
+        ("/a?next=%252Fb%253Ftoken%253D1", "/a?next=/b?token=~"),
+        ("/a?q=%7B%22token%22%3A%22x%22%7D", '/a?q={"token":"~"}'),
+        ("/a?q=Bearer+abc123456", "/a?q=Bearer ~"),
+        ("/a?q=4111+1111+1111+1111", "/a?q=~"),
+        ("/a?q=100%25&r=a%20b", "/a?q=100%25&r=a%20b"),
     ],
 )
 def test_targets(target: str, expected: str) -> None:
@@ -123,6 +139,8 @@ def test_targets(target: str, expected: str) -> None:
         ((), f'["{JWT}", "Bearer xxx"]', '["~", "Bearer ~"]'),
         ((), '"Basic YWxpY2U6cGFzcw== Basic authentication"', '"Basic ~ Basic authentication"'),
         ((), "grant=x&password=abc&b=2", "grant=x&password=~&b=2"),
+        ((), '{"u":"/x?token=","b":"c"}', '{"u":"/x?token=","b":"c"}'),
+        ((), '"http:\\/\\/a:b@host\\/"', '"http:\\/\\/~@host\\/"'),
         (
             (),
             "<a><ns:password kind='x'>abc</ns:password>",
@@ -254,6 +272,10 @@ def test_an_endpoint_is_masked_and_cut() -> None:
         "[" * 8000,
         "token=\\" * 1100,
         "bearer" + " " * 8000,
+        "a" * 8000 + "%zz",
+        "%25" * 2700,
+        "%" + "25" * 4000,
+        "a%20" * 2000,
     ],
 )
 def test_no_text_makes_masking_slow(text: str) -> None:
@@ -370,6 +392,8 @@ def test_a_configured_header_and_member_are_hidden_in_divergences() -> None:
     places: list[tuple[Where, str]] = [
         ("header", "x-customer"),
         ("body", "$['iban number']"),
+        ("body", "$['who'][0]"),
+        ("body", "$['user[who]'][0]"),
         ("body", "$['a']['gr\u00f6\u00dfe'][0]"),
     ]
     for where, path in places:

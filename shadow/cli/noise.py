@@ -49,7 +49,8 @@ def learn(*, out: str, **given: Any) -> int:
     from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.learning import learn_noise  # noqa: PLC0415 - as above
 
-    click.echo(learn_noise(plans.learning_plan(given), out), nl=False)
+    plan, hidden = plans.learning_plan(given)
+    click.echo(learn_noise(plan, out, hidden), nl=False)
     return 0
 
 

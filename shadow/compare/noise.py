@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -142,6 +142,23 @@ class NoiseProfile:
     def __init__(self, endpoints: dict[str, Endpoint] | None = None) -> None:
         self.endpoints = endpoints or {}
         self._digests: dict[tuple[str, str, str], set[bytes]] = {}
+
+    def plain(self, masked: Callable[[str], str]) -> NoiseProfile:
+        """Return what may be written down: nothing whose name shows a secret.
+
+        `masked` returns a text without its secrets. An endpoint or a key that holds one is met
+        once, so nothing is lost for later.
+        """
+        return NoiseProfile(
+            {
+                name: msgspec.structs.replace(
+                    each,
+                    places={key: seen for key, seen in each.places.items() if masked(key) == key},
+                )
+                for name, each in self.endpoints.items()
+                if masked(name) == name
+            }
+        )
 
     def state(self) -> bytes:
         """Everything, for `from_json` in a process that goes on with the run."""

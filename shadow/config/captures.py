@@ -9,10 +9,11 @@ from shadow.captures.sampling import SamplePlan
 from shadow.config.file import load
 from shadow.config.naming import endpoints as endpoints_of
 from shadow.config.plans import Flags, inspecting
-from shadow.config.redacting import redaction
+from shadow.config.redacting import hidden, redaction
 from shadow.config.units import octets, seconds
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
+from shadow.masking import Hidden
 from shadow.replay.pruning import PrunePlan
 
 
@@ -36,7 +37,7 @@ def convert_plan(flags: Flags) -> ConvertPlan:
 
 def sample_plan(flags: Flags) -> SamplePlan:
     """Everything that `shadow sample` goes by. Raises ConfigError."""
-    endpoints, safety = inspecting(flags)
+    endpoints, safety, _ = inspecting(flags)
     return SamplePlan(
         captures=flags["captures"],
         out=flags["out"],
@@ -85,7 +86,7 @@ def recipients(flags: Flags) -> tuple[str, ...]:
     return found
 
 
-def secrets_plan(flags: Flags) -> tuple[Endpoints, Redaction]:
+def secrets_plan(flags: Flags) -> tuple[Endpoints, Redaction, Hidden]:
     """What secrets are told by, and endpoints. Raises ConfigError."""
     config = load(flags["config"])
-    return endpoints_of(config), redaction(config)
+    return endpoints_of(config), redaction(config), hidden(config)

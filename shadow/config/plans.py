@@ -28,6 +28,7 @@ from shadow.config.rules import accept_rules, class_policies, compare_rules, nam
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.judge import Policy
+from shadow.masking import Hidden
 from shadow.model import SideName
 from shadow.replay.abort import AbortLimits
 from shadow.replay.conduct import today
@@ -182,15 +183,15 @@ def resource_plan(config: Config, baseline: Target | None, candidate: Target) ->
     return ResourcePlan(sources=sources, idle_s=table.idle_s, prices=prices)
 
 
-def learning_plan(flags: Flags) -> ReplayPlan:
-    """Go against Go: the candidate is the second instance, or the first one again."""
+def learning_plan(flags: Flags) -> tuple[ReplayPlan, Hidden]:
+    """Go against Go, the second instance or the first one again; and what is hidden."""
     if flags["baseline"] == RECORDED:
         raise ConfigError("noise learn needs a live service", "give --go URL")
     config = load(flags["config"])
     first = target(config, "baseline", flags["baseline"])
     again = _secondary(config, flags, recorded=False) or first
     flags = {**flags, **_LEARNING, "candidate": first.url, "secondary": None}
-    return msgspec.structs.replace(replay_plan(flags), candidate=again)
+    return msgspec.structs.replace(replay_plan(flags), candidate=again), hidden(config)
 
 
 _LEARNING: Final[dict[str, Any]] = {
@@ -292,10 +293,13 @@ def output(flags: Flags) -> Output:
     )
 
 
-def inspecting(flags: Flags) -> tuple[Endpoints, Safety]:
-    """What an inspection names endpoints and tells reads by. Raises ConfigError."""
+def inspecting(flags: Flags) -> tuple[Endpoints, Safety, Hidden]:
+    """What an inspection names endpoints and tells reads by, and what it hides there.
+
+    Raises ConfigError.
+    """
     config = load(flags["config"])
-    return endpoints(config), safety(config, allow_writes=False)
+    return endpoints(config), safety(config, allow_writes=False), hidden(config)
 
 
 def selection(flags: Flags) -> Selection:

@@ -71,7 +71,7 @@ class DryRun:
         if reason:
             self.skipped[reason] += 1
             return
-        self.sent[endpoint] += 1
+        self.sent[self._masker.mask_endpoint(endpoint)] += 1
         if exchange.session is not None and len(self.sessions) < 1_000_000:
             self.sessions.add(exchange.session)
         if len(self.first) < FIRST:

@@ -9,6 +9,7 @@ import msgspec
 from shadow.captures import WHOLE, Broken
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import learn
+from shadow.masking import Hidden, Masker
 from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.replay.cursor import Cursor
 from shadow.replay.delivery import check_writable, write_whole
@@ -63,7 +64,7 @@ class _Learner:
         """Commit nothing."""
 
 
-def learn_noise(plan: ReplayPlan, out: str) -> str:
+def learn_noise(plan: ReplayPlan, out: str, hidden: Hidden) -> str:
     """Send each safe exchange to Go twice, write the profile to `out`, and return its text.
 
     The plan's candidate is the second Go instance, or the first one again. Raises
@@ -80,5 +81,6 @@ def learn_noise(plan: ReplayPlan, out: str) -> str:
         runner.run(drive(quiet, found, learner, noise=NoiseProfile(), stop=stop))
     if stop.requested:
         raise KeyboardInterrupt
+    profile = profile.plain(Masker(hidden=hidden).mask_text)
     write_whole(profile.to_json().decode(), out, hint="choose another --out FILE")
     return show_profile(profile)

@@ -189,7 +189,7 @@ class Ledger:
             return None
         if not last and time.monotonic() - self._noise_committed < NOISE_S:
             return None
-        return self._noise.state().decode()
+        return self._noise.plain(self._masker.mask_text).state().decode()
 
     def _pairs(self) -> int:
         noise = self._noise

@@ -16,6 +16,7 @@ from rich.text import Text
 from shadow.captures import STDIN, digest, open_capture
 from shadow.captures.records import Fidelity
 from shadow.endpoints import Endpoints
+from shadow.masking import NOTHING_MORE, Hidden
 from shadow.reports.console import NARROWEST, columns, printed
 from shadow.reports.show import colored, readable_path
 from shadow.reports.show import width as width_of
@@ -34,10 +35,16 @@ _FIT_STYLES: Final = {"yes": "green", "partly": "yellow", "no": "red"}
 
 
 def inspect(
-    paths: Sequence[str], endpoints: Endpoints, safety: Safety, *, as_json: bool, show_all: bool
+    paths: Sequence[str],
+    endpoints: Endpoints,
+    safety: Safety,
+    hidden: Hidden,
+    *,
+    as_json: bool,
+    show_all: bool,
 ) -> str:
     """Read captures and say what is in them. Raises CaptureError."""
-    found = read(paths, endpoints, safety)
+    found = read(paths, endpoints, safety, hidden)
     if as_json:
         return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
     out = sys.stdout
@@ -49,9 +56,11 @@ def inspect(
     )
 
 
-def read(paths: Sequence[str], endpoints: Endpoints, safety: Safety) -> Inspection:
+def read(
+    paths: Sequence[str], endpoints: Endpoints, safety: Safety, hidden: Hidden = NOTHING_MORE
+) -> Inspection:
     """Read captures once, and again for their digest where they are files."""
-    inspector = Inspector(endpoints, safety)
+    inspector = Inspector(endpoints, safety, hidden)
     sources = []
     pipes = any(path == STDIN or Path(path).is_fifo() for path in paths)
     for path in paths:

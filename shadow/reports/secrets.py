@@ -13,7 +13,7 @@ from shadow.captures import Broken, read
 from shadow.captures.redact import Redaction, SecretScan
 from shadow.captures.redact.scanning import Place
 from shadow.endpoints import Endpoints
-from shadow.masking import Masker
+from shadow.masking import Hidden, Masker
 from shadow.model import Exchange
 from shadow.reports.console import columns, printed
 from shadow.reports.inspection import SHOWN, VERSION
@@ -38,12 +38,13 @@ def find_secrets(
     paths: Sequence[str],
     endpoints: Endpoints,
     rules: Redaction,
+    hidden: Hidden,
     *,
     as_json: bool,
     show_all: bool,
 ) -> str:
     """Read captures and tell what is secret in them. Raises CaptureError and ConfigError."""
-    found = scan(paths, endpoints, rules)
+    found = scan(paths, endpoints, rules, hidden)
     if as_json:
         return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
     out = sys.stdout
@@ -54,9 +55,9 @@ def find_secrets(
     )
 
 
-def scan(paths: Sequence[str], endpoints: Endpoints, rules: Redaction) -> Secrets:
+def scan(paths: Sequence[str], endpoints: Endpoints, rules: Redaction, hidden: Hidden) -> Secrets:
     """Read captures once."""
-    masker = Masker()
+    masker = Masker(hidden=hidden)
     scanner = SecretScan(
         rules,
         lambda request: masker.mask_endpoint(endpoints.name(request.method, request.target)),

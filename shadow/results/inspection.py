@@ -11,7 +11,7 @@ import msgspec
 
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported
 from shadow.endpoints import Endpoints
-from shadow.masking import NAME_BYTES, Masker, cut
+from shadow.masking import NAME_BYTES, NOTHING_MORE, Hidden, Masker, cut
 from shadow.model import Exchange, Request, Response, header, readable
 from shadow.results.latency import Latency, minimum_count
 from shadow.results.speed.pairs import FEWEST_CLUSTERS
@@ -148,9 +148,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 class Inspector:
     """Counts records as they come; `result` says what they were."""
 
-    def __init__(self, endpoints: Endpoints, safety: Safety) -> None:
+    def __init__(self, endpoints: Endpoints, safety: Safety, hidden: Hidden = NOTHING_MORE) -> None:
         self._endpoints, self._safety = endpoints, safety
-        self._masker = Masker()
+        self._masker = Masker(hidden=hidden)
         self._exchanges = self._safe = self._whole = self._timed = self._time_us = 0
         self._broken = 0
         self._first_broken: list[str] = []

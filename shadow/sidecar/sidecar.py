@@ -99,7 +99,9 @@ class Sidecar:
             complain=self.complaints,
         )
         self.flags: FlagFile | None = None
-        self.route = lru_cache(maxsize=4096)(route_name)
+        self.route = lru_cache(maxsize=4096)(
+            lambda endpoint: route_name(self.keeping.endpoint(endpoint))
+        )
         """The name of an endpoint as a route, which is the same in all sidecars."""
         self.kept = True
         """At the end: whether the store has taken everything."""

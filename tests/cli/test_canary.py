@@ -42,7 +42,10 @@ HEADERS: Final = {
     "X-Customer": f"{NEEDLE}-customer",
     "X-Api-Key": f"{NEEDLE}-api-key",
 }
-TARGET: Final = f"/v1/items/1?token={NEEDLE}-q&who={NEEDLE}-who&mail={NEEDLE}%40example.com"
+TARGET: Final = (
+    f"/v1/items/order-{NEEDLE}?token={NEEDLE}-q&who={NEEDLE}-who&mail={NEEDLE}%40example.com"
+    f"&next=%2Fa%3Ftoken%3D{NEEDLE}&q=%7B%22secret%22%3A%22{NEEDLE}%22%7D&pins[0][password]={NEEDLE}"
+)
 
 
 def said_by(side: str) -> dict[str, Any]:
@@ -64,6 +67,9 @@ def said_by(side: str) -> dict[str, Any]:
         "link": f"https://{NEEDLE}{side}:{NEEDLE}@example.com/?api_key={NEEDLE}-{side}",
         f"{NEEDLE}.{side}@example.com": f"{NEEDLE} as a key",
         "inner": json.dumps({"secret": f"{NEEDLE}-inner-{side}"}),
+        "log": f'no: password="{NEEDLE}-{side}"',
+        "next": f"/a?next=%2Fb%3Faccess_token%3D{NEEDLE}-{side}",
+        "php": f"http://u:p@{NEEDLE}{side}@host/",
         "plain": f"{MARKER}-{side}",
     }
 
@@ -93,6 +99,8 @@ def capture(path: Path, side: str) -> Path:
                 ["Set-Cookie", f"sid={NEEDLE}-set-{side}; Path=/"],
                 ["Location", f"/next?token={NEEDLE}-{side}"],
                 ["X-Customer", f"{NEEDLE}-customer-{side}"],
+                ["X-User", f'{{"password":"{NEEDLE}-{side}"}}'],
+                ["X-Forwarded-Authorization", f"Basic {NEEDLE}{side}"],
             ],
             "body": json.dumps(answer),
         },
@@ -216,8 +224,9 @@ def test_recorded_answers_compared(
     assert done.code == 1, done.err
     search.add("diff", done.out + done.err)
     look_at_the_run(shadow, search, "diff", tmp_path)
-    inspected = shadow("inspect", *sides, "--secrets", "--all", **environment(tmp_path))
-    search.add("inspect --secrets", inspected.out)
+    for words in ((), ("--secrets", "--all")):
+        inspected = shadow("inspect", *sides, *words, **environment(tmp_path))
+        search.add(f"inspect {words}", inspected.out)
     converted = shadow(
         "convert", sides[0], "--out", "redacted.jsonl.gz", "--redact", **environment(tmp_path)
     )

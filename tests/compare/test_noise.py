@@ -61,6 +61,15 @@ def test_diffys_rule_misses_a_regression_inside_noise() -> None:
     ]
 
 
+def test_what_is_written_down_names_no_secret() -> None:
+    profile = taught(('{"a":1,"s3cr3t":1}', '{"a":2,"s3cr3t":2}'))
+    learn("GET /s3cr3t", answer('{"a":1}'), answer('{"a":2}'), profile, Policy())
+    plain = profile.plain(lambda text: text.replace("s3cr3t", "~"))
+    assert list(plain.endpoints) == [ENDPOINT]
+    assert list(plain.endpoints[ENDPOINT].places) == ["body $['a']"]
+    assert len(profile.endpoints) == 2
+
+
 def test_a_place_that_never_differed_is_not_noisy() -> None:
     profile = taught(*[('{"a":1,"b":1}', '{"a":1,"b":2}')] * 5)
     assert verdict('{"a":1,"b":1}', '{"a":2,"b":1}', profile) == "divergent"

@@ -7,6 +7,7 @@ import pytest
 
 from shadow.endpoints import Endpoints
 from shadow.judge import Policy
+from shadow.masking import NOTHING_MORE, Hidden
 from shadow.replay.dry_run import DryRun
 from shadow.replay.options import ReplayOptions, ReplayPlan, Selection
 from shadow.results.runs import RunInfo, Side
@@ -36,7 +37,12 @@ def capture(tmp_path: Path) -> Path:
 
 
 def dry_run(
-    capture: Path, *, baseline: Target | None, candidate: Target, limit: int | None = None
+    capture: Path,
+    *,
+    baseline: Target | None,
+    candidate: Target,
+    limit: int | None = None,
+    hidden: Hidden = NOTHING_MORE,
 ) -> DryRun:
     ran = DryRun(
         ReplayPlan(
@@ -50,7 +56,8 @@ def dry_run(
             options=ReplayOptions(),
             limits=Limits(),
             info=RunInfo(command="replay", baseline=Side(name="go"), candidate=Side(name="rust")),
-        )
+        ),
+        hidden,
     )
     assert "· broken 1 ·" in ran.run()
     return ran
@@ -60,6 +67,12 @@ def test_each_record_is_sent_or_has_the_reason_a_replay_would_give(capture: Path
     ran = dry_run(capture, baseline=target(rust=False), candidate=target(rust=True))
     assert sum(ran.sent.values()) == 2
     assert ran.skipped == {"write": 1, "truncated": 1, "filtered": 1}
+
+
+def test_endpoints_are_masked(capture: Path) -> None:
+    hidden = Hidden(patterns=("/a",))
+    ran = dry_run(capture, baseline=None, candidate=target(rust=True), hidden=hidden)
+    assert all(name.startswith(("GET [masked:", "GET /caf")) for name in ran.sent)
 
 
 @pytest.mark.parametrize("modern", ["baseline", "candidate"])

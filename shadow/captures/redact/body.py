@@ -1,8 +1,8 @@
 """Secrets in bodies, whatever they are; what cannot be looked into is not kept.
 
 A body that is coded (gzip, br, zstd) is decoded to be looked into. It is stored as it was where
-no secret is in it, else decoded. Binary formats are not taken apart: one in which the name of a
-secret stands is dropped, for its value may stand there too.
+no secret is in it, else decoded. Binary formats are not taken apart: one in which a secret stands,
+or the name of one, is dropped, for its value may stand there too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ _PICTURES: Final = ("image/", "audio/", "video/", "font/")
 _HEAD: Final = 1024
 _TEXTUAL: Final = re.compile(r"text/|[^;]*(?:json|xml|javascript|urlencoded|graphql)")
 _FORM: Final = "application/x-www-form-urlencoded"
+# As many clients send one without saying so.
+_LIKE_A_FORM: Final = re.compile(r"[^\s=&?/<>{}\"']++=[^\s<>{}\"']*+\s*+")
+_NESTING: Final = 3
+"""Multipart bodies in one another that are taken apart."""
+_FIRST_LINE: Final = re.compile(rb"\s*+(--[^\r\n]++)\r?\n")
 _BOUNDARY: Final = re.compile(r';\s*+boundary="?([^\s";]++)', re.IGNORECASE)
 _FIELD: Final = re.compile(r'(?<![\w*])name\s*+=\s*+"?([^";\r\n]*+)', re.IGNORECASE)
 _PART_TYPE: Final = re.compile(r"^content-type:([^\r\n]*+)", re.IGNORECASE | re.MULTILINE)
@@ -38,6 +43,7 @@ _WORDS: Final = (
     *(b"pass", b"secret", b"token", b"credential", b"authorization", b"cookie", b"assertion"),
     *(b"apikey", b"api_key", b"api-key", b"accesskey", b"access_key", b"access-key"),
     *(b"privatekey", b"private_key", b"private-key", b"sessionid", b"session_id", b"session-id"),
+    b"sessid",
 )
 # Three letters stand in random bytes too often, so they count only where names are expected.
 _SHORT_WORDS: Final = (b"pwd", b"jwt")
@@ -86,36 +92,39 @@ class Bodies:
         is_decoded = is_decoded or plain is not body
         return Kept(body=redacted, decoded=is_decoded, truncated=message.truncated)
 
-    def _content(self, data: bytes, media: str) -> bytes | None:
-        boundary = _BOUNDARY.search(media) if media.startswith("multipart/") else None
-        if boundary:
-            return self._parts(data, boundary[1].encode("latin-1", "replace"))
+    def _content(self, data: bytes, media: str, nesting: int = _NESTING) -> bytes | None:
+        delimiter = _delimiter(data, media) if media.startswith("multipart/") else b""
+        if delimiter:
+            return self._parts(data, delimiter, nesting - 1) if nesting else None
         if not _is_text(data, media):
-            return None if self._names_a_secret(data, media) else data
+            return None if self._may_hold_secret(data, media) else data
         text = data.decode("latin-1")
-        redacted = self._texts.form(text) if media.startswith(_FORM) else self._texts.text(text)
+        is_form = media.startswith(_FORM) or _LIKE_A_FORM.fullmatch(text) is not None
+        redacted = self._texts.form(text) if is_form else self._texts.text(text)
         return redacted.encode("latin-1", "replace")
 
-    def _names_a_secret(self, data: bytes, media: str) -> bool:
+    def _may_hold_secret(self, data: bytes, media: str) -> bool:
         words = self._words + _SHORT_WORDS if _NAMED.search(media) else self._words
-        lowered = data.replace(b"\0", b"").lower()  # so UTF-16 is read too
-        return any(word in lowered for word in words)
+        bare = data.replace(b"\0", b"")  # so UTF-16 is read too
+        lowered = bare.lower()
+        return any(word in lowered for word in words) or any(
+            self._texts.looks_secret(each.decode("latin-1")) for each in (data, bare)
+        )
 
-    def _parts(self, data: bytes, boundary: bytes) -> bytes | None:
+    def _parts(self, data: bytes, delimiter: bytes, nesting: int) -> bytes | None:
         """Return a multipart body (RFC 2046 5.1) with each part redacted."""
-        delimiter = b"--" + boundary
-        parts = [self._part(part) for part in data.split(delimiter)]
+        parts = [self._part(part, nesting) for part in data.split(delimiter)]
         whole = [part for part in parts if part is not None]
         return delimiter.join(whole) if len(whole) == len(parts) else None
 
-    def _part(self, part: bytes) -> bytes | None:
+    def _part(self, part: bytes, nesting: int) -> bytes | None:
         pieces = _BLANK_LINE.split(part, 1)
         if len(pieces) == 1:
             return self._content(part, "")
         head = pieces[0].decode("latin-1")
         content: bytes | None = pieces[2]
-        field = _FIELD.search(head)
-        secret = self._names.field(field[1]) if field else None
+        secrets = map(self._names.field, _FIELD.findall(head))
+        secret = next((each for each in secrets if each is not None), None)
         if secret is not None:
             value = pieces[2].rstrip(b"\r\n")
             mark = without_dropped(self._marks.of(value.decode("latin-1"), secret))
@@ -124,7 +133,7 @@ class Bodies:
             return None
         else:
             media = _PART_TYPE.search(head)
-            content = self._content(pieces[2], media[1].strip().lower() if media else "")
+            content = self._content(pieces[2], _media(media[1]) if media else "", nesting)
         return None if content is None else pieces[0] + pieces[1] + content
 
 
@@ -136,8 +145,22 @@ def _labels(headers: Headers) -> tuple[str, list[str]]:
             media = media or value
         elif len(name) == 16 and name.lower() == "content-encoding":
             codings += [value] if value.strip().lower() not in ("", "identity") else []
-    kind, semicolon, parameters = media.partition(";")
-    return kind.strip().lower() + semicolon + parameters, codings
+    return _media(media), codings
+
+
+def _media(value: str) -> str:
+    kind, semicolon, parameters = value.partition(";")
+    return kind.strip().lower() + semicolon + parameters
+
+
+def _delimiter(data: bytes, media: str) -> bytes:
+    """Return what stands between parts: what the media type says, or what the body begins with."""
+    said = _BOUNDARY.search(media)
+    delimiter = b"--" + said[1].encode("latin-1", "replace") if said else b""
+    if said and delimiter in data:
+        return delimiter
+    found = _FIRST_LINE.match(data)
+    return found[1] if found else b""
 
 
 def _is_text(data: bytes, media: str) -> bool:

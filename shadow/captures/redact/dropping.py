@@ -8,7 +8,8 @@ from typing import Final
 from shadow.captures.redact.marks import DROPPED
 
 _GONE: Final = re.escape(DROPPED)
-_NAME: Final = r'(?<!\\)(?P<quote>\\*+)"[^"\\]*+(?:\\.[^"\\]*+)*?(?P=quote)"\s*+:\s*+'
+# Any of a thousand escaped quotes may begin a name: without a bound each is read to the end.
+_NAME: Final = r'(?<!\\)(?P<quote>\\*+)"[^"\\]*+(?:\\.[^"\\]*+){0,64}?(?P=quote)"\s*+:\s*+'
 _VALUE: Final = rf'(?:\\*+"{_GONE}\\*+"|{_GONE})'
 _MEMBER: Final = re.compile(rf"(?P<before>,\s*+)?{_NAME}{_VALUE}\s*+(?P<after>,\s*+)?", re.DOTALL)
 _ITEM: Final = re.compile(rf"(?<=[\[,:\s]){_VALUE}(?=\s*+[,\]}}])|\A\s*+{_VALUE}\s*+\Z")

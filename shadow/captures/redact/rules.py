@@ -13,7 +13,13 @@ import msgspec
 from shadow.captures.redact.marks import Action, Secret, octets
 from shadow.detectors import ALWAYS
 from shadow.errors import ConfigError
-from shadow.masking import bare, is_secret_header, is_secret_name, is_secret_query
+from shadow.masking import (
+    bare,
+    is_secret_header,
+    is_secret_name,
+    is_secret_query,
+    parameter_names,
+)
 
 LONGEST_NAME: Final = 300
 """Characters of a name that are looked at, from its end."""
@@ -30,7 +36,8 @@ _STEP: Final = re.compile(
 # one of the second row too.
 _WORDS: Final = (
     *(b"pass", b"pwd", b"secret", b"token", b"apikey", b"privatekey", b"accesskey", b"jwt"),
-    *(b"authorization", b"cookie", b"credential", b"sessionid", b"assertion"),
+    *(b"authorization", b"cookie", b"credential", b"sessionid", b"sessid", b"assertion"),
+    b"subscriptionkey",
 )
 _PARAMETER_WORDS: Final = (b"key", b"auth", b"sig", b"code")
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9a-fA-F]{2}")
@@ -190,10 +197,10 @@ def _secret(rule: Rule, name: str) -> Secret:
 
 
 def _among(name: str, names: dict[str, Secret]) -> Secret | None:
-    """Return what a parameter is among the names, by its inner name too: `user[pin]`."""
+    """Return what a parameter is among the names, by those it is made of too: `user[pin][0]`."""
     name = name.lower()
-    found = names.get(name)
-    return found if found is not None else names.get(name.rpartition("[")[2].rstrip("]"))
+    parts = (name, *reversed(parameter_names(name)))
+    return next((names[part] for part in parts if part in names), None)
 
 
 _ESCAPE: Final = re.compile(r"\\+u([0-9a-fA-F]{4})|\\+(.?)", re.DOTALL)

@@ -26,6 +26,10 @@ _FORM_VALUE: Final = re.compile(r"[^&]*+")
 _PARAMETER_IN_TEXT: Final = re.compile(
     r'[?&;#6](?:(?<!6)|(?<=\\u0026))([^=&;#?\s"\'<>\\]++)=(?!=)', re.ASCII
 )
+# As `password="x"` in a log: of names alone that are secrets anywhere, for `code=1` is none there.
+_PAIR_IN_TEXT: Final = re.compile(r"(?<![^\s,(\[{\"'>])([\w.\[\]%-]{2,64})=(?!=)", re.ASCII)
+# Nothing in it can be what stands between two strings of JSON.
+_QUOTED: Final = re.compile(r"""(\\*+["'])([^\s"',:{}\[\]<>\\]++)(\1)""", re.ASCII)
 _VALUE_IN_TEXT: Final = re.compile(r'(?:[^&#\s"\'<>\\]|\\(?!u0026|["\'nrt<>\\]).)*+', re.ASCII)
 _ENCODED_PARAMETER: Final = re.compile(
     r'%(?:25)*+(?:3F|26|23|3B)([^=&;#?%\s"<>\\]++)%(?:25)*+3D', re.ASCII | re.IGNORECASE
@@ -34,9 +38,9 @@ _ENCODED_VALUE: Final = re.compile(
     r'(?:(?!%(?:25)*+(?:26|23))[^&#\s"<>\\])*+', re.ASCII | re.IGNORECASE
 )
 _ENCODED_RUN: Final = re.compile(r'(?<==)[^&#\s"<>]++', re.ASCII)
-_USERINFO: Final = re.compile(r"(?<=://)[^/?#\s\"'<>\\]+(?=@)", re.ASCII)
+_USERINFO: Final = re.compile(r"(?:(?<=://)|(?<=:\\/\\/))[^/?#\s\"'<>\\]+(?=@)", re.ASCII)
 _ELEMENT: Final = re.compile(r"<([\w:.-]{2,64})(?:\s[^<>]*+)?>", re.ASCII)
-_ATTRIBUTE: Final = re.compile(r"\s([\w:.-]{2,64})=(?=[\"'])", re.ASCII)
+_ATTRIBUTE: Final = re.compile(r"\s([\w:.-]{2,64})\s*+=\s*+(?=[\"'])", re.ASCII)
 _CDATA: Final = re.compile(r"\s*+<!\[CDATA\[", re.ASCII)
 _USER: Final = Secret("url", "user and password")
 _SHORT: Final = 200
@@ -87,6 +91,10 @@ class Texts:
             text = self._userinfo(text)
         return without_dropped(self._looks.plain(text))
 
+    def looks_secret(self, text: str) -> bool:
+        """Whether something in a text, of whatever bytes, looks like a secret."""
+        return self._looks.finds(text)
+
     def _named(self, text: str) -> str:
         if '"' in text:
             text = self._members.redact(text)
@@ -95,6 +103,7 @@ class Texts:
             text = rewritten(text, _ATTRIBUTE, self._element_name, self._attribute)
         if "=" in text or "%" in text:
             text = rewritten(text, _PARAMETER_IN_TEXT, self._names.query, self._value_in_text)
+            text = rewritten(text, _PAIR_IN_TEXT, self._names.member, self._value_in_text)
             text = self._encoded(text, self._names.query)
         return text
 
@@ -109,6 +118,9 @@ class Texts:
         return value
 
     def _value_in_text(self, text: str, at: int, secret: Secret) -> tuple[int, str]:
+        quoted = _QUOTED.match(text, at)
+        if quoted:
+            return quoted.end(), quoted[1] + self._marks.of(quoted[2], secret) + quoted[3]
         found = _VALUE_IN_TEXT.match(text, at)
         raw = found[0] if found else ""
         meant = member_name(raw)
@@ -131,7 +143,7 @@ class Texts:
         return found[0] if redacted == inner else spelled_like(found[0], redacted)
 
     def _userinfo(self, text: str) -> str:
-        if "://" not in text:
+        if "://" not in text and ":\\/\\/" not in text:
             return text
         return _USERINFO.sub(lambda found: self._marks.of(found[0], _USER), text)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,14 @@ def test_a_dropped_member_goes_with_its_name(before: str, after: str) -> None:
     found = redacted(drop("json", "pin"), body=before, headers=(JSON,)).body.decode()
     assert json.loads(found) == json.loads(after)
     assert found == after
+
+
+@pytest.mark.parametrize("text", ['\\"', ',\\"a', '"', "\\\\"])
+def test_no_text_makes_dropping_slow(text: str) -> None:
+    body = '{"pin":1,"a":"' + text * (100_000 // len(text))
+    started = time.process_time()
+    assert "pin" not in redacted(drop("json", "pin"), body=body, headers=(JSON,)).body.decode()
+    assert time.process_time() - started < 5
 
 
 def test_a_dropped_item_of_a_list_leaves_null() -> None:

@@ -87,6 +87,8 @@ def test_pictures_are_kept_at_any_size() -> None:
         ("application/json; charset=utf-16", SECRET.decode().encode("utf-16")),
         ("application/json", SECRET.decode().encode("utf-32")),
         ("", b"\xffsecret"),
+        ("application/grpc", b"\0\0\0\0\x80\x0a\x14AKIAIOSFODNN7EXAMPLE"),
+        ("text/plain; charset=utf-16", "to 4111 1111 1111 1111".encode("utf-16")),
     ],
 )
 def test_a_binary_body_that_names_a_secret_is_dropped(media: str, body: bytes) -> None:
@@ -132,6 +134,44 @@ def test_the_parts_of_a_form_are_looked_into(line_end: str, boundary: str) -> No
     body = MULTIPART.replace("\r\n", line_end).encode()
     hidden = HIDDEN_PARTS.replace("\r\n", line_end).encode()
     assert kept(body, f"multipart/form-data; Boundary={boundary}") == Kept(body=hidden)
+
+
+def test_any_name_of_a_part_counts() -> None:
+    for names in ('name="token[0]"', 'filename="name=a"; name="token"', 'name="a"; name="token"'):
+        part = f"--b\r\nContent-Disposition: form-data; {names}\r\n\r\nx\r\n--b--\r\n".encode()
+        hidden = part.replace(b"\nx\r", f"\n{MARKS.of('x')}\r".encode())
+        assert kept(part, "multipart/form-data; boundary=b").body == hidden
+
+
+@pytest.mark.parametrize("media", ["multipart/form-data", "multipart/form-data; boundary=other"])
+def test_a_boundary_is_found_where_another_one_is_said(media: str) -> None:
+    assert kept(MULTIPART.encode(), media) == Kept(body=HIDDEN_PARTS.encode())
+
+
+def nested(times: int) -> bytes:
+    """Parts of which each is a multipart body of its own, and a secret in the innermost."""
+    body = '\r\ncontent-disposition: form-data; name="token"\r\n\r\nx\r\n'
+    for number in range(times):
+        parts = f"--Bb{number}\r\n\r\na\r\n--Bb{number}{body}--Bb{number}--\r\n"
+        body = f"\r\nContent-Type: Multipart/Mixed; boundary=Bb{number}\r\n\r\n{parts}"
+    return body.lstrip().encode().partition(b"\r\n\r\n")[2]
+
+
+def test_parts_of_parts_are_looked_into() -> None:
+    body = nested(2)
+    hidden = body.replace(b"\nx\r", f"\n{MARKS.of('x')}\r".encode())
+    assert kept(body, "multipart/mixed; boundary=Bb1") == Kept(body=hidden)
+    for times in (10, 3_000):
+        label = f"multipart/mixed; boundary=Bb{times - 1}"
+        assert kept(nested(times), label) == DROPPED
+    labels = b"content-type: multipart/x; boundary=z\r\n\r\n" * 10_000
+    assert kept(labels, "multipart/x; boundary=z") == Kept(body=labels)
+
+
+@pytest.mark.parametrize("media", ["", "text/plain", "application/json"])
+def test_a_form_that_is_said_to_be_something_else_is_one(media: str) -> None:
+    hidden = b"token=" + MARKS.of("x").encode() + b"&a=1"
+    assert kept(b"token=x&a=1", media) == Kept(body=hidden)
 
 
 @pytest.mark.parametrize(
