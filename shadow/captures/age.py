@@ -8,6 +8,7 @@ memory is that of a few pieces.
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import io
 import os
@@ -28,7 +29,16 @@ LONGEST_MAGIC: Final = max(map(len, MAGICS))
 
 _MAX_KEY_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
+_MAX_HEADER_BYTES: Final = 32 * 1024
+"""That of three hundred public keys."""
+_END_OF_HEADER: Final = b"\n--- "
+_EMPTY_BYTES: Final = 16 + 16
+"""Behind the header: a nonce, and the tag of a piece without data."""
+START_BYTES: Final = 2 * _MAX_HEADER_BYTES
+"""What shows whether there is any data."""
 _MAKE_ONE: Final = "age-keygen -o key.txt makes one, and prints the public key"
+_PRIVATE: Final = ("AGE-SECRET-KEY-", "AGE-PLUGIN-", "-----BEGIN")
+"""How private keys begin."""
 
 
 class Encryptor:
@@ -50,8 +60,10 @@ class Encryptor:
 
     def feed(self, data: bytes) -> bytes:
         """Take data, and return what is encrypted so far; some 64 KiB wait for more."""
+        rest = memoryview(data)
         with contextlib.suppress(BrokenPipeError):  # it failed, which `finish` says
-            self._pipe.write(data)
+            while rest:  # a signal may end a write in the middle
+                rest = rest[self._pipe.write(rest) :]
         return self._taken()
 
     def finish(self) -> bytes:
@@ -141,13 +153,42 @@ class Decrypted(io.RawIOBase):
 
 
 class _Source:
-    """A file that is read in pieces, for pyrage reads ahead without bound."""
+    """A file that is read in pieces, for pyrage reads ahead without bound.
+
+    Its time goes with the square of the header, which must therefore end soon.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
+        """Raises ValueError for a header that is too long."""
         self._file = file
+        start = file.read(START_BYTES)  # armoured it is longer by a third
+        if _END_OF_HEADER not in _unarmoured(start)[:_MAX_HEADER_BYTES]:
+            raise ValueError("the header has no end")
+        self._start = io.BytesIO(start)
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(_READ_BYTES if size < 0 else size)
+        size = _READ_BYTES if size < 0 else size
+        return self._start.read(size) or self._file.read(size)
+
+
+def _unarmoured(start: bytes) -> bytes:
+    """Return the start of a file in binary, as far as it can be decoded."""
+    if not start.startswith(MAGICS[1]):
+        return start
+    text = b"".join(start.partition(b"\n")[2].partition(b"-----END")[0].split())
+    try:
+        return binascii.a2b_base64(text[: len(text) // 4 * 4])
+    except binascii.Error:
+        return b""
+
+
+def holds_nothing(start: bytes) -> bool:
+    """Whether a file that begins so has a header at most, and no piece of data behind it.
+
+    `start` is all of it, or at least `START_BYTES`.
+    """
+    behind = start.partition(_END_OF_HEADER)[2].partition(b"\n")[2]
+    return len(start) < START_BYTES and len(behind) <= _EMPTY_BYTES
 
 
 def _why(error: BaseException) -> str:
@@ -213,6 +254,8 @@ def load_identities(environment: Mapping[str, str] = os.environ) -> list[Any]:
 
 
 def _read(path: Path, source: str, *, private: bool = False) -> bytes:
+    if str(path).lstrip().upper().startswith(_PRIVATE):  # which no message must repeat
+        raise ConfigError(f"{source}: a private key itself was given", "name a file instead")
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())

@@ -1,11 +1,15 @@
 """Captures that are old, or too many: which of them go, and that only captures do.
 
-Only what this program wrote is taken for one: a file in its own format, or one that is encrypted
-with age and named so. A recording that goes on (`.part`), a link, and everything else stay.
+Only what this program wrote is taken for one: a file that begins with a line of its own format, or
+one in binary that is encrypted with age for a public key, and named so. (A private key may lie in
+the same folder: that is encrypted with a passphrase.) A recording that goes on (`.part`), a link,
+and everything else stay.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,13 +17,16 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.age import MAGICS, SUFFIX
-from shadow.captures.formats.native import NativeFormat
+from shadow.captures.age import LONGEST_MAGIC, MAGICS, SUFFIX
+from shadow.captures.formats.native import BEGINNING
 from shadow.captures.parts import UNFINISHED, without_following
-from shadow.captures.streams import Damage, decompressed, open_file, split_head
+from shadow.captures.streams import decompressed, split_head
 from shadow.errors import CaptureError
 
-_OWN: Final = NativeFormat()
+_FOR_A_KEY: Final = tuple(
+    MAGICS[0] + kind for kind in (b"-> X25519 ", b"-> ssh-ed25519 ", b"-> ssh-rsa ")
+)
+"""How a file begins that `age.Encryptor` makes."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +38,24 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     written: float
     """When it was changed last, in seconds since 1970."""
 
+    def delete(self) -> bool:
+        """Delete it, unless it has gone or another one has taken its place. Raises OSError."""
+        try:
+            status = self.path.lstat()
+            if (status.st_size, status.st_mtime) != (self.size, self.written):
+                return False
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
 
 def captures_in(places: Sequence[str]) -> Iterator[Kept]:
-    """Yield the captures among files, and in folders but not in folders below them.
+    """Yield the captures among files, and in folders but not in folders below them; each once.
 
     Raises CaptureError for a place that is not there, or no capture where it is named itself.
     """
+    seen: set[str] = set()
     for place in map(Path, places):
         try:
             status = place.lstat()
@@ -48,7 +67,10 @@ def captures_in(places: Sequence[str]) -> Iterator[Kept]:
         for path in named:
             found = _capture(path)
             if found is not None:
-                yield found
+                spelled = os.path.realpath(path)
+                if spelled not in seen:
+                    yield found
+                seen.add(spelled)
             elif path == place:
                 raise CaptureError(
                     f"{place}: is no capture that shadow wrote, so it is not deleted",
@@ -62,21 +84,18 @@ def _capture(path: Path) -> Kept | None:
         if not stat.S_ISREG(status.st_mode) or path.name.endswith(UNFINISHED):
             return None
         with open(path, "rb", opener=without_following) as file:
-            start = file.read(len(MAGICS[1]))
+            is_own = _is_own(file, path)
     except OSError:
         return None
-    is_own = path.suffix == SUFFIX if start.startswith(MAGICS) else _is_own(path)
     return Kept(path=path, size=status.st_size, written=status.st_mtime) if is_own else None
 
 
-def _is_own(path: Path) -> bool:
-    try:
-        file, _ = open_file(str(path))
-    except CaptureError:
-        return False
-    with file:
-        head, stream = split_head(decompressed(file))
-        return not isinstance(next(stream, b""), Damage) and _OWN.sniff(head)
+def _is_own(file: io.BufferedReader, path: Path) -> bool:
+    start = file.peek(LONGEST_MAGIC)
+    if start.startswith(MAGICS):
+        return path.suffix == SUFFIX and start.startswith(_FOR_A_KEY)
+    head, _ = split_head(decompressed(file))
+    return head.startswith(BEGINNING)
 
 
 def too_many(

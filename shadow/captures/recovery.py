@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures.age import SUFFIX
+from shadow.captures.age import START_BYTES, SUFFIX, holds_nothing
 from shadow.captures.formats.native import decode_line
 from shadow.captures.parts import UNFINISHED, Part, PartNames, unlocked
 from shadow.captures.streams import Damage, decompressed, split_records
@@ -57,6 +57,9 @@ def _recovered(part: Path) -> Recovered | None:
             if os.path.lexists(finished):
                 return Recovered(part=str(part), problem=f"{finished.name} is there already")
             if finished.suffix == SUFFIX:  # whoever has the key reads what is whole of it
+                if holds_nothing(file.read(START_BYTES)):
+                    part.unlink()
+                    return Recovered(part=str(part))
                 part.rename(finished)
                 return Recovered(part=str(part), finished=str(finished), exchanges=None)
             exchanges = _mend(file, part, finished)

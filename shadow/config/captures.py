@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from shadow.captures.age import SUFFIX, parse_recipients
 from shadow.captures.converting import ConvertPlan, format_of
 from shadow.captures.redact import Redaction, Redactor, load_key
@@ -15,6 +17,9 @@ from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.masking import Hidden
 from shadow.replay.pruning import PrunePlan
+
+_KEPT_LONGEST: Final = 100 * 366 * 86_400.0
+"""Seconds."""
 
 
 def convert_plan(flags: Flags) -> ConvertPlan:
@@ -62,9 +67,11 @@ def prune_plan(flags: Flags) -> PrunePlan:
         raise ConfigError("nothing to delete is named", "name captures, or add --runs-older-than")
     return PrunePlan(
         places=places,
-        older_than_s=None if older is None else seconds(older, "--older-than"),
+        older_than_s=None if older is None else seconds(older, "--older-than", most=_KEPT_LONGEST),
         keep_bytes=None if size is None else octets(size, "--keep-bytes"),
-        runs_older_than_s=None if runs is None else seconds(runs, "--runs-older-than"),
+        runs_older_than_s=None
+        if runs is None
+        else seconds(runs, "--runs-older-than", most=_KEPT_LONGEST),
         store=flags["store"],
         dry_run=flags["dry_run"],
     )

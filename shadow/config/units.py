@@ -15,12 +15,16 @@ MAX_SECONDS: Final = 366 * 86400.0
 MAX_BYTES: Final = 1 << 50
 
 
-def seconds(text: str, option: str) -> float:
+def seconds(text: str, option: str, *, most: float = MAX_SECONDS) -> float:
     """Read `90s`, `15m`, `1h`, `1d`. Raises ConfigError, beginning with `option`."""
     found = _NUMBER.fullmatch(text.strip())
     unit = _SECONDS.get(found[2].lower()) if found else None
     value = float(found[1]) * unit if found and unit is not None else 0.0
-    if not 0 < value <= MAX_SECONDS:
+    if value > most:
+        raise ConfigError(
+            f"{option} {text}: is longer than {most / 86400:,.0f} days", "give a shorter one"
+        )
+    if value <= 0:
         raise ConfigError(f"{option} {text}: is no duration", "write it like 90s, 15m, 1h or 1d")
     return value
 

@@ -49,7 +49,7 @@ class FuzzSummary(msgspec.Struct, frozen=True, kw_only=True):
     mutations: dict[str, int]
     """Mutations asked, by kind; one of two kinds counts at both."""
     held_back: int
-    """Mutations that are writes, or cannot be sent."""
+    """Mutations that are writes, lack a value of their session, or cannot be sent."""
     incomparable: int
     """Of the seeds and the mutations."""
     hollow: int

@@ -204,7 +204,7 @@ class Engine:
         if self._aborted:
             raise UnfinishedError(
                 f"stopped: {self._aborted}",
-                "what was done is kept: look at the services, then go on with --resume",
+                "look at the services; what a replay has done is kept, and --resume goes on",
             )
 
     def stop(self) -> None:

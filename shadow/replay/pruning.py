@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from shadow.captures.pruning import captures_in, too_many
+from shadow.reports.text import plain
 from shadow.results.store import Store
 
 
@@ -35,16 +35,22 @@ def prune(plan: PrunePlan) -> Iterator[str]:
             older_than_s=plan.older_than_s,
             keep_bytes=plan.keep_bytes,
         )
+        count = freed = 0
         for each in gone:
-            if not plan.dry_run:
-                with contextlib.suppress(FileNotFoundError):
-                    each.path.unlink()
-            day = datetime.fromtimestamp(each.written, UTC)
-            yield f"{would} {each.path}: {each.size:,} bytes, of {day:%Y-%m-%d %H:%M}"
-        freed = sum(each.size for each in gone)
-        yield f"{would} {len(gone):,} of {len(captures):,} captures: {freed:,} bytes"
+            if plan.dry_run or each.delete():
+                count += 1
+                freed += each.size
+                yield f"{would} {plain(str(each.path))}: {each.size:,} bytes, {_day(each.written)}"
+        yield f"{would} {count:,} of {len(captures):,} captures: {freed:,} bytes"
     if plan.runs_older_than_s is not None:
         before = datetime.now(UTC) - timedelta(seconds=plan.runs_older_than_s)
         with Store.open(plan.store, create=False) as store:
             count = store.forget_before(before, dry_run=plan.dry_run)
         yield f"{would} {count:,} runs that began before {before:%Y-%m-%d %H:%M}"
+
+
+def _day(written: float) -> str:
+    try:
+        return f"of {datetime.fromtimestamp(written, UTC):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):  # a clock that is far off
+        return "of no known day"

@@ -92,7 +92,7 @@ def _cautions(summary: FuzzSummary) -> Iterator[str]:
     if summary.writes:
         yield f"left out: {plural(summary.writes, 'write')} of the capture (--allow-writes)"
     if summary.held_back:
-        yield f"not sent: {plural(summary.held_back, 'mutation')}, being writes"
+        yield f"not sent: {plural(summary.held_back, 'mutation')}, being writes or lacking a value"
     if summary.incomparable:
         yield f"incomparable: {plural(summary.incomparable, 'request')} that the baseline left open"
     if summary.hollow:

@@ -8,6 +8,7 @@ with the rows and with the cursor, up to where the last segment ends.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from shadow.results.database import Place, make_folder, open_database, place_of,
 from shadow.results.evidence import Evidence
 from shadow.results.gates.verdicts import GateResult
 from shadow.results.judged import Judged
-from shadow.results.lock import is_held
+from shadow.results.lock import is_held, lock_path
 from shadow.results.phases import Decision
 from shadow.results.postgres import Server
 from shadow.results.record import Record, Revision, Seen
@@ -368,7 +369,7 @@ class Store:
         if keep < 1:
             raise ValueError(f"{keep} runs cannot be kept")
         ended = [
-            run
+            (run, info)
             for run, info in self._all_runs()
             if info.command == command and self._has_ended(info)
         ]
@@ -380,7 +381,7 @@ class Store:
         The newest run stays, for its number must not be given again.
         """
         old = [
-            run
+            (run, info)
             for run, info in self._all_runs()[1:]
             if info.started is not None and info.started < moment and self._has_ended(info)
         ]
@@ -391,16 +392,27 @@ class Store:
         with self._reading() as connection:
             return list(map(self._numbered, queries.run_infos(connection)))
 
-    def _forget(self, old: Sequence[int]) -> int:
-        """Drop runs, their rows in short transactions; return how many went."""
+    def drop_files(self, run_id: str) -> None:
+        """Delete what a run that was dropped has left beside the store: its event log and lock."""
+        paths = [self.events_path(run_id)]
+        if isinstance(self.place, Path):
+            paths.append(lock_path(self.place, run_id))  # of one that was killed
+        for path in paths:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _forget(self, old: Sequence[tuple[int, RunInfo]]) -> int:
+        """Drop runs, their rows in short transactions, and their files; return how many went."""
         with self._writing(_RUNS) as connection:
-            count = queries.drop_runs(connection, old)
+            count = queries.drop_runs(connection, [run for run, _ in old])
             forgotten = queries.forgotten(connection)
         for run in forgotten:
             more = True
             while more:
                 with self._writing(_RUNS) as connection:
                     more = queries.drop_rows(connection, run)
+        for _, info in old:
+            self.drop_files(info.id)
         return count
 
     def _numbered(self, row: tuple[int, str]) -> tuple[int, RunInfo]:

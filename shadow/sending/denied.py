@@ -16,6 +16,16 @@ from typing import Final
 from shadow.errors import ConfigError
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""How a network without IPv4 reaches its addresses (RFC 6052)."""
+_LOOPBACK: Final[dict[int, _Address]] = {
+    4: ipaddress.IPv4Address("127.0.0.1"),
+    6: ipaddress.IPv6Address("::1"),
+}
+"""Where a connection to no address, `0.0.0.0` or `::`, leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,9 @@ class Denied:
 
     def by_address(self, address: str) -> str:
         """Return the entry that denies an address, or nothing."""
-        found = _address(address)
-        if found is None:
-            return ""
+        found = _addresses(address)
         for network, entry in self.networks:
-            if found.version == network.version and found in network:
+            if any(each.version == network.version and each in network for each in found):
                 return entry
         return ""
 
@@ -57,7 +65,7 @@ class Denied:
         for name in (host, *aliases):
             if entry := self.by_name(name):
                 return entry
-        for address in addresses:
+        for address in (plain(host), *addresses):
             if entry := self.by_address(address):
                 return entry
         return ""
@@ -76,7 +84,7 @@ def parse_denied(entries: Sequence[str]) -> Denied:
     for entry in entries:
         text = plain(entry)
         try:
-            networks.append((ipaddress.ip_network(text, strict=False), entry))
+            networks.append((_network(text), entry))
             continue
         except ValueError:
             pass
@@ -88,11 +96,7 @@ def parse_denied(entries: Sequence[str]) -> Denied:
             )
         names.append((text, entry))
         if bare == text:
-            networks += [
-                (ipaddress.ip_network(str(found)), entry)
-                for address in looked_up(text)[1]
-                if (found := _address(address)) is not None
-            ]
+            networks += [(_network(address), entry) for address in looked_up(text)[1]]
     return Denied(names=tuple(names), networks=tuple(networks))
 
 
@@ -116,10 +120,25 @@ def looked_up(host: str) -> tuple[set[str], set[str]]:
     return {each[3] for each in found if each[3]}, {str(each[4][0]) for each in found}
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an address; one of IPv4 that is written as IPv6 is that of IPv4."""
+def _network(text: str) -> _Network:
+    """Return a network, or the one of an address; of IPv4 though it be written as IPv6."""
+    found = ipaddress.ip_network(text.partition("%")[0], strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_MAPPED):
+        return ipaddress.IPv4Network((_last_four(found.network_address), found.prefixlen - 96))
+    return found
+
+
+def _addresses(text: str) -> list[_Address]:
+    """Return an address, and the others that a connection to it leads to; none for a name."""
     try:
         found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
+        return []
+    addresses: list[_Address] = [found]
+    if found.version == 6 and (found in _MAPPED or found in _TRANSLATED):
+        addresses.append(ipaddress.IPv4Address(_last_four(found)))
+    return addresses + [_LOOPBACK[each.version] for each in addresses if each.is_unspecified]
+
+
+def _last_four(address: _Address) -> int:
+    return int(address) & 0xFFFFFFFF

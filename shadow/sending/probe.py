@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from shadow.model import NoAnswer
-from shadow.sending.connect import connect, tls_context
+from shadow.sending.connect import connect, refuse_peer, tls_context
 from shadow.sending.limits import Limits
 from shadow.sending.target import Target
 
@@ -40,6 +40,7 @@ async def _speaks_http2(target: Target, limits: Limits) -> bool:
         async with asyncio.timeout(limits.connect_s):
             reader, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
             try:
+                refuse_peer(target, writer.get_extra_info("peername"))
                 if context is not None:
                     found = writer.get_extra_info("ssl_object").selected_alpn_protocol()
                     return bool(found == "h2")

@@ -9,14 +9,22 @@ from urllib.parse import unquote
 
 from shadow.endpoints import Template, path_of
 from shadow.errors import ConfigError
-from shadow.model import Request, header
+from shadow.model import Request, header_values
 from shadow.sending.target import Target
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OVERRIDES: Final = frozenset({"x-http-method-override", "x-method-override", "x-http-method"})
-_OVERRIDE_PARAMETER: Final = re.compile(r"(?:^|[?&;])_method=", re.IGNORECASE)
-_LONGEST_FORM: Final = 1 << 20
-_FORM: Final = "application/x-www-form-urlencoded"
+_OVERRIDE: Final = "".join(
+    rf"\\?(?:{each}|%{ord(each):x}|%{ord(each.upper()):x})" for each in "_method"
+)
+"""The parameter `_method`; each letter may be percent-encoded or have a backslash before it."""
+_IN_QUERY: Final = re.compile(rf"(?:^|[?&;]|%(?:3f|26|3b)){_OVERRIDE}(?:=|%3d)", re.IGNORECASE)
+_IN_FORM: Final = {
+    "application/x-www-form-urlencoded": re.compile(_IN_QUERY.pattern.encode(), re.IGNORECASE),
+    # A quoted name or a bare one, and one that is cut into `name*0` and so on.
+    "multipart/form-data": re.compile(rf"[\"'=\s]{_OVERRIDE}|name\*[0-9]".encode(), re.IGNORECASE),
+}
+_SEPARATOR: Final = re.compile(r"[/\\]")
 
 
 class Safety:
@@ -34,17 +42,18 @@ class Safety:
         or a form.
         """
         for name, _ in request.headers:
-            if name.lower() in _OVERRIDES:
+            # To some servers both signs are one.
+            if name[:1] in "xX" and name.lower().replace("_", "-") in _OVERRIDES:
                 return False
-        if "method" in request.target and _OVERRIDE_PARAMETER.search(unquote(request.target)):
+        if _overrides_in_query(request) or _overrides_in_form(request):
             return False
         if request.method in SAFE_METHODS:
             return True
-        if _overrides_in_form(request):
-            return False
         path = path_of(request.target)
-        if any(unquote(segment) in (".", "..") for segment in path.split("/")):
+        if any(segment in (".", "..") for segment in _SEPARATOR.split(unquote(path))):
             return False  # a proxy may resolve it to another endpoint
+        if "#" in request.target:
+            return False  # to some services it is part of the path
         return any(read.matches(request.method, path) for read in self._reads)
 
     def may_send(self, request: Request) -> bool:
@@ -52,13 +61,19 @@ class Safety:
         return self.allow_writes or self.is_safe(request)
 
 
+def _overrides_in_query(request: Request) -> bool:
+    target = request.target
+    return ("_" in target or "%" in target) and _IN_QUERY.search(target) is not None
+
+
 def _overrides_in_form(request: Request) -> bool:
-    if b"method" not in request.body[:_LONGEST_FORM]:
+    if not request.body:
         return False
-    kind = header(request.headers, "content-type") or ""
-    if not kind.lower().startswith(_FORM):
-        return False
-    return _OVERRIDE_PARAMETER.search(unquote(request.body.decode("latin-1"))) is not None
+    for value in header_values(request.headers, "content-type"):
+        pattern = _IN_FORM.get(value.partition(";")[0].strip().lower())
+        if pattern is not None and pattern.search(request.body):
+            return True
+    return False
 
 
 def refuse_denied(target: Target) -> None:

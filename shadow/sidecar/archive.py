@@ -22,7 +22,7 @@ from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.model import Outcome
 from shadow.reports.show import readable_path
-from shadow.results.lock import held, is_held, lock_path
+from shadow.results.lock import held, is_held
 from shadow.results.record import Record, Revision
 from shadow.results.runs import Run, RunInfo, new_run_id
 from shadow.results.store import Store
@@ -337,12 +337,7 @@ class Archive:
         gone = before - {info.id for info in store.runs()}
         self._own -= gone
         for run_id in gone:
-            paths = [store.events_path(run_id)]
-            if isinstance(store.place, Path):
-                paths.append(lock_path(store.place, run_id))  # of one that was killed
-            for path in paths:
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
+            store.drop_files(run_id)
 
     # The event log.
 

@@ -205,17 +205,30 @@ class Proxy:
             return unanswered(passage)
         if passage.too_long or (isinstance(answered, Answer) and answered.response.truncated):
             return "truncated"
+        if not self._may_copy(passage):
+            return "write"
         timing = answered.timing
         long = timing is not None and timing.service_s > self._sidecar.longest_s
         # That there was none is evidence, however long it took.
         long = long and isinstance(answered, Answer) and not passage.fell_back
         return "long-answer" if long else ""
 
+    def _may_copy(self, passage: Passage) -> bool:
+        """Look once more at a request whose body came in parts: a form may be a write."""
+        if passage.safe and _came_in_parts(passage):
+            passage.safe = self._safety.is_safe(passage.request)
+        return passage.safe or passage.fell_back or self._safety.allow_writes
+
+
+def _came_in_parts(passage: Passage) -> bool:
+    """Whether there was no body yet when the passage began."""
+    return passage.exchange is not None and passage.exchange.request is not passage.onward
+
 
 def _copy(passage: Passage) -> Copy:
     exchange = passage.exchange
     assert exchange is not None
-    if exchange.request is not passage.onward:  # its body came in parts
+    if _came_in_parts(passage):
         exchange = msgspec.structs.replace(exchange, request=passage.onward)
     copy = Copy(exchange, passage.endpoint, passage.seen, safe=passage.safe)
     copy.spans.update(passage.spans)

@@ -313,7 +313,8 @@ async def _recover(out: str, tell: Tell) -> None:
     """Finish what recorders that died have left behind, which may take a while."""
     for left in await asyncio.to_thread(recover, out):
         count = "its exchanges" if left.exchanges is None else f"{left.exchanges:,} exchanges"
-        what = left.problem or f"{count} are in {left.finished}"
+        kept = f"{count} are in {left.finished}" if left.finished else "it held no exchange"
+        what = left.problem or kept
         tell(f"{left.part} was left behind by a recorder that died: {what}")
 
 

@@ -11,8 +11,9 @@ import ssl
 from collections.abc import Callable
 from typing import Final, Literal, cast
 
+from shadow.errors import UnfinishedError
 from shadow.model import Request, header
-from shadow.sending.connect import tls_context
+from shadow.sending.connect import refuse_peer, tls_context
 from shadow.sending.limits import Limits
 from shadow.sending.reader import AnswerReader, MalformedAnswer
 from shadow.sending.rewrite import Unsendable, render_upgrade
@@ -281,13 +282,18 @@ def _watch_over(transport: asyncio.Transport) -> None:
 
 
 async def _connect(target: Target, tls: ssl.SSLContext | None) -> _Service | None:
-    """Connect to a target; None where that fails."""
+    """Connect to a target; None where that fails, or leads where it must not."""
     connecting = asyncio.get_running_loop().create_connection(
         _Service, target.host, target.port, ssl=tls, server_hostname=target.host if tls else None
     )
     try:
         async with asyncio.timeout(CONNECT_S):
-            _, end = await connecting
+            transport, end = await connecting
     except (OSError, TimeoutError):
+        return None
+    try:
+        refuse_peer(target, transport.get_extra_info("peername"))
+    except UnfinishedError:
+        transport.abort()
         return None
     return end

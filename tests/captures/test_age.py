@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
 import io
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pyrage
@@ -11,11 +15,13 @@ from shadow.captures import Broken, open_capture, open_writer, read
 from shadow.captures.age import (
     IDENTITY_VARIABLE,
     MAGICS,
+    SUFFIX,
     Decrypted,
     Encryptor,
     load_identities,
     parse_recipients,
 )
+from shadow.captures.parts import Part
 from shadow.captures.recovery import recover
 from shadow.captures.rotation import RotatingWriter
 from shadow.errors import CaptureError, ConfigError
@@ -87,6 +93,28 @@ def test_a_file_that_was_changed_is_not_read_on(tmp_path: Path) -> None:
     *found, last = read([path])
     assert isinstance(last, Broken)
     assert 0 < len(found) < 400
+
+
+@pytest.mark.parametrize("armoured", [False, True])
+def test_a_header_without_end_is_not_read_on(tmp_path: Path, *, armoured: bool) -> None:
+    data = MAGICS[0] + b"-> x y\nAAAA\n" * 100_000
+    if armoured:
+        data = MAGICS[1] + b"\n" + base64.encodebytes(data)
+    (tmp_path / "a.age").write_bytes(data)
+    began = time.monotonic()
+    with pytest.raises(CaptureError, match="was changed"):
+        open_capture(tmp_path / "a.age")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("armoured", [False, True])
+def test_a_file_for_many_is_read(tmp_path: Path, *, armoured: bool) -> None:
+    exchanges = written(tmp_path / "a.age")
+    plain = pyrage.decrypt((tmp_path / "a.age").read_bytes(), [KEY])
+    others = [pyrage.x25519.Identity.generate().to_public() for _ in range(300)]
+    data = pyrage.encrypt(plain, [*others, KEY.to_public()], armored=armoured)
+    (tmp_path / "b.age").write_bytes(data)
+    assert list(read([tmp_path / "b.age"])) == exchanges
 
 
 def test_another_key_does_not_read_it(tmp_path: Path, identity: Path) -> None:
@@ -168,11 +196,74 @@ def test_what_a_recorder_that_died_left_behind_is_kept_as_it_is(tmp_path: Path) 
     assert len(found) > 150
 
 
+@pytest.mark.parametrize("writes", [0, 1])
+def test_what_died_before_a_piece_was_full_leaves_nothing(tmp_path: Path, writes: int) -> None:
+    """Nobody could read it, and it would stand in the way of the others."""
+    out = tmp_path / "traffic.jsonl.age"
+    now = 0.0
+    writer = RotatingWriter(out, max_age_s=60, recipients=[PUBLIC], clock=lambda: now)
+    for number in range(writes):
+        writer.write(exchange(number))
+        now += 2
+        writer.tick()
+    assert writer._part is not None
+    writer._part.release()  # what a kill does
+    (left,) = recover(out)
+    assert (left.finished, left.exchanges, left.problem) == (None, 0, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_small_part_that_has_ended_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "traffic-20260803T100000.000Z.jsonl.age"
+    exchanges = written(out, 1)
+    out.rename(tmp_path / f"{out.name}.part")
+    (left,) = recover(tmp_path / "traffic.jsonl.age")
+    assert left.finished == str(out)
+    assert list(read([out])) == exchanges
+
+
 def test_nobody_need_read_all_of_it(tmp_path: Path) -> None:
     written(tmp_path / "a.age", 3_000, 500)
     for _ in range(20):
         with open_capture(tmp_path / "a.age") as capture:
             next(iter(capture))
+
+
+def test_a_signal_in_the_middle_loses_nothing() -> None:
+    """A write to the pipe that a signal ends has taken a part."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        encryptor = Encryptor([PUBLIC])
+        total = b"".join(encryptor.feed(b"x" * 300_000) for _ in range(60))
+        total += encryptor.finish()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(pyrage.decrypt(total, [KEY])) == 18_000_000
+
+
+def test_a_part_that_cannot_be_made_leaves_nothing_open(tmp_path: Path) -> None:
+    def opened() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    before = opened()
+    for _ in range(10):
+        with pytest.raises(FileNotFoundError):
+            Part(tmp_path / "none" / "a.part", SUFFIX, recipients=[PUBLIC])
+    assert opened() == before
+
+
+def test_a_private_key_in_the_place_of_its_file_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for key in (str(KEY), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"):
+        monkeypatch.setenv(IDENTITY_VARIABLE, key)
+        with pytest.raises(ConfigError, match="a private key itself") as caught:
+            load_identities()
+        assert key not in caught.value.message + caught.value.hint
+        with pytest.raises(ConfigError, match="a private key itself"):
+            parse_recipients([key])
 
 
 def test_an_encryptor_takes_little_memory() -> None:

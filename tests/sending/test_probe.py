@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
+from unittest.mock import AsyncMock, Mock
 
+import pytest
+
+from shadow.errors import UnfinishedError
 from shadow.model import NoAnswer
+from shadow.sending.denied import parse_denied
 from shadow.sending.limits import Limits
 from shadow.sending.probe import probe
 from shadow.sending.target import Target, parse_target
@@ -39,6 +45,27 @@ def test_something_listens_and_hangs_up(run: Run) -> None:
             assert await probe(service.target()) is None
 
     run(main())
+
+
+def test_a_second_connection_that_leads_elsewhere_gets_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding between the first connection and the one that asks for HTTP/2."""
+    monkeypatch.setattr("shadow.sending.probe.connect", AsyncMock(return_value=Mock()))
+    got: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        got.append(await peer.request())
+
+    async def main() -> None:
+        async with serve(script) as service:
+            rebound = replace(service.target(), http2=True, denied=parse_denied(["127.0.0.1"]))
+            with pytest.raises(UnfinishedError, match="is on the list"):
+                await probe(rebound)
+            await asyncio.sleep(0.05)
+
+    run(main())
+    assert got in ([], [b""])
 
 
 def test_nothing_listens(run: Run) -> None:

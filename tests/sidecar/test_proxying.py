@@ -326,6 +326,18 @@ def test_a_body_that_came_in_parts_is_copied_whole(tmp_path: Path) -> None:
     run(story)
 
 
+def test_a_form_that_came_in_parts_and_is_a_write_is_not_copied(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path) as trial:
+            body = b"y" * (COPY_BYTES // 2) + b"&_method=DELETE"
+            form = ["Content-Type: application/x-www-form-urlencoded"]
+            assert (await trial.ask("/v1/quote", "POST", form, body))[0] == 200
+            assert await trial.reasons() == {"write": 1}
+            assert trial.rust.asked == []
+
+    run(story)
+
+
 def test_an_answer_that_took_long_is_not_asked_for_again(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, limits=Limits(timeout_s=0.2)) as trial:

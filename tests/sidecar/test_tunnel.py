@@ -7,10 +7,12 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shadow.sending.denied import parse_denied
 from shadow.sending.target import Target
 from shadow.sidecar import tunnel
 from shadow.sidecar.forwarding import Forwarding
@@ -613,3 +615,21 @@ def test_an_answer_in_chunks_in_place_of_an_agreement(run: Run) -> None:
             assert (await client.rest()).endswith(b"2\r\nno\r\n0\r\n\r\n")
 
     run(main())
+
+
+def test_a_name_that_leads_elsewhere_later_gets_nothing(run: Run) -> None:
+    got: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        got.append(await peer.request())
+
+    async def main() -> None:
+        async with serve(script) as service:
+            rebound = replace(service.target(), denied=parse_denied(["127.0.0.1"]))
+            async with tunnelling(rebound) as live:
+                client = await live.connect()
+                assert (await client.ask(UPGRADE)).status == 503
+                assert live.digger.results == ["failed"]
+
+    run(main())
+    assert got in ([], [b""])

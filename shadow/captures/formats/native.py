@@ -40,6 +40,8 @@ from shadow.model import (
 )
 
 VERSION = 1
+BEGINNING = b'{"v":%d,"id":"' % VERSION
+"""How every line begins that `encode_line` makes; others may leave out the version."""
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
