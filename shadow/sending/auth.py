@@ -32,11 +32,6 @@ class Auth:
     """How long what the command gives is good for, and a token that does not say so."""
     timeout_s: float = 30.0
 
-    @property
-    def runs_command(self) -> bool:
-        """Whether a command is run for it."""
-        return bool(self.command)
-
 
 def parse_auth(auth: Auth, denied: Denied, option: str) -> Auth:
     """Check what a config says. Raises ConfigError, beginning with `option`."""

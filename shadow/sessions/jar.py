@@ -35,10 +35,6 @@ class Jar:
                 self._set[cookie.name] = (cookie.value, cookie.attributes.get("path", "/"))
                 self._gone.discard(cookie.name)
 
-    def names(self) -> frozenset[str]:
-        """The cookies it holds."""
-        return frozenset(self._set)
-
     def sent(self, headers: Headers, target: str, known: Jar) -> Headers:
         """The header fields with the jar's own cookies in the place of the recorded ones.
 
