@@ -7,6 +7,7 @@ Source: https://spec.openapis.org/oas/v3.1.1.html
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,13 +64,14 @@ def _document(data: bytes, path: Path) -> dict[str, Any]:
 def templates(document: dict[str, Any], path: Path) -> list[str]:
     """Return `METHOD /path` for each operation. Raises ConfigError where there are too many."""
     prefixes = path_prefixes(document)
-    found = [
+    every = (
         f"{method.upper()} {prefix}{route}"
         for route, item in path_items(document)
         for method in METHODS
         if method in item
         for prefix in prefixes
-    ]
+    )
+    found = list(itertools.islice(every, MAX_TEMPLATES + 1))
     if not found:
         raise ConfigError(f"{path}: has no paths", _HINT)
     if len(found) > MAX_TEMPLATES:

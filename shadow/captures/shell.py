@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -33,14 +34,8 @@ def _segments(data: bytes) -> list[str]:
 
 
 def _runs(text: str) -> list[tuple[bool, str]]:
-    runs: list[tuple[bool, str]] = []
-    for character in text:
-        shown = character == "\n" or character.isprintable()
-        if runs and runs[-1][0] == shown:
-            runs[-1] = shown, runs[-1][1] + character
-        else:
-            runs.append((shown, character))
-    return runs
+    runs = itertools.groupby(text, key=lambda each: each == "\n" or each.isprintable())
+    return [(shown, "".join(characters)) for shown, characters in runs]
 
 
 def is_shown(body: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +89,8 @@ def _recognise(path: str, head: bytes, stream: Chunks) -> Format:
             return candidate
     if head[:4] in _PACKETS:
         raise CaptureError(
-            f"{path}: packets, which are read by tshark first", COMMAND.replace("FILE", path)
+            f"{path}: packets, which are read by tshark first",
+            COMMAND.replace("FILE", shlex.quote(path)),
         )
     if head.strip():
         known = ", ".join(candidate.name for candidate in FORMATS)

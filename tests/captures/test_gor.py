@@ -233,6 +233,11 @@ def test_a_file_that_starts_in_the_middle(records: Records) -> None:
     assert isinstance(exchange, Exchange)
 
 
+def test_a_body_like_another_format_is_still_a_body(records: Records) -> None:
+    message = b"HTTP/1.1 200 OK\r\n\r\ninteractions:\n- a\nversion: api.keploy.io/v1\n"
+    assert answered(records(file(get("a"), payload(2, "a", message)))) == [("a", True)]
+
+
 def test_compressed(records: Records, compress: Callable[[bytes], bytes]) -> None:
     assert answered(records(compress(file(get("a"), ok("a"))))) == [("a", True)]
 

@@ -50,7 +50,7 @@ def test_folded_headers_become_one_line() -> None:
         (b"Content-Length: 3\r\n", b"abcdef", b"abc", False),
         (b"Content-Length: 3\r\n", b"ab", b"ab", True),
         (b"Content-Length: 3, 3\r\nContent-Length: 3\r\n", b"abc", b"abc", False),
-        (b"", b"abc", b"abc", False),
+        (b"", b"GET /next HTTP/1.1\r\n\r\n", b"", False),
         (b"Transfer-Encoding: identity\r\n", b"abc", b"abc", False),
     ],
 )

@@ -87,6 +87,16 @@ def test_what_is_no_answer_or_no_exchange() -> None:
 
 
 @pytest.mark.parametrize(
+    "message", ["Client disconnected.", "Connection killed.", "stream reset by client (CANCEL)"]
+)
+def test_what_the_client_gave_up_says_nothing_about_the_service(message: str) -> None:
+    (found,) = read(flow(response=None, error={"msg": message, "timestamp": 1.0}))
+    assert isinstance(found, Exchange)
+    assert found.response is None
+    assert found.error is None
+
+
+@pytest.mark.parametrize(
     ("broken", "reason"),
     [
         (flow(version=5), "it was written by mitmproxy 5 or older"),

@@ -13,6 +13,7 @@ from shadow.captures import Broken, Record, Unsupported, open_capture
 from shadow.captures.formats import envoy_tap
 from shadow.captures.formats.access_log import AccessLog
 from shadow.captures.formats.envoy_tap import EnvoyTap
+from shadow.captures.formats.keploy import KeployTests
 from shadow.captures.formats.tshark import TsharkJson
 from shadow.captures.formats.vcr import VcrCassette
 from shadow.captures.records import Format
@@ -248,6 +249,68 @@ def test_a_body_that_the_recorder_decoded() -> None:
     assert found.response.decoded
 
 
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("{encoding: ISO-8859-1, string: \u00e4}", b"\xe4"),
+        ("{encoding: Shift_JIS, string: \u3042}", b"\x82\xa0"),
+        ("{encoding: UTF-8, string: \u00e4}", b"\xc3\xa4"),
+        ("{encoding: ISO-8859-1, string: \u3042}", b"\xe3\x81\x82"),
+        ("{encoding: idna, string: \u00e4}", b"\xc3\xa4"),
+        ("{encoding: ASCII-8BIT, string: !binary 5A==}", b"\xe4"),
+    ],
+)
+def test_a_body_is_in_its_encoding(body: str, found: bytes) -> None:
+    cassette = RUBY.replace('{encoding: ASCII-8BIT, base64_string: "H4sIAAAA"}', body)
+    response = only(read(VcrCassette(), cassette)).response
+    assert response is not None
+    assert response.body == found
+
+
+def test_headers_that_are_binary() -> None:
+    cassette = RUBY.replace('X-A: ["1", "2"]', "!binary WC1B: [!binary w6Q=, \u00e4]")
+    found = only(read(VcrCassette(), cassette))
+    assert found.request.headers[1:] == (("X-A", "\xc3\xa4"), ("X-A", "\xc3\xa4"))
+
+
+KEPLOY = """\
+version: api.keploy.io/v1beta1
+kind: Http
+name: test-1
+spec:
+  metadata: {}
+  req: {method: POST, url: "http://h/a", header: {A: b}, body: ""}
+  resp: {status_code: 200, header: {}, body: ok}
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "form: [{key: a, values: [b]}]",
+        'body: "", body_ref: {path: assets/test-1, size: 2000000}',
+    ],
+)
+def test_a_body_that_is_not_in_the_test_is_cut(body: str) -> None:
+    request = only(read(KeployTests(), KEPLOY.replace('body: ""', body))).request
+    assert (request.body, request.truncated) == (b"", True)
+    assert not only(read(KeployTests(), KEPLOY)).request.truncated
+
+
+@pytest.mark.parametrize(
+    "body", ['body: "", body_skipped: true', "body: [{ts: x, data: {raw: a}}]"]
+)
+def test_an_answer_that_is_not_in_the_test_is_cut(body: str) -> None:
+    response = only(read(KeployTests(), KEPLOY.replace("body: ok", body))).response
+    assert response == Response(status=200, truncated=True)
+
+
+def test_a_mock_is_no_request_to_the_service() -> None:
+    mock = KEPLOY.replace("metadata: {}", "metadata: {name: Http, type: HTTP_CLIENT}")
+    (found,) = read(KeployTests(), mock)
+    assert isinstance(found, Unsupported)
+
+
 def test_a_broken_interaction_leaves_the_others() -> None:
     text = "interactions:\n- request: 1\n- request: {method: GET, uri: 'http://h/'}\n  response:\n"
     broken, good = read(VcrCassette(), text)
@@ -257,8 +320,8 @@ def test_a_broken_interaction_leaves_the_others() -> None:
 
 
 def packet(number: int, head: bytes, body: bytes = b"", **http: str) -> Any:
-    fields: dict[str, Any] = {name.replace("_", "."): value for name, value in http.items()}
-    fields = {name.replace("http.request.in", "http.request_in"): v for name, v in fields.items()}
+    """A packet; a body that is given stands apart from the head."""
+    fields: dict[str, Any] = {name.replace("_", ".", 1): value for name, value in http.items()}
     if body:
         fields["http.file_data_raw"] = [body.hex(), 0, len(body), 0, 30]
     layers = {
@@ -296,10 +359,14 @@ def test_messages_are_paired_by_the_number_of_their_packet() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (packet(2, ASKED[:-2]), "the headers do not end"),
+        (packet(2, ASKED[:-2]), "the request headers do not end"),
         (packet(2, ASKED, http_response="1"), "it is a response without its request"),
         (
             packet(2, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", b"plain"),
+            "its body was decompressed",
+        ),
+        (
+            packet(2, b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n", b"plain"),
             "its body was decompressed",
         ),
         ({"_source": {"layers": {"frame": {}}}}, "the packet has no number"),
@@ -311,6 +378,94 @@ def test_a_packet_that_cannot_be_read_is_broken(answer: Any, reason: str) -> Non
     assert isinstance(good, Exchange)
     assert isinstance(found, Broken)
     assert found.reason.startswith(reason)
+
+
+def answer_of(head: bytes, body: bytes = b"") -> Response | None:
+    answer = packet(2, b"HTTP/1.1 200 OK\r\n" + head, body, http_request_in="1")
+    return only(packets(packet(1, ASKED), answer)).response
+
+
+def test_a_body_with_an_encoding_stands_behind_its_head() -> None:
+    head = b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole, cut = answer_of(head + b"3\r\n\x1f\x8b\x08\r\n0\r\n\r\n"), answer_of(head)
+    assert whole is not None
+    assert cut is not None
+    assert (whole.body, whole.truncated) == (b"\x1f\x8b\x08", False)
+    assert cut.truncated
+
+
+def test_a_chunked_body_that_tshark_has_not_taken_apart() -> None:
+    head = b"Transfer-Encoding: Chunked\r\n\r\n"
+    for found in (
+        answer_of(head, b"2\r\nok\r\n0\r\n\r\n"),
+        answer_of(head + b"2\r\nok\r\n0\r\n\r\n"),
+    ):
+        assert found is not None
+        assert found.body == b"ok"
+
+
+def test_lines_that_end_without_carriage_return() -> None:
+    found = answer_of(b"Content-Length: 2\n\n", b"ok")
+    assert found is not None
+    assert found.body == b"ok"
+
+
+def test_the_time_of_newer_versions() -> None:
+    newer = packet(1, ASKED)
+    newer["_source"]["layers"]["frame"]["frame.time_epoch"] = "2026-08-03T10:00:00.000001000Z"
+    assert only(packets(newer)).ts == only(packets(packet(1_000, ASKED))).ts
+
+
+def test_messages_of_one_packet() -> None:
+    two = packet(1, ASKED)
+    layers = two["_source"]["layers"]
+    second = ASKED.replace(b"/a", b"/b")
+    layers["http_raw"] = [[each.hex(), 0, 1, 0, 1] for each in (ASKED + second, second)]
+    layers["http"] = [{}, {"http.prev_request_in": "1"}]
+    answer = packet(2, b"HTTP/1.1 200 OK\r\n\r\n", b"a", http_request_in="1")
+    one, other, broken = packets(two, answer)
+    assert isinstance(one, Exchange)
+    assert isinstance(other, Exchange)
+    assert (one.request.target, one.request.body, one.response) == ("/a", b"", None)
+    assert (other.request.target, other.response) == ("/b", None)
+    assert isinstance(broken, Broken)
+    assert broken.reason.startswith("the request before has no answer")
+
+
+def test_messages_under_one_name_are_not_dropped() -> None:
+    raw = json.dumps(packet(1, ASKED)["_source"]["layers"]["http_raw"])
+    text = json.dumps([packet(1, ASKED), packet(2, ASKED)])
+    twice = text.replace('"http_raw": ', f'"http_raw": {raw}, "http": {{}}, "http_raw": ', 1)
+    broken, good = read(TsharkJson(), twice)
+    assert isinstance(broken, Broken)
+    assert broken.reason.endswith("run tshark with --no-duplicate-keys")
+    assert isinstance(good, Exchange)
+
+
+def test_an_answer_behind_a_request_without_one_is_not_guessed() -> None:
+    one, two, broken, three = packets(
+        packet(1, ASKED),
+        packet(2, ASKED, http_prev_request_in="1"),
+        packet(3, b"HTTP/1.1 200 OK\r\n\r\n", b"one", http_request_in="2"),
+        packet(4, ASKED),
+    )
+    assert isinstance(one, Exchange)
+    assert isinstance(two, Exchange)
+    assert one.response is two.response is None
+    assert isinstance(broken, Broken)
+    assert isinstance(three, Exchange)
+
+
+def test_what_comes_before_a_body_is_no_answer() -> None:
+    posted = b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"
+    found = only(
+        packets(
+            packet(1, b"HTTP/1.1 100 Continue\r\n\r\n", http_response="1"),
+            packet(2, posted, b"x"),
+            packet(3, b"HTTP/1.1 204 No Content\r\n\r\n", http_request_in="2"),
+        )
+    )
+    assert found.response == Response(status=204)
 
 
 @pytest.mark.parametrize("magic", ["d4c3b2a1", "a1b2c3d4", "0a0d0d0a"])

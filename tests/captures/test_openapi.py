@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.captures import read
-from shadow.captures.openapi import read_templates
+from shadow.captures.openapi import read_templates, templates
 from shadow.config.file import load
 from shadow.config.naming import endpoints
 from shadow.errors import ConfigError
@@ -105,3 +106,18 @@ def test_the_config_names_endpoints_by_it(tmp_path: Path) -> None:
     config.write_text('\n[endpoints]\nopenapi = "none.yaml"\n')
     with pytest.raises(ConfigError, match=r"shadow\.toml:3: .*none\.yaml: cannot be read"):
         endpoints(load(str(config)))
+
+
+def test_too_many_operations_are_not_all_made(tmp_path: Path) -> None:
+    every: dict[str, Any] = {method: {} for method in ("get", "put", "post", "delete")}
+    document = {
+        "openapi": "3.1.0",
+        "servers": [{"url": "/" + "x" * 1_000 + str(number)} for number in range(20)],
+        "paths": {f"/{number}": every for number in range(1_000)},
+    }
+    tracemalloc.start()
+    with pytest.raises(ConfigError, match="more than 10000 operations"):
+        templates(document, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30_000_000

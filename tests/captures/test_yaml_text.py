@@ -35,7 +35,8 @@ def test_scalars_stay_the_text_that_they_are() -> None:
 
 
 def test_binary_and_aliases() -> None:
-    (found,) = values("a: &x {b: !!binary aGk=}\nc: *x\nd: [*x, *x]\n")
+    (found,) = values("a: &x {b: !!binary aGk=}\nc: *x\nd: [*x, *x]\ne: !binary |-\n  aGk=\n")
+    assert found["e"] == b"hi"
     assert found["a"] == {"b": b"hi"}
     assert found["c"] is found["a"]
     assert found["d"][1] is found["a"]
@@ -81,9 +82,37 @@ def test_a_file_of_a_few_lines_cannot_fill_the_memory() -> None:
     (found,) = values(bomb, size=1000)
     took, peak = time.process_time() - begun, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(found) == 26
+    assert found == Damage("its aliases stand for too much")
     assert peak < 2_000_000
     assert took < 5
+
+
+def test_what_anchors_hold_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_text, "MAX_SHARED", 100_000)
+    text = "list:\n" + "".join(f"- &a{n} [{'x' * 10_000}]\n" for n in range(20))
+    *few, last = values(text, "list", size=1000)
+    assert last == Damage("its anchors hold too much")
+    assert len(few) < 10
+
+
+def test_headers_that_all_share_are_not_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_text, "MAX_SHARED", 1_000)
+    first, *rest = values("list:\n- &a {b: c}\n" + "- [d, *a]\n" * 5_000, "list", size=1000)
+    assert len(rest) == 5_000
+    assert rest[-1][1] is first
+
+
+def test_directives_are_bounded() -> None:
+    tags = "".join(f"%TAG !a{n}! b\n" for n in range(50_000))
+    begun = time.process_time()
+    *_, last = values(f"a: b\n...\n{tags}---\nc: d\n", size=1000)
+    assert last == Damage("it has more than 1000 directives")
+    assert time.process_time() - begun < 2
+
+
+def test_an_encoding_in_which_nothing_is_bounded() -> None:
+    (found,) = [value for _, value in items(iter(["a: b".encode("utf-16")]))]
+    assert found == Damage("it is not YAML in UTF-8")
 
 
 def test_values_and_bytes_of_an_item_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,15 +24,18 @@ FORMATS: Final[tuple[Format, ...]] = (
     EnvoyTap(),
     PostmanCollection(),
     MitmproxyFlows(),
+    GorFormat(),
     KeployTests(),
     VcrCassette(),
-    GorFormat(),
     VegetaPlainFormat(),
     AccessLog(),
     VegetaJsonFormat(),
     NativeFormat(),
 )
-"""The first that recognises the head of a file reads it, so what asks for least is last."""
+"""The first that recognises the head of a file reads it, so what asks for least is last.
+
+GoReplay is before the YAML formats, for a body in its file may have a line that begins like theirs.
+"""
 
 WRITINGS: Final[dict[str, Writing]] = {
     "native": NativeFormat(),

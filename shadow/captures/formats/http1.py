@@ -34,6 +34,8 @@ def parse_request(message: bytes) -> Request:
     if not _VERSION.fullmatch(version):
         raise MalformedError("the request line does not end in an HTTP version")
     check_start(method, target)
+    if content_length(headers) is None and not header_values(headers, "transfer-encoding"):
+        rest = b""  # RFC 9112, section 6.3: only an answer may go on to the end
     body, truncated = _body(headers, rest)
     return Request(method=method, target=target, headers=headers, body=body, truncated=truncated)
 

@@ -36,7 +36,7 @@ _HEAD: Final = re.compile(rb"^version:\s*[\"']?api\.keploy\.io/", re.MULTILINE)
 
 
 class KeployTests:
-    """Documents of the kind `Http`; mocks are passed over as unsupported."""
+    """Documents of the kind `Http`; mocks, which the service sent, are unsupported."""
 
     name = "Keploy tests"
     fidelity = Fidelity(whole_body=False, header_order=False, header_repeats=False)
@@ -66,13 +66,23 @@ def _record(document: Any, line: int, path: str) -> Record:
         return Unsupported(
             id=identity, path=path, line=line, reason="no HTTP test", method="-", target="-"
         )
+    if member(document, "spec", "metadata", "type") is not None:
+        return Unsupported(
+            id=identity, path=path, line=line, reason="a mock", method="-", target="-"
+        )
     method = text(member(asked, "method"), "the method")
     authority, target = split_url(text(member(asked, "url"), "the URL"))
     check_start(method, target)
     headers = with_host(fields(member(asked, "header")), authority)
     check_headers(headers, "request")
+    # A form has only its meaning here, and a long body is in a file of its own.
+    is_cut = bool(member(asked, "form") or member(asked, "body_ref", "path"))
     request = Request(
-        method=method, target=target, headers=headers, body=octets(member(asked, "body"))
+        method=method,
+        target=target,
+        headers=headers,
+        body=b"" if is_cut else octets(member(asked, "body")),
+        truncated=is_cut,
     )
     answered = member(document, "spec", "resp")
     response = _response(answered, method)
@@ -94,6 +104,10 @@ def _response(part: Any, method: str) -> Response | None:
     check_headers(headers, "response")
     if has_no_body(method, status):
         return Response(status=status, headers=headers)
-    body = octets(member(part, "body"))
+    found = member(part, "body")
+    # A body over 1 MiB is not kept, and of a stream there are the events.
+    if member(part, "body_skipped") == "true" or isinstance(found, list):
+        return Response(status=status, headers=headers, truncated=True)
+    body = octets(found)
     decoded = is_decoded(headers, body, textual=True)
     return Response(status=status, headers=headers, body=body, decoded=decoded)

@@ -31,6 +31,8 @@ OLDEST: Final = 8
 _HEAD: Final = re.compile(rb"[1-9][0-9]{1,9}:[1-9][0-9]{0,2}:[a-z_]{2,40}[;,]")
 _LENGTH: Final = re.compile(rb"([0-9]{1,12}):")
 _LONGEST_LENGTH: Final = 12
+_BY_CLIENT: Final = ("Client disconnected", "stream reset by client", "Connection killed")
+"""How errors begin that say nothing about the service; the last is a person's, in mitmproxy."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -234,7 +236,8 @@ def _headers(fields: Any, whose: str) -> Headers:
 def _error(part: Any) -> NoAnswer | None:
     if not isinstance(part, dict):
         return None
-    return NoAnswer(kind="reset", detail=str(part.get("msg") or "")[:200])
+    detail = str(part.get("msg") or "")[:200]
+    return None if detail.startswith(_BY_CLIENT) else NoAnswer(kind="reset", detail=detail)
 
 
 def _text(value: Any) -> str:

@@ -54,10 +54,15 @@ def fields(value: Any) -> Headers:
 def _fields(mapping: dict[Any, Any]) -> Iterator[tuple[str, str]]:
     for name, values in mapping.items():
         for value in values if isinstance(values, list) else [values]:
-            found = value.decode("latin-1") if isinstance(value, bytes) else value
-            if not isinstance(name, str) or not isinstance(found, str | None):
-                raise MalformedError("a header is no text")
-            yield isomorphic(name), isomorphic(found or "")
+            yield _wire(name), _wire(value)
+
+
+def _wire(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str | None):
+        raise MalformedError("a header is no text")
+    return isomorphic(value or "")
 
 
 def is_decoded(headers: Headers, body: bytes, *, textual: bool) -> bool:

@@ -36,6 +36,19 @@ from shadow.captures.yaml_text import items
 from shadow.model import Exchange, Request, Response
 
 _HEAD: Final = re.compile(rb"^(?:http_)?interactions\s*:", re.MULTILINE)
+# What Ruby calls encodings, and text of them stands here as UTF-8; not all that Python knows, for
+# some of those take quadratic time.
+_ENCODINGS: Final = {
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in range(1, 17) if part != 12},
+    **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
+    "shift_jis": "shift_jis",
+    "windows-31j": "cp932",
+    "euc-jp": "euc_jp",
+    "euc-kr": "euc_kr",
+    "gbk": "gbk",
+    "gb18030": "gb18030",
+    "big5": "big5",
+}
 _LISTS: Final = frozenset({"interactions", "http_interactions"})
 
 
@@ -98,8 +111,19 @@ def _body(value: Any) -> tuple[bytes, bool]:
                 return binascii.a2b_base64(octets(coded)), False
             except binascii.Error as error:
                 raise MalformedError("a body is not base64") from error
-        value = value.get("string")
+        return _encoded(value.get("string"), value.get("encoding"))
     return octets(value), isinstance(value, str)
+
+
+def _encoded(value: Any, encoding: Any) -> tuple[bytes, bool]:
+    """Return the bytes of a body in the encoding that it had."""
+    codec = _ENCODINGS.get(encoding.lower()) if isinstance(encoding, str) else None
+    if codec is None or not isinstance(value, str):
+        return octets(value), isinstance(value, str)
+    try:
+        return value.encode(codec), True
+    except UnicodeEncodeError:  # it was not in the encoding that its header named
+        return octets(value), True
 
 
 def _recorded_at(value: Any) -> datetime | None:
