@@ -10,7 +10,7 @@ GO_SOURCES := $(shell find services/go -name '*.go' -o -name 'go.*' -o -name '*.
 RUST_SOURCES := $(shell find services/rust -path services/rust/target -prune -o -name '*.rs' -print -o -name 'Cargo.*' -print -o -name '*.txt' -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test quick soak lint format lock captures verdicts packages bench docs clean
+.PHONY: help setup services demo test test-programs test-parts quick soak lint format lock captures verdicts packages bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,7 +34,14 @@ demo: setup  ## replay recorded requests against both services
 	@services/demo.sh
 
 test: setup services lint  ## everything CI checks
-	$(BIN)/pytest
+	$(MAKE) --output-sync=target --keep-going -j2 test-programs test-parts
+
+# Two halves of about the same length, side by side.
+PROGRAMS := tests/cli tests/e2e tests/services
+test-programs:
+	$(BIN)/pytest $(PROGRAMS)
+test-parts:
+	$(BIN)/pytest $(addprefix --ignore=,$(PROGRAMS))
 
 quick: setup  ## the tests that need neither services nor packages
 	$(BIN)/pytest -m 'not e2e and not packages'

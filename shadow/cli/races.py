@@ -17,27 +17,25 @@ from shadow.cli import options
     "--levels",
     default="1,4,16,64",
     show_default=True,
-    metavar="N,N…",
-    help="Exchanges in flight, the first 1: alone.",
+    metavar="N,…",
+    help="Sessions in flight at once, level by level; alone (1) is asked in any case.",
 )
 @click.option(
     "--rounds",
     default=3,
     show_default=True,
-    type=click.IntRange(2, 1_000),
+    type=click.IntRange(2, 10_000),
     help="How often everything is asked at each level.",
 )
+@click.option("--seed", default=0, show_default=True, type=int, help="Of the order.")
 @click.option(
     "--max-time",
-    default=120.0,
+    default=600.0,
     show_default=True,
     metavar="SECONDS",
     type=click.FloatRange(0, min_open=True),
-    help="Seconds after which no more is asked.",
+    help="Seconds after which nothing more is asked.",
 )
-@click.option("--seed", default=0, show_default=True, type=int, help="Of the order and a sample.")
-@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
-@options.allow_commands
 @click.option(
     "--timeout",
     default=30.0,
@@ -45,21 +43,35 @@ from shadow.cli import options
     type=click.FloatRange(0, min_open=True),
     help="Seconds a request may take in all.",
 )
+@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@options.allow_commands
+@click.option("--limit", type=click.IntRange(1), help="Read this many exchanges, then stop.")
+@click.option(
+    "--endpoint",
+    multiple=True,
+    metavar="PATTERN",
+    help="Keep endpoints like 'GET /v1/items*'. Repeatable.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Leave such endpoints out. Repeatable."
+)
 @click.option("--noise-profile", metavar="FILE", help="Noise that was learned before.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-@options.selection
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
+@click.option("--quiet", is_flag=True, help="Print no progress and no text.")
+@click.option("--no-values", is_flag=True, help="Withhold compared values.")
 @options.config
 def command(**given: Any) -> int:
-    """Ask the same exchanges alone and at rising concurrency, shuffled by a seed.
+    """Ask both services the same alone, then many at once, and tell what only that brings.
 
-    What diverges under load only, or significantly more often, is reported with the level, the
-    shares there and alone, and Fisher's exact test; so is where the Go service differs from what
-    it said when alone. Sessions keep their order. Exit code 1 where something is found, 3 where
-    too little was asked to tell.
+    Each round asks every session one after the other, then so many at a time, shuffled by the
+    seed. A difference that is significantly more frequent than alone (Fisher's exact test) is a
+    finding. Go's answers are compared with its own ones alone as well.
+
+    Exit codes: 1 something was found, 0 nothing, 3 too little was asked to tell.
 
     \b
     shadow races capture.jsonl.gz --go http://127.0.0.1:8080 --rust http://127.0.0.1:8081
-    shadow races capture.jsonl.gz --endpoint 'POST /v1/route' --levels 1,16
+    shadow races capture.jsonl.gz --endpoint 'POST /v1/route' --levels 1,16 --rounds 10
     """  # noqa: D301 - click takes the backspace as "do not wrap"
     from shadow.config.racing import races_plan  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.races import races  # noqa: PLC0415 - as above

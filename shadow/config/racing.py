@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import Final
 
 from shadow.config.asking import asking_plan
 from shadow.config.file import load
-from shadow.config.plans import Flags, selection
+from shadow.config.plans import Flags
 from shadow.config.redacting import hidden
 from shadow.errors import ConfigError
+from shadow.masking import Masker
+from shadow.replay.options import Selection
 from shadow.replay.races import RacesPlan
+from shadow.results.races import ALONE
 
-_HIGHEST = 1_024
+MAX_LEVEL: Final = 1_024
 
 
 def races_plan(flags: Flags) -> RacesPlan:
-    """Everything that looking for races goes by. Raises ConfigError."""
-    levels = _levels(flags["levels"])
+    """Everything that a search for races goes by. Raises ConfigError."""
+    steps = levels(flags["levels"])
+    masked = hidden(load(flags["config"]))
     return RacesPlan(
-        asking=asking_plan({**flags, "connections": max(levels)}),
-        captures=flags["captures"],
-        selection=selection(flags),
-        levels=levels,
+        asking=asking_plan({**flags, "connections": steps[-1]}),
+        selection=Selection(
+            endpoints=tuple(flags["endpoint"]),
+            exclude=tuple(flags["exclude"]),
+            limit=flags["limit"],
+        ),
+        levels=steps,
         rounds=flags["rounds"],
+        seed=flags["seed"],
         max_time_s=flags["max_time"],
+        again=_again(flags, Masker(hidden=masked)),
+        hidden=masked,
+        no_values=flags["no_values"],
         as_json=flags["as_json"],
-        hidden=hidden(load(flags["config"])),
+        quiet=flags["quiet"],
     )
 
 
-def _levels(text: str) -> tuple[int, ...]:
-    """`1,4,16`: from alone upward. Raises ConfigError."""
-    parts = text.split(",")
-    levels = tuple(int(part) for part in parts if part.strip().isdecimal() and len(part) < 9)
-    rising = all(one < other for one, other in pairwise(levels))
-    if len(levels) != len(parts) or len(levels) < 2 or levels[0] != 1 or not rising:
-        raise ConfigError(
-            f"--levels {text}: not rising numbers from 1", "write them like 1,4,16,64"
-        )
-    if levels[-1] > _HIGHEST:
-        raise ConfigError(f"--levels {text}: too many at once", f"at most {_HIGHEST}")
-    return levels
+def levels(text: str) -> tuple[int, ...]:
+    """Read `1,4,16`; the alone is one of them in any case. Raises ConfigError."""
+    found = set()
+    for each in text.split(","):
+        number = each.strip()
+        if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= MAX_LEVEL):
+            raise ConfigError(
+                f"--levels {text}: {number or 'nothing'} is no level",
+                f"numbers from 1 to {MAX_LEVEL:,}, like 1,4,16,64",
+            )
+        found.add(int(number))
+    if max(found) == ALONE:
+        raise ConfigError(f"--levels {text}: nothing is asked at once", "like 1,16")
+    return tuple(sorted(found | {ALONE}))
+
+
+def _again(flags: Flags, masker: Masker) -> tuple[str, ...]:
+    """The words of the command, but for what a finding decides: endpoint, levels and seed."""
+    words = ["shadow", "races", *flags["captures"]]
+    for option, name in (("--go", "baseline"), ("--rust", "candidate"), ("--config", "config")):
+        if flags[name] is not None:
+            words += [option, masker.mask_text(flags[name])]
+    for option, name in (
+        ("--allow-writes", "allow_writes"),
+        ("--allow-commands", "allow_commands"),
+    ):
+        if flags[name]:
+            words.append(option)
+    if flags["noise_profile"] is not None:
+        words += ["--noise-profile", flags["noise_profile"]]
+    return tuple(words)

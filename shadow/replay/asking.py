@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Self
 
 import msgspec
@@ -31,6 +30,7 @@ from shadow.sending.safety import Safety
 from shadow.sending.service import Message, Service
 from shadow.sending.target import Target
 from shadow.sessions.live import Correlator
+from shadow.sessions.mapping import Mapping
 
 
 class AskingPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +66,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(
             each.signature for each in self.judgement.divergences if each.verdict == "divergent"
         )
+
+
+_Pair = tuple[Exchange, str, Observation, Observation, Mapping | None]
+"""What is judged of one exchange."""
 
 
 class NotAskedError(ShadowError):
@@ -130,66 +134,83 @@ class Asker:
         NotAskedError for what may not or cannot be sent.
         """
         writes = any(not self._plan.safety.is_safe(each.request) for each in exchanges)
-        async with self._alone if writes and self._hooks.has("reset") else nullcontext():
-            if writes:
-                await self._hooks.run("reset")
-            async for _, asked in self._session(exchanges, beside, judged=len(exchanges)):
-                return asked
-        raise NotAskedError("a session without an exchange", "name one that has some")
+        if not writes or not self._hooks.has("reset"):
+            return await self._session(exchanges, beside)
+        async with self._alone:
+            await self.reset()
+            return await self._session(exchanges, beside)
 
-    def session(self, exchanges: Sequence[Exchange]) -> AsyncIterator[tuple[Exchange, Asked]]:
-        """Ask a session in order, and yield each exchange with what came of it.
+    async def reset(self) -> None:
+        """Bring both services to their first state, where a hook does that."""
+        if self._hooks.has("reset"):
+            await self._hooks.run("reset")
 
-        Raises NotAskedError for what may not or cannot be sent.
+    async def each(
+        self, exchanges: Sequence[Exchange], wanted: Callable[[Exchange], bool]
+    ) -> AsyncGenerator[tuple[Exchange, Asked | NotAskedError], None]:
+        """Ask the wanted exchanges of a session in order, one a step, and judge each of them.
+
+        What may not or cannot be sent does not end the session. Nothing is reset: whoever asks
+        many sessions at once does so before.
         """
-        return self._session(exchanges)
-
-    async def _session(
-        self, exchanges: Sequence[Exchange], beside: Sequence[Exchange] = (), *, judged: int = 0
-    ) -> AsyncIterator[tuple[Exchange, Asked]]:
-        """Ask in order; only the one with the number `judged` is told, where that is given."""
-        correlation = self._plan.correlation
-        correlator = correlator_of(correlation, self._shifts) if correlation else None
-        for number, each in enumerate(exchanges, 1):
-            exchange = msgspec.structs.replace(each, session=each.session or "session")
-            endpoint = self.endpoint(exchange)
-            requests = self._requests(exchange, endpoint, correlator)
-            others = beside if number == len(exchanges) else ()
-            (baseline, candidate), *_ = await asyncio.gather(
-                self._ask(exchange, requests),
-                *(self._ask(other, (other.request, other.request)) for other in others),
-            )
-            mapping = None
+        correlator = self._correlator()
+        for exchange in exchanges:
+            if wanted(exchange):
+                try:
+                    asked: Asked | NotAskedError = await self._judge(
+                        await self._step(exchange, correlator)
+                    )
+                except NotAskedError as error:
+                    asked = error
+                yield exchange, asked
+                if isinstance(asked, Asked):
+                    continue
             if correlator is not None:
-                mapping = correlator.observed(exchange, endpoint, (baseline, candidate))
-            if judged in (0, number):
-                pair = exchange, endpoint, baseline, candidate, mapping
-                judgement = await self._judging.judge(*pair)
-                yield (
-                    each,
-                    Asked(
-                        endpoint=endpoint,
-                        judgement=judgement,
-                        baseline=baseline,
-                        candidate=candidate,
-                    ),
-                )
+                correlator.unsent(_in_session(exchange), self.endpoint(exchange), "not-sent")
 
-    @staticmethod
-    def _requests(
-        exchange: Exchange, endpoint: str, correlator: Correlator | None
-    ) -> tuple[Request, Request]:
-        """What each side is sent. Raises NotAskedError where a value is lacking."""
-        if correlator is None:
-            return exchange.request, exchange.request
-        prepared = correlator.prepare(exchange, endpoint)
-        if prepared.lacking is not None:
-            raise NotAskedError(
-                f"exchange {exchange.id} needs a value of rule {prepared.lacking.rule}"
-                f" that exchange {prepared.lacking.made_in} did not give",
-                "see what both sides answer to that one",
-            )
-        return prepared.requests
+    async def compare(self, exchange: Exchange, first: Observation, second: Observation) -> Asked:
+        """Judge two answers of one side as if they were of both."""
+        return await self._judge((exchange, self.endpoint(exchange), first, second, None))
+
+    async def _session(self, exchanges: Sequence[Exchange], beside: Sequence[Exchange]) -> Asked:
+        correlator = self._correlator()
+        for each in exchanges[:-1]:
+            await self._step(each, correlator)
+        return await self._judge(await self._step(exchanges[-1], correlator, beside))
+
+    def _correlator(self) -> Correlator | None:
+        correlation = self._plan.correlation
+        return correlator_of(correlation, self._shifts) if correlation else None
+
+    async def _step(
+        self, recorded: Exchange, correlator: Correlator | None, beside: Sequence[Exchange] = ()
+    ) -> _Pair:
+        """Ask both sides for one exchange of a session. Raises NotAskedError."""
+        exchange = _in_session(recorded)
+        endpoint = self.endpoint(exchange)
+        requests = (exchange.request, exchange.request)
+        if correlator is not None:
+            prepared = correlator.prepare(exchange, endpoint)
+            if prepared.lacking is not None:
+                raise NotAskedError(
+                    f"exchange {exchange.id} needs a value of rule {prepared.lacking.rule}"
+                    f" that exchange {prepared.lacking.made_in} did not give",
+                    "see what both sides answer to that one",
+                )
+            requests = prepared.requests
+        (baseline, candidate), *_ = await asyncio.gather(
+            self._ask(exchange, requests),
+            *(self._ask(other, (other.request, other.request)) for other in beside),
+        )
+        mapping = None
+        if correlator is not None:
+            mapping = correlator.observed(exchange, endpoint, (baseline, candidate))
+        return exchange, endpoint, baseline, candidate, mapping
+
+    async def _judge(self, pair: _Pair) -> Asked:
+        judgement = await self._judging.judge(*pair)
+        _, endpoint, baseline, candidate, _ = pair
+        return Asked(endpoint=endpoint, judgement=judgement, baseline=baseline, candidate=candidate)
 
     async def _ask(
         self, exchange: Exchange, requests: tuple[Request, Request]
@@ -207,3 +228,8 @@ class Asker:
             send(self._baseline, messages[0]), send(self._candidate, messages[1])
         )
         return baseline, candidate
+
+
+def _in_session(exchange: Exchange) -> Exchange:
+    """The exchange as one of a session: one that is alone is a session too."""
+    return msgspec.structs.replace(exchange, session=exchange.session or "session")

@@ -1,182 +1,295 @@
-"""`shadow races`: the same exchanges alone and at rising concurrency, shuffled by a seed."""
+"""`shadow races`: the same exchanges alone and at rising concurrency, for what only that brings."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
 
-from shadow.captures import Broken, read
+from shadow.captures import Broken, Unsupported, read
 from shadow.errors import ConfigError
-from shadow.judge import judge
-from shadow.masking import NOTHING_MORE, Hidden, Masker
-from shadow.model import Answer, Exchange, Judgement, Observation
+from shadow.masking import Hidden, Masker
+from shadow.model import Answer, Exchange, Observation, Outcome, SideName
 from shadow.replay.asking import Asked, Asker, AskingPlan, NotAskedError
 from shadow.replay.delivery import print_data
 from shadow.replay.ledger import BrokenLines
 from shadow.replay.options import Selection
 from shadow.replay.replay import check_reachable
-from shadow.replay.selection import left_out
+from shadow.replay.selection import skip_reason
 from shadow.replay.stopping import Stop, heeding
 from shadow.replay.telling import tell
-from shadow.reports.races import RacesSummary, render, render_json
-from shadow.results.races import Between, RaceCounts
+from shadow.reports.races import render, render_json
+from shadow.results.races import ALONE, Counts, Ended, LevelSummary, RacesSummary
 from shadow.sending.loop import event_loop
 
-MAX_EXCHANGES: Final = 2_000
-"""Of a capture; those that come later are told to be left out."""
-_REMEMBERED: Final = 64 << 20
-"""Bytes of the baseline's answers that are kept to compare later ones with."""
-INTERRUPTED: Final = 130
-INCONCLUSIVE: Final = 3
+MAX_EXCHANGES: Final = 20_000
+"""Exchanges that are held in memory and asked; more are left out, and that is told."""
+MAX_BYTES: Final = 256 << 20
+"""Bytes of their bodies, and of the answers that the baseline's are compared with."""
 
-Line = tuple[Exchange, ...]
-"""The exchanges of a session, in their order."""
+Step = tuple[Exchange, Asked | NotAskedError]
 
 
 class RacesPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that `shadow races` goes by."""
+    """Everything that a search for races goes by."""
 
     asking: AskingPlan
-    captures: tuple[str, ...]
     selection: Selection
     levels: tuple[int, ...]
-    """Exchanges in flight, from one upward."""
+    """Sessions in flight at once, rising; the first is 1, the control."""
     rounds: int
+    """At each level; at least 2, for the baseline is compared with its own first answer alone."""
+    seed: int
     max_time_s: float
+    again: tuple[str, ...] = ()
+    """The words of the command, for one that shows a finding again."""
+    hidden: Hidden = Hidden()
+    no_values: bool = False
     as_json: bool = False
-    hidden: Hidden = NOTHING_MORE
+    quiet: bool = False
+
+
+class Picked(msgspec.Struct, frozen=True, kw_only=True):
+    """The sessions of the captures, and what is not asked of them."""
+
+    sessions: tuple[tuple[Exchange, ...], ...]
+    wanted: int
+    skipped: dict[str, int]
+    """By reason; `too-many` for what there was no room for."""
 
 
 def races(plan: RacesPlan) -> int:
     """Ask, tell what concurrency brings, and return the exit code. Raises ShadowError."""
-    lines, left = _lines(plan)
+    picked = pick(plan)
     targets = {"--go": plan.asking.baseline, "--rust": plan.asking.candidate}
     check_reachable(targets, plan.asking.limits)
-    hunt, stop = Hunt(plan, lines), Stop()
+    stop = Stop()
     with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
-        runner.run(hunt.run(stop))
-    summary = hunt.summary(left, interrupted=stop.requested)
-    if sys.stderr is not None:
+        summary = runner.run(Hunt(plan, picked, stop).run())
+    if not plan.quiet and sys.stderr is not None:
         sys.stderr.write(render(summary))
+        sys.stderr.flush()
     if plan.as_json:
         print_data(render_json(summary))
     return summary.exit_code
 
 
-def _lines(plan: RacesPlan) -> tuple[list[Line], int]:
-    """What is asked, by session, and how many exchanges are left out."""
+def pick(plan: RacesPlan) -> Picked:
+    """Read what is to be asked, session by session. Raises CaptureError, ConfigError."""
     asking, told = plan.asking, BrokenLines(tell)
-    lines: dict[str, list[Exchange]] = {}
-    count = left = 0
-    for record in read(plan.captures):
+    sessions: dict[str | tuple[int], list[Exchange]] = {}
+    skipped: dict[str, int] = {}
+    wanted = count = held = 0
+    for number, record in enumerate(read(asking.captures)):
+        if number == plan.selection.limit:
+            break
         if isinstance(record, Broken):
             told.broken(record)
-        if not isinstance(record, Exchange):
             continue
-        request = record.request
-        endpoint = asking.endpoints.name(request.method, request.target)
-        if left_out(record, endpoint, plan.selection) or not asking.safety.may_send(request):
-            continue
-        if count >= (plan.selection.limit or MAX_EXCHANGES):
-            left += 1
-            continue
-        lines.setdefault(record.session or f"\0{count}", []).append(record)
-        count += 1
-    if not lines:
-        raise ConfigError(
-            "there is no exchange to ask", "reads are asked alone: list them, or --allow-writes"
+        reason = _why_not(record, plan)
+        kept = isinstance(record, Exchange) and (not reason or bool(asking.correlation))
+        if kept and (count >= MAX_EXCHANGES or held > MAX_BYTES):
+            kept, reason = False, "too-many"
+        if reason:
+            skipped[reason] = skipped.get(reason, 0) + 1
+        if kept and isinstance(record, Exchange):
+            exchange = record if asking.correlation else _without_answer(record)
+            sessions.setdefault(exchange.session or (number,), []).append(exchange)
+            wanted += not reason
+            count += 1
+            held += _size(exchange)
+    if not wanted:
+        hint = "--allow-writes" if skipped.get("write") else "choose others with --endpoint"
+        raise ConfigError("there is no exchange to ask", hint)
+    # A session of which nothing is wanted needs no place in the order.
+    asked = [each for each in sessions.values() if any(not _why_not(one, plan) for one in each)]
+    return Picked(sessions=tuple(map(tuple, asked)), wanted=wanted, skipped=skipped)
+
+
+def _why_not(record: Exchange | Unsupported, plan: RacesPlan) -> str:
+    """Why a record is not asked, or empty."""
+    if isinstance(record, Unsupported):
+        return "unsupported"
+    request = record.request
+    endpoint = plan.asking.endpoints.name(request.method, request.target)
+    may_send = plan.asking.safety.may_send(request)
+    return skip_reason(record, endpoint, plan.selection, may_send=may_send)
+
+
+def _without_answer(exchange: Exchange) -> Exchange:
+    """The exchange with the status of what was recorded, which tells a hollow one, and no more."""
+    if exchange.response is None:
+        return exchange
+    bare = msgspec.structs.replace(exchange.response, body=b"", headers=())
+    return msgspec.structs.replace(exchange, response=bare)
+
+
+def _size(exchange: Exchange) -> int:
+    recorded = 0 if exchange.response is None else len(exchange.response.body)
+    return len(exchange.request.body) + recorded
+
+
+class _Level:
+    """What was done at one level."""
+
+    def __init__(self, level: int) -> None:
+        self.level = level
+        self.compared = self.incomparable = self.hollow = self.unsent = 0
+        self._busy: dict[SideName, float] = {"baseline": 0.0, "candidate": 0.0}
+        self._span: dict[SideName, float] = {"baseline": 0.0, "candidate": 0.0}
+
+    def wave(self, steps: Sequence[Step]) -> None:
+        """Measure how much of a wave was really in flight at once."""
+        asked = [each for _, each in steps if isinstance(each, Asked)]
+        sides: tuple[SideName, ...] = ("baseline", "candidate")
+        for side in sides:
+            times = [one.timing for one in (getattr(each, side) for each in asked) if one.timing]
+            if times:
+                self._busy[side] += sum(each.service_s for each in times)
+                self._span[side] += max(t.done for t in times) - min(t.sent for t in times)
+
+    def summary(self) -> LevelSummary:
+        """As it is told."""
+        flying = {side: self._busy[side] / (span or 1) for side, span in self._span.items()}
+        return LevelSummary(
+            level=self.level,
+            compared=self.compared,
+            incomparable=self.incomparable,
+            hollow=self.hollow,
+            unsent=self.unsent,
+            in_flight_baseline=flying["baseline"],
+            in_flight_candidate=flying["candidate"],
         )
-    return [tuple(line) for line in lines.values()], left
 
 
 class Hunt:
-    """Asks every line at every level, and counts what differs."""
+    """Asks the sessions in rounds: in each one alone, then at each level, always shuffled anew.
 
-    def __init__(self, plan: RacesPlan, lines: Sequence[Line]) -> None:
+    The levels take turns, so that what changes with time is not taken for their doing.
+    """
+
+    def __init__(self, plan: RacesPlan, picked: Picked, stop: Stop) -> None:
         self._plan = plan
-        self._lines = lines
-        self._masker = Masker(hidden=plan.hidden)
-        self.counts = RaceCounts(plan.levels)
-        self._alone: dict[str, Observation] = {}
-        """What the baseline answered at first, when alone, by the exchange's id."""
-        self._room = _REMEMBERED
-        self._not_asked = 0
-        self._began = time.monotonic()
-        self._over = False
+        self._picked = picked
+        self._stop = stop
+        self._masker = Masker(withhold=plan.no_values, hidden=plan.hidden)
+        # More than there are sessions cannot be in flight.
+        most = len(picked.sessions)
+        self._levels = tuple(sorted({min(each, most) for each in plan.levels} | {ALONE}))
+        self._told = {each: _Level(each) for each in self._levels}
+        self._counts = Counts(self._levels, self._masker.mask_divergence)
+        self._first: dict[int, Observation] = {}
+        """By the exchange, what the baseline answered to it first, alone."""
+        self._room = MAX_BYTES
+        self._rounds_done = 0
 
-    async def run(self, stop: Stop) -> None:
-        """Ask until all is asked, the time is over, or a stop is requested."""
-        async with Asker(self._plan.asking) as asker:
-            for level in self._plan.levels:
+    async def run(self) -> RacesSummary:
+        """Ask until all rounds are done, the time is over, or a stop is requested."""
+        began = time.monotonic()
+        self._until = began + self._plan.max_time_s
+        if len(self._levels) > 1:
+            async with Asker(self._plan.asking) as self._asker:
                 for number in range(self._plan.rounds):
-                    await self._round(asker, level, number, stop)
+                    for level in self._levels:
+                        await self._pass(number, level)
+                    if self._ended() != "rounds":
+                        break
+                    self._rounds_done += 1
+                    if not self._plan.quiet:
+                        tell(f"round {number + 1} of {self._plan.rounds} done")
+        return self._summary(time.monotonic() - began)
 
-    async def _round(self, asker: Asker, level: int, number: int, stop: Stop) -> None:
-        """All lines once, so many at a time, in the order that the seed gives."""
-        shuffled = list(self._lines)
-        seed = f"{self._plan.selection.seed}:{level}:{number}"
-        random.Random(seed).shuffle(shuffled)  # noqa: S311 - an order, not a secret
-        waiting = deque(shuffled)
+    def _ended(self) -> Ended:
+        if self._stop.requested:
+            return "interrupted"
+        return "time" if time.monotonic() > self._until else "rounds"
 
-        async def work() -> None:
-            while waiting and not stop.requested and not self._late():
-                await self._line(asker, waiting.popleft(), level)
+    async def _pass(self, number: int, level: int) -> None:
+        """Ask every session once, so many of them at a time, in waves: a request of each at once.
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(level):
-                group.create_task(work())
+        In a wave all requests are sent before the first answer is looked at; else what is spent
+        on judging one would keep the others from being in flight with it.
+        """
+        if self._ended() != "rounds":
+            return
+        if self._plan.asking.safety.allow_writes:
+            await self._asker.reset()
+        order = list(self._picked.sessions)
+        random.Random(f"{self._plan.seed}:{number}:{level}").shuffle(order)  # noqa: S311 - an order, not a secret
+        waiting = iter(order)
+        async with contextlib.AsyncExitStack() as stack:
+            going: list[AsyncGenerator[Step, None]] = []
+            while self._ended() == "rounds":
+                begun = [self._steps(each) for each in islice(waiting, level - len(going))]
+                for steps_of_one in begun:
+                    stack.push_async_callback(steps_of_one.aclose)
+                going += begun
+                if not going:
+                    break
+                steps = await asyncio.gather(*(anext(each, None) for each in going))
+                going = [one for one, step in zip(going, steps, strict=True) if step is not None]
+                await self._take(level, [each for each in steps if each is not None])
 
-    def _late(self) -> bool:
-        self._over = self._over or time.monotonic() - self._began > self._plan.max_time_s
-        return self._over
+    def _steps(self, session: Sequence[Exchange]) -> AsyncGenerator[Step, None]:
+        return self._asker.each(session, lambda each: not _why_not(each, self._plan))
 
-    async def _line(self, asker: Asker, line: Line, level: int) -> None:
-        try:
-            async for exchange, asked in asker.session(line):
-                self._count(exchange, asked, level)
-        except NotAskedError:
-            self._not_asked += 1
+    async def _take(self, level: int, steps: Sequence[Step]) -> None:
+        """Count what came of a wave."""
+        told = self._told[level]
+        told.wave(steps)
+        for exchange, asked in steps:
+            if isinstance(asked, NotAskedError):
+                told.unsent += 1
+                continue
+            await self._count_baseline(level, exchange, asked)
+            if asked.judgement.outcome == Outcome.INCOMPARABLE:
+                told.incomparable += 1
+            elif asked.judgement.hollow:
+                told.hollow += 1
+            else:
+                told.compared += 1
+                self._count("candidate", level, exchange, asked)
 
-    def _count(self, exchange: Exchange, asked: Asked, level: int) -> None:
-        self._add("both", level, asked.endpoint, asked.judgement)
-        before = self._alone.get(exchange.id)
-        if before is not None:
-            own = judge(exchange, asked.endpoint, before, asked.baseline, self._plan.asking.policy)
-            self._add("baseline", level, asked.endpoint, own)
-        elif level == self._plan.levels[0] and isinstance(asked.baseline, Answer):
-            self._room -= len(asked.baseline.response.body) + 1_000
-            if self._room > 0:
-                self._alone[exchange.id] = asked.baseline
+    async def _count_baseline(self, level: int, exchange: Exchange, asked: Asked) -> None:
+        """Compare the baseline's answer with its own first one alone; keep it, if it is that."""
+        key = id(exchange)  # held by the sessions as long as this is
+        first = self._first.get(key)
+        if first is not None:
+            own = await self._asker.compare(exchange, first, asked.baseline)
+            if own.judgement.outcome != Outcome.INCOMPARABLE:
+                self._count("baseline", level, exchange, own)
+        elif level == ALONE and isinstance(asked.baseline, Answer):
+            size = len(asked.baseline.response.body)
+            if size <= self._room:
+                self._room -= size
+                self._first[key] = asked.baseline
 
-    def _add(self, between: Between, level: int, endpoint: str, judgement: Judgement) -> None:
-        mask = self._masker.mask_divergence
-        divergent = [mask(each) for each in judgement.divergences if each.verdict == "divergent"]
-        self.counts.add(between, level, self._masker.mask_endpoint(endpoint), divergent)
+    def _count(self, side: SideName, level: int, exchange: Exchange, asked: Asked) -> None:
+        endpoint = self._masker.mask_endpoint(asked.endpoint)
+        divergent = [each for each in asked.judgement.divergences if each.verdict == "divergent"]
+        self._counts.add(side, endpoint, level, exchange.id, divergent)
 
-    def summary(self, left: int, *, interrupted: bool) -> RacesSummary:
-        """What came of it."""
-        found = self.counts.races()
-        needed = self.counts.rounds_needed(self._plan.rounds)
-        code = 1 if found else INCONCLUSIVE if needed else 0
+    def _summary(self, duration_s: float) -> RacesSummary:
+        plan = self._plan
         return RacesSummary(
-            captures=self._plan.captures,
-            names=(self._plan.asking.baseline.name, self._plan.asking.candidate.name),
-            seed=self._plan.selection.seed,
-            levels=self._plan.levels,
-            rounds=self._plan.rounds,
-            asked=self.counts.asked,
-            not_asked=self._not_asked,
-            left_out=left,
-            out_of_time=self._over,
-            rounds_needed=needed,
-            races=tuple(found),
-            duration_s=time.monotonic() - self._began,
-            exit_code=INTERRUPTED if interrupted else code,
+            baseline=plan.asking.baseline.name,
+            candidate=plan.asking.candidate.name,
+            exchanges=self._picked.wanted,
+            sessions=len(self._picked.sessions),
+            skipped=self._picked.skipped,
+            rounds=plan.rounds,
+            rounds_done=self._rounds_done,
+            seed=plan.seed,
+            ended=self._ended() if self._rounds_done < plan.rounds else "rounds",
+            duration_s=duration_s,
+            levels=tuple(each.summary() for each in self._told.values()),
+            found=self._counts.found(max(1, self._rounds_done)),
+            again=plan.again,
         )

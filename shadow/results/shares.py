@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 _TIE: Final = 1e-7  # relative: two ways to the same probability round differently
@@ -58,6 +58,21 @@ def share_test(first: tuple[int, int], second: tuple[int, int]) -> float:
     left = _last(draw.low, mode, lambda count: draw.log(count) <= limit)
     right = -_last(-draw.high, -mode, lambda count: draw.log(-count) <= limit)
     return min(1.0, _tail(draw, left, -1) + _tail(draw, right, 1))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p-values of several tests, made larger so that they may be looked at together.
+
+    Where nothing is to be found, the probability that any of them is at most alpha is at most
+    alpha, however the tests depend on each other. Source: Holm, Scandinavian Journal of
+    Statistics 6 (1979).
+    """
+    adjusted = [1.0] * len(values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = largest
+    return adjusted
 
 
 def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -376,7 +376,7 @@ def finding_summary(finding: Finding, run: Run) -> FindingSummary:
         rule=finding.rule,
         owner=run.info.owners.get(finding.endpoint),
         wrong_side=finding.wrong_side,
-        unstable=finding.unstable,
+        unstable=finding.unstable and finding.verdict == "divergent",  # else Go varies too
         exchanges=finding.exchanges,
         divergences=finding.divergences,
         share=finding.exchanges / compared if compared else None,

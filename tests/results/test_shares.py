@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from shadow.results.shares import share_test
+from shadow.results.shares import holm, share_test
 
 
 @st.composite
@@ -49,3 +49,19 @@ def test_the_order_does_not_matter(one: tuple[int, int], other: tuple[int, int])
 )
 def test_known_values(one: tuple[int, int], other: tuple[int, int], p: float) -> None:
     assert share_test(one, other) == pytest.approx(p, rel=1e-3)
+
+
+def test_holm_by_hand() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04, times 4, 3, 2, 1; none below the one before it.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), max_size=20))
+def test_holm_is_between_none_and_bonferroni(values: list[float]) -> None:
+    adjusted = holm(values)
+    for value, own in zip(values, adjusted, strict=True):
+        assert value <= own <= min(1.0, len(values) * value)
+    ranks = sorted(range(len(values)), key=values.__getitem__)
+    assert [adjusted[each] for each in ranks] == sorted(adjusted)

@@ -105,6 +105,15 @@ def test_findings_are_sorted_and_have_their_share(
     assert [each.endpoint for each in summary.endpoints] == ["GET /a", "GET /b"]
 
 
+def test_what_turned_out_to_be_noise_is_not_the_candidate_s_own(
+    info: RunInfo, make_record: MakeRecord, make_divergence: MakeDivergence
+) -> None:
+    own = make_divergence("1" * 16, unstable=True)
+    noise = make_divergence("2" * 16, unstable=True, verdict="noise", rule="noise:x")
+    summary = summarise(run_of(info, [make_record(0, own, noise)]))
+    assert [each.unstable for each in summary.findings] == [True, False]
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_the_numbers_of_a_summary_add_up(

@@ -28,7 +28,7 @@ from tests.cli.program import ROOT, Done, clean
 
 START_TIMEOUT_S = 20.0
 END_TIMEOUT_S = 40.0
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 POLL_S = 0.02
 """Between two looks at what tells nobody when it changes."""
 TOKEN = "0123456789abcdef0123456789abcdef"
