@@ -550,8 +550,9 @@ class Engine:
                 method=flight.exchange.request.method,
                 safe=flight.safe,
             )
-            pair = flight.exchange, flight.endpoint, baseline, again, flight.mapping
-            found.append(await self._judging.judge(*pair))
+            pair = flight.exchange, flight.endpoint, baseline, again
+            mapping = None if self._correlator is None else self._correlator.again(*pair)
+            found.append(await self._judging.judge(*pair, mapping))
         return found
 
     async def _learn(self, flight: Flight, control: Control, baseline: Observation) -> None:

@@ -30,10 +30,15 @@ class Jar:
             cookie = Cookie(text)
             if _is_over(cookie, now):
                 self._set.pop(cookie.name, None)
-                self._gone.add(cookie.name)
+                if len(self._gone) < MAX_COOKIES:
+                    self._gone.add(cookie.name)
             elif cookie.name in self._set or len(self._set) < MAX_COOKIES:
                 self._set[cookie.name] = (cookie.value, cookie.attributes.get("path", "/"))
                 self._gone.discard(cookie.name)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether an answer set this cookie, or took it back."""
+        return name in self._set or name in self._gone
 
     def sent(self, headers: Headers, target: str, known: Jar) -> Headers:
         """The header fields with the jar's own cookies in the place of the recorded ones.

@@ -7,6 +7,7 @@ the session's own: those of a catalogue come in many sessions alike, and need no
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -14,9 +15,9 @@ from typing import Final
 import msgspec
 
 from shadow.model import Exchange, Request, Response
-from shadow.sessions.pieces import SHORTEST, is_specific, pieces
+from shadow.sessions.pieces import SEGMENT, SHORTEST, is_specific, level_of, pieces
 from shadow.sessions.places import Kind, Place, rewritten, values_of
-from shadow.sessions.rules import ANY, Rule, Sink, Source
+from shadow.sessions.rules import ANY, MAX_PATTERN, Rule, Sink, Source
 
 SESSIONS: Final = 2_000
 """Sessions that are followed at once."""
@@ -26,6 +27,10 @@ ALL_VALUES: Final = 500_000
 """Values of all sessions that are followed; beyond, the one longest without a request ends."""
 MOST_RULES: Final = 10_000
 """Pairs of a source and a sink that are counted."""
+MOST_SOURCES: Final = 50_000
+"""Sources that are counted."""
+MOST_AROUND: Final = 1_000
+"""Characters around a value that is a part of a text; in a longer one it is not looked for."""
 SHARED: Final = 0.1
 """Share of a source's values that may come in more than one session."""
 EVERYWHERE: Final = 3
@@ -179,9 +184,18 @@ class Learner:
                     continue
                 if len(session.made) >= VALUES:
                     return
+                if len(found.text) - (end - start) > MOST_AROUND:
+                    continue
                 source = Source(endpoint, found.place, _around(found.text, start, end))
+                if not self._may_count(source):
+                    continue
                 session.made[value] = source
                 self._count(value, source, name)
+
+    def _may_count(self, source: Source) -> bool:
+        """Whether a source can be one of a rule, and there is room for it."""
+        known = source in self._made or len(self._made) < MOST_SOURCES
+        return known and len(source.pattern or "") <= MAX_PATTERN
 
     def _count(self, value: str, source: Source, session: str) -> None:
         self._made[source] += 1
@@ -221,32 +235,42 @@ def _is_of_a_jar(source: Source, sink: Sink) -> bool:
     return source.place.kind == "cookie" and sink.place.kind == "cookie"
 
 
+_PARTS: Final = (r"[^;,\s]+", r"[^?&#;,\s]+", r"[^/?&;,\s]+")
+"""What a value of a level may consist of, as it stands in a pattern."""
+_DIGITS: Final = re.compile(r"([0-9]+)")
+
+
 def _around(text: str, start: int, end: int) -> str | None:
     """The pattern that finds a value where it is a part of a text; None for the whole."""
     if (start, end) == (0, len(text)):
         return None
     before, after = _escaped(text[:start]), _escaped(text[end:])
-    return f"^{before}([^/?&;,\\s]+){after}$"
+    return f"^{before}({_PARTS[level_of(text, start, end)]}){after}$"
 
 
 def _escaped(text: str) -> str:
-    """A text as a pattern: numbers in it may be others."""
-    parts = ["[0-9]+" if part.isdigit() else _literal(part) for part in _runs(text)]
-    return "".join(parts)
+    """A text as a pattern: other values and numbers in it may be others, and are not told."""
+    parts, position = [], 0
+    for match in SEGMENT.finditer(text):
+        if is_specific(match[0]):
+            parts += [_numbered(text[position : match.start()]), _PARTS[-1]]
+            position = match.end()
+    return "".join([*parts, _numbered(text[position:])])
 
 
-def _runs(text: str) -> list[str]:
-    runs: list[str] = []
-    for each in text:
-        if runs and each.isdigit() == runs[-1][-1].isdigit():
-            runs[-1] += each
-        else:
-            runs.append(each)
-    return runs
+def _numbered(text: str) -> str:
+    runs = _DIGITS.split(text)
+    return "".join(["[0-9]+" if at % 2 else _literal(run) for at, run in enumerate(runs)])
 
 
 def _literal(text: str) -> str:
-    return "".join([each if each.isalnum() or each in "/_-=" else f"\\{each}" for each in text])
+    kept = (each if _stands_for_itself(each) else f"\\{each}" for each in text)
+    return "".join(kept)
+
+
+def _stands_for_itself(each: str) -> bool:
+    """Whether a character needs no escape; RE2 refuses one before what is not ASCII."""
+    return not each.isascii() or each.isalnum() or each in "/_-="
 
 
 def _gathered(sinks: Iterable[Sink]) -> tuple[Sink, ...]:

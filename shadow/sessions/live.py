@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from shadow.compare.headers import Cookie
 from shadow.compare.kinds import value_of
-from shadow.model import Answer, Exchange, Observation, Request, Response
-from shadow.sessions.jar import Jar
+from shadow.model import Answer, Exchange, Observation, Request, Response, header_values
+from shadow.sessions.jar import MAX_COOKIES, Jar
 from shadow.sessions.mapping import Broken, Mapping
 from shadow.sessions.pieces import is_specific, replaced
 from shadow.sessions.places import Found, Kind, Place, rewritten, values_of
@@ -22,6 +23,7 @@ SESSIONS: Final = 20_000
 MAX_VALUES: Final = 10_000
 """Values of a session; of those beyond, the oldest are forgotten."""
 _MOST_FORGOTTEN: Final = 1_000_000
+_MOST_FOREIGN: Final = 1_000
 _FREE: Final = "text:free"
 _COOKIES: Final[frozenset[Kind]] = frozenset({"cookie"})
 COOKIES: Final = "cookies"
@@ -61,15 +63,34 @@ class _Session:
     def __init__(self) -> None:
         self.values: OrderedDict[tuple[str, str], _Value] = OrderedDict()
         """By rule and recorded text."""
+        self.forgotten: set[str] = set()
+        """Rules of which there were too many values."""
         self.mapping = Mapping()
+        self.lost: dict[str, Lacking] = {}
+        """Cookies like tokens that recorded answers set, by name: of a jar without them."""
         self.jars = (Jar(), Jar())
         self.recorded_jar = Jar()
 
     def keep(self, rule: str, recorded: str, value: _Value) -> None:
+        """Keep a value; what a side gave for it before stands where it gives nothing now."""
+        known = self.values.get((rule, recorded))
+        if known is not None:
+            mine, other = (
+                now if now is not None else before
+                for now, before in zip(value.live, known.live, strict=True)
+            )
+            value = msgspec.structs.replace(value, live=(mine, other))
         self.values[rule, recorded] = value
         self.values.move_to_end((rule, recorded))
         if len(self.values) > MAX_VALUES:
-            self.values.popitem(last=False)
+            (gone, _), _ = self.values.popitem(last=False)
+            self.forgotten.add(gone)
+
+    def lose(self, answer: Response, why: Lack, made_in: str) -> None:
+        """Take that a recorded answer set cookies that a side may not have."""
+        for cookie in _tokens_set(answer):
+            if cookie.name in self.lost or len(self.lost) < MAX_COOKIES:
+                self.lost[cookie.name] = Lacking(COOKIES, why, made_in)
 
 
 class Correlator:
@@ -83,6 +104,8 @@ class Correlator:
         self._shifts = shifts
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._forgotten: set[str] = set()
+        self._foreign: set[str] = set()
+        """Cookies that the services do not set: a balancer did, when it was recorded."""
 
     def prepare(self, exchange: Exchange, endpoint: str) -> Prepared:
         """What each side is sent for an exchange, by what it gave in the session before."""
@@ -101,11 +124,28 @@ class Correlator:
             if lacking is not None:
                 return Prepared((request, request), lacking)
             if self._cookies:
+                lacking = self._lacking_cookie(session, request, own, side)
+                if lacking is not None:
+                    return Prepared((request, request), lacking)
                 headers = session.jars[side].sent(own.headers, own.target, session.recorded_jar)
                 if headers != own.headers:
                     own = msgspec.structs.replace(own, headers=headers)
             requests.append(own)
         return Prepared((requests[0], requests[1]))
+
+    def _lacking_cookie(
+        self, session: _Session, recorded: Request, own: Request, side: int
+    ) -> Lacking | None:
+        """The first recorded cookie in a side's request that the side should have set itself."""
+        if not session.lost:
+            return None
+        known = _cookies(recorded)
+        for name, value in _cookies(own).items():
+            if name in session.jars[side] or name in self._foreign or known.get(name) != value:
+                continue
+            if name in session.lost:
+                return session.lost[name]
+        return None
 
     def latest(self, session: str | None) -> tuple[dict[str, str], dict[str, str]]:
         """What each side gave last in a session, by rule."""
@@ -121,7 +161,7 @@ class Correlator:
         """The pairs of a session, for the judge; None where none is known."""
         known = self._sessions.get(session) if session is not None else None
         if known is not None:
-            known.mapping.broken = []
+            known.mapping.begin()
         return None if known is None else known.mapping
 
     def unsent(self, exchange: Exchange, endpoint: str, why: Lack) -> None:
@@ -129,6 +169,9 @@ class Correlator:
         if exchange.session is None or exchange.response is None:
             return
         session = self._session(exchange.session)
+        if self._cookies:
+            session.recorded_jar.take(exchange.response)
+            session.lose(exchange.response, why, exchange.id)
         for rule, found in made_by(self._rules, exchange.response, endpoint):
             session.keep(rule, found.text, _Value((None, None), why, exchange.id))
 
@@ -142,18 +185,37 @@ class Correlator:
         if exchange.session is None:
             return None
         session = self._session(exchange.session)
-        session.mapping.broken = []
+        session.mapping.begin()
         recorded = exchange.response
         answers = [_response(each) for each in observations]
         if self._cookies:
-            self._bake(session, recorded, answers)
+            self._bake(session, exchange, answers)
+            self._pair_cookies(session.mapping, answers)
         theirs = [{} if each is None else self._by_place(each, endpoint) for each in answers]
         for name, own, other in _paired(theirs[0], theirs[1]):
-            self._pair(session, name, own, other)
+            _pair(session.mapping, name, own, other)
         if recorded is not None:
             was = self._by_place(recorded, endpoint)
             self._replace(session, exchange.id, was, theirs)
         return session.mapping
+
+    def again(
+        self, exchange: Exchange, endpoint: str, baseline: Observation, candidate: Observation
+    ) -> Mapping | None:
+        """The pairs for one more answer of the candidate to the exchange just observed.
+
+        What the exchange makes it may make anew each time: a login gives another token.
+        """
+        if exchange.session is None:
+            return None
+        mapping = self._session(exchange.session).mapping.before()
+        answers = [_response(baseline), _response(candidate)]
+        if self._cookies:
+            self._pair_cookies(mapping, answers)
+        mine, others = ({} if each is None else self._by_place(each, endpoint) for each in answers)
+        for name, own, other in _paired(mine, others):
+            _pair(mapping, name, own, other)
+        return mapping
 
     def _replace(
         self,
@@ -176,31 +238,32 @@ class Correlator:
             value = _Value((live[0], live[1]), "no-value", exchange_id)
             session.keep(key[0], found.text, value)
 
-    def _pair(self, session: _Session, name: str, own: Found, other: str) -> None:
-        if not _same_kind(own.text, other) or session.mapping.add(name, own, other):
-            return
-        place = own.place
-        is_json = place.kind == "json"
-        named = f"set-cookie/{place.name}" if place.kind == "cookie" else place.name
-        session.mapping.broken.append(
-            Broken(
-                where="body" if is_json else "header",
-                path=own.path,
-                name=None if is_json else named,
-                baseline=own.text,
-                candidate=other,
-            )
-        )
-
     def _bake(
-        self, session: _Session, recorded: Response | None, answers: Sequence[Response | None]
+        self, session: _Session, exchange: Exchange, answers: Sequence[Response | None]
     ) -> None:
-        """Take the cookies that were set, and pair those of both sides that are like ids."""
-        if recorded is not None:
-            session.recorded_jar.take(recorded)
+        """Take the cookies that were set."""
         for jar, answer in zip(session.jars, answers, strict=True):
             if answer is not None:
                 jar.take(answer)
+        recorded = exchange.response
+        if recorded is None:
+            return
+        session.recorded_jar.take(recorded)
+        session.lose(recorded, "no-value", exchange.id)
+        live = [each for each in answers if each is not recorded]
+        if any(each is None or each.status >= 400 for each in live):
+            return
+        for cookie in _tokens_set(recorded):
+            given = any(
+                cookie.name in jar
+                for jar, each in zip(session.jars, answers, strict=True)
+                if each is not recorded
+            )
+            if not given and len(self._foreign) < _MOST_FOREIGN:
+                self._foreign.add(cookie.name)
+
+    def _pair_cookies(self, mapping: Mapping, answers: Sequence[Response | None]) -> None:
+        """Pair the cookies of both sides that are like ids."""
         first, second = answers
         if first is None or second is None:
             return
@@ -208,7 +271,7 @@ class Correlator:
         for other in values_of(second, _COOKIES):
             own = mine.get(other.which)
             if own is not None and is_specific(own.text) and is_specific(other.text):
-                self._pair(session, COOKIES, own, other.text)
+                _pair(mapping, COOKIES, own, other.text)
 
     def _by_place(self, response: Response, endpoint: str) -> dict[tuple[str, str], Found]:
         """What `made_by` says, by rule and which one at its place."""
@@ -229,6 +292,35 @@ class Correlator:
         return session
 
 
+def _pair(mapping: Mapping, name: str, own: Found, other: str) -> None:
+    if not _same_kind(own.text, other) or mapping.add(name, own, other):
+        return
+    place = own.place
+    is_json = place.kind == "json"
+    named = f"set-cookie/{place.name}" if place.kind == "cookie" else place.name
+    mapping.broken.append(
+        Broken(
+            where="body" if is_json else "header",
+            path=own.path,
+            name=None if is_json else named,
+            baseline=own.text,
+            candidate=other,
+        )
+    )
+
+
+def _tokens_set(answer: Response) -> list[Cookie]:
+    """The cookies like tokens that an answer sets."""
+    cookies = [Cookie(text) for text in header_values(answer.headers, "set-cookie")]
+    return [each for each in cookies if is_specific(each.value)]
+
+
+def _cookies(request: Request) -> dict[str, str]:
+    """What a request carries of cookies, by name."""
+    pairs = ";".join(header_values(request.headers, "cookie")).split(";")
+    return {name.strip(): value for name, _, value in (each.partition("=") for each in pairs)}
+
+
 def _carried(
     request: Request, session: _Session, places: dict[Place, frozenset[str]], side: int
 ) -> tuple[Request, Lacking | None]:
@@ -247,12 +339,16 @@ def _carried(
                 value = session.values.get((rule, part))
                 if value is None or (part != text and not is_specific(part)):
                     continue
+                session.values.move_to_end((rule, part))
                 if value.live[side] is None:
                     lacking.append(Lacking(rule, value.why, value.made_in))
                 return value.live[side]
             return None
 
-        return replaced(text, own)
+        instead = replaced(text, own)
+        if instead is None:
+            lacking.extend(Lacking(rule, "no-value", "") for rule in rules & session.forgotten)
+        return instead
 
     own = rewritten(request, kinds_of(places), edit)
     return own, lacking[0] if lacking else None

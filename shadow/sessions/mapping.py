@@ -36,7 +36,8 @@ class Mapping(msgspec.Struct):
     """The pairs of a session, and what broke them in the exchange that is judged now.
 
     A value that is specific, like a token, means one thing wherever it stands. One that is not,
-    like the number 7, does so only under the name it was made under: its scope.
+    like the number 7, does so only by the rule and under the name that it was made by: its scope.
+    Two tables count each for itself.
     """
 
     ours: dict[tuple[str, str], str] = {}
@@ -45,7 +46,27 @@ class Mapping(msgspec.Struct):
     """The other way."""
     rules: dict[tuple[str, str], str] = {}
     """By scope and the baseline's value: the rule that it came by."""
+    scopes: dict[str, list[str]] = {}
+    """By name, the scopes of what was made under it."""
     broken: list[Broken] = []
+    fresh: list[tuple[tuple[str, str], tuple[str, str]]] = []
+    """The pairs that came with the exchange that is judged now."""
+
+    def begin(self) -> None:
+        """Take that another exchange is judged."""
+        self.broken, self.fresh = [], []
+
+    def before(self) -> Mapping:
+        """The pairs without those of the exchange that is judged now: it was asked again."""
+        found = Mapping(
+            ours=dict(self.ours),
+            theirs=dict(self.theirs),
+            rules=dict(self.rules),
+            scopes={name: list(scopes) for name, scopes in self.scopes.items()},
+        )
+        for mine, other in self.fresh:
+            del found.ours[mine], found.theirs[other], found.rules[mine]
+        return found
 
     def add(self, rule: str, found: Found, candidate: str) -> bool:
         """Take a pair; False where one of the two has another partner, who stays.
@@ -53,7 +74,8 @@ class Mapping(msgspec.Struct):
         `found` is the baseline's value.
         """
         specific = is_specific(found.text) and is_specific(candidate)
-        scope = ANYWHERE if specific else _name(found)
+        name = _name(found)
+        scope = ANYWHERE if specific else f"{rule} {name}"
         mine, other = (scope, found.text), (scope, candidate)
         if self.ours.get(mine, candidate) != candidate:
             return False
@@ -63,6 +85,9 @@ class Mapping(msgspec.Struct):
             self.ours[mine] = candidate
             self.theirs[other] = found.text
             self.rules[mine] = rule
+            self.fresh.append((mine, other))
+            if not specific and scope not in self.scopes.setdefault(name, []):
+                self.scopes[name].append(scope)
         return True
 
     def alias(self, value: str) -> str:
@@ -106,20 +131,21 @@ class Mapping(msgspec.Struct):
             return difference
         if isinstance(difference.baseline, Number) != isinstance(difference.candidate, Number):
             return difference
-        scope = _member(difference)
-        rule = self._explains(mine, other, scope)
+        scopes = self.scopes.get(_member(difference), [])
+        rule = self._explains(mine, other, scopes)
         if rule is not None:
             return msgspec.structs.replace(difference, rule=f"correlate:{rule}")
-        for each in (ANYWHERE, scope):
+        for each in (ANYWHERE, *scopes):
             ours, theirs = self.ours.get((each, mine), other), self.theirs.get((each, other), mine)
             if ours != other or theirs != mine:
                 return msgspec.structs.replace(difference, kind="mapping_broken", detail=None)
         return difference
 
-    def _explains(self, mine: str, other: str, scope: str) -> str | None:
+    def _explains(self, mine: str, other: str, scopes: Iterable[str]) -> str | None:
         """The rule by whose values the two texts say the same."""
-        if self.theirs.get((scope, other)) == mine:
-            return self.rules[scope, mine]
+        for scope in scopes:
+            if self.theirs.get((scope, other)) == mine:
+                return self.rules[scope, mine]
         used: list[str] = []
 
         def own(part: str) -> str | None:

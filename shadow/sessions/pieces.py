@@ -16,6 +16,8 @@ _LEVELS: Final = (
 """What a value may consist of, the longest parts first: words, parameters, segments."""
 _ONE: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 """A text without parts."""
+SEGMENT: Final = _LEVELS[-1]
+"""The smallest parts."""
 SHORTEST: Final = 6
 """Characters of a value that may be specific."""
 _VALUE: Final = re.compile(r"[!-~]{6,4096}")
@@ -42,18 +44,29 @@ def pieces(text: str) -> Iterator[tuple[int, int]]:
                 yield match.span()
 
 
+def level_of(text: str, start: int, end: int) -> int:
+    """Of which level a part is: 0 for a word, 1 for a parameter, 2 for a segment."""
+    for number, level in enumerate(_LEVELS):
+        around = text[max(0, start - 1) : start], text[end : end + 1]
+        if level.fullmatch(text, start, end) and not any(map(level.fullmatch, around)):
+            return number
+    return len(_LEVELS) - 1
+
+
 def replaced(text: str, other: Callable[[str], str | None]) -> str | None:
     """The text with another one for each part that has one, the longest first; None without any.
 
     `other` says what stands in the place of a part.
     """
     taken: list[tuple[int, int, str]] = []
+    covered = bytearray(min(len(text), LONGEST))
     for start, end in pieces(text):
-        if any(start < until and begun < end for begun, until, _ in taken):
+        if 1 in covered[start:end]:
             continue
         instead = other(text[start:end])
         if instead is not None:
             taken.append((start, end, instead))
+            covered[start:end] = b"\1" * (end - start)
     if not taken:
         return None
     parts, position = [], 0

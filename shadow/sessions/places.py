@@ -30,6 +30,7 @@ MAX_VALUES: Final = 10_000
 MAX_DEPTH: Final = 64
 """Containers around a value of JSON that is looked at."""
 _FORM: Final = "application/x-www-form-urlencoded"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _IN_A_SEGMENT: Final = "!$&'()*+,;=:@"
 _IN_A_QUERY: Final = "!$'()*,:@/?"
@@ -195,8 +196,15 @@ class Found(msgspec.Struct, frozen=True):
 def values_of(response: Response, kinds: Collection[Kind], *, shortest: int = 0) -> Iterator[Found]:
     """Yield the values of a response: scalars of JSON, cookies it sets, headers; bounded.
 
-    Of JSON only those of so many characters.
+    Of JSON only those of so many characters. Half a surrogate pair can be sent nowhere, so it
+    makes no value.
     """
+    for found in _all_values(response, kinds, shortest):
+        if not _SURROGATE.search(found.text):
+            yield found
+
+
+def _all_values(response: Response, kinds: Collection[Kind], shortest: int) -> Iterator[Found]:
     if "json" in kinds:
         yield from _json_values(response, shortest)
     if "cookie" in kinds:

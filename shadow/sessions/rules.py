@@ -16,7 +16,7 @@ from shadow.sessions.places import Found, Kind, Place, values_of
 ANY: Final = "*"
 """Every endpoint."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_MAX_PATTERN: Final = 500
+MAX_PATTERN: Final = 500
 _FOR_SOURCES: Final = frozenset({"json", "header", "cookie"})
 
 
@@ -89,13 +89,13 @@ def compiled_pattern(pattern: str | None, option: str) -> re.Pattern[str] | None
     options.log_errors = False
     options.max_mem = 1 << 20
     try:
-        compiled: re.Pattern[str] = re2.compile(pattern[: _MAX_PATTERN + 1], options)
+        compiled: re.Pattern[str] = re2.compile(pattern[: MAX_PATTERN + 1], options)
     except re2.error as error:
         raise ConfigError(
             f"{option}: pattern {pattern!a} is no regular expression: {error}",
             "it is in the syntax of RE2",
         ) from None
-    if compiled.groups != 1 or len(pattern) > _MAX_PATTERN:
+    if compiled.groups != 1 or len(pattern) > MAX_PATTERN:
         raise ConfigError(
             f"{option}: pattern {pattern!a} needs one group, which is the value",
             "write it like /v1/items/([^/?]+)",

@@ -76,7 +76,7 @@ def moved(text: str, by: timedelta) -> str | None:
         if match := _RFC3339.fullmatch(text):
             day, between, clock, fraction, zone = match.groups()
             later = datetime.fromisoformat(f"{day}T{clock}") + by
-            return f"{later:%Y-%m-%d}{between}{later:%H:%M:%S}{fraction or ''}{zone or ''}"
+            return f"{later.date()}{between}{later.time()}{fraction or ''}{zone or ''}"
         if _DATE.fullmatch(text):
             return (date.fromisoformat(text) + by).isoformat()
         if _EPOCH.fullmatch(text):

@@ -63,3 +63,7 @@ def test_a_recorded_client_that_keeps_a_cookie_back_is_followed() -> None:
 def test_a_jar_is_bounded() -> None:
     own = jar(*(f"c{number}=1" for number in range(MAX_COOKIES + 10)))
     assert sent(own, None, known=Jar()).count("=1") == MAX_COOKIES
+
+
+def test_cookies_that_are_taken_back_are_bounded() -> None:
+    assert len(jar(*(f"c{n}=; Max-Age=0" for n in range(2 * MAX_COOKIES)))._gone) == MAX_COOKIES

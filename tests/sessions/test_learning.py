@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import tomllib
+from collections.abc import Callable
 
 import pytest
 
@@ -199,3 +200,58 @@ def test_what_a_replay_would_be_refused_is_forecast() -> None:
         ("state", "POST /login"): 4,
         ("state", "POST /orders"): 4,
     }
+
+
+def code_flow(around: str, value: Callable[[str], str] = str) -> list[Exchange]:
+    """Sessions that are given a value within a text, and carry it."""
+    found = []
+    for number in range(3):
+        code, state = value(f"c0de{number}" + "ab" * 8), f"57a7e{number}" + "cd" * 8
+        text = around.format(code=code, state=state)
+        found += [
+            exchange(f"s{number}", f"GET /auth?state={state}", gives={"to": text}),
+            exchange(f"s{number}", "POST /token", sends={"code": code, "state": state}),
+        ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("around", "value"),
+    [
+        ("https://app.example/cb?code={code}&state={state}", str),
+        ("code {code}", "AbC/{}+/x==".format),
+        ("Welcome\u2026 \u201c{code}\u201d", str),
+    ],
+)
+def test_a_part_of_a_text_is_found_by_the_pattern_that_is_learned(
+    around: str, value: Callable[[str], str]
+) -> None:
+    exchanges = code_flow(around, value)
+    (found,) = learned(exchanges).learned()
+    checker = Checker(Rules([found.rule]), endpoint)
+    for each in exchanges:
+        checker.see(each, "file")
+    check = checker.checks[found.rule.name]
+    assert (check.made, check.uses, check.strange) == (3, 3, 0)
+
+
+def test_a_pattern_tells_no_other_value() -> None:
+    (found,) = learned(code_flow("code={code}; refresh={state}")[:2]).learned()
+    assert "57a7e" not in (found.rule.source.pattern or "")
+    assert "cdcd" not in (found.rule.source.pattern or "")
+
+
+def test_no_pattern_is_learned_that_the_config_refuses() -> None:
+    for around in ("{code}" + " much more" * 60, "{code}" + " 1" * 200, "\ud800 {code}"):
+        for each in learned(code_flow(around)).learned():
+            Rules([each.rule])
+
+
+def test_a_capture_of_many_texts_is_followed_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MOST_SOURCES", 10)
+    learner = Learner(endpoint)
+    for number in range(20):
+        name = "abcdefghijklmnopqrst"[number]
+        learner.see(exchange(f"s{number}", "GET /a", gives=f"for {name} {number:032x}f"), "file")
+        learner.see(exchange(f"s{number}", "GET /a", gives=[f"{name} {number:031x}ef"]), "file")
+    assert len(learner._made) == 10

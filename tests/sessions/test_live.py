@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Literal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.judge import Policy, judge
 from shadow.model import Answer, Exchange, Judgement, NoAnswer, Outcome, Request, Response
-from shadow.sessions.live import Correlator
+from shadow.sessions.live import Correlator, Lacking
 from shadow.sessions.places import parse_place
 from shadow.sessions.rules import Rule, Rules, Sink, Source
 
@@ -314,3 +316,121 @@ def test_cookies_go_by_the_jar_of_each_side() -> None:
     asked = Request(method="GET", target="/x", headers=(("Cookie", "sid=" + "f0" * 8),))
     mine, other = correlator.prepare(Exchange(id="2", session="s", request=asked), READ).requests
     assert (mine.headers[0][1], other.headers[0][1]) == ("sid=" + "a1" * 8, "sid=" + "b2" * 8)
+
+
+def setting(value: str, name: str = "sid", status: int = 200) -> Response:
+    return Response(status=status, headers=(("Set-Cookie", f"{name}={value}; Path=/"),))
+
+
+def carrying(value: str, name: str = "sid") -> Exchange:
+    asked = Request(method="GET", target="/x", headers=(("Cookie", f"{name}={value}"),))
+    return Exchange(id="2", session="s", request=asked)
+
+
+OLD = "f0" * 8
+
+
+@pytest.mark.parametrize("why", ["not-sent", "no-value"])
+def test_a_cookie_of_an_answer_that_is_not_there_is_not_sent_stale(
+    why: Literal["not-sent", "no-value"],
+) -> None:
+    correlator = Correlator(Rules([]), cookies=True)
+    request = Request(method="POST", target="/login")
+    login = Exchange(id="1", session="s", request=request, response=setting(OLD))
+    correlator.unsent(login, LOGIN, why)
+    assert correlator.prepare(carrying(OLD), READ).lacking == Lacking("cookies", why, "1")
+    assert correlator.prepare(carrying("dark", "theme"), READ).lacking is None
+
+
+@pytest.mark.parametrize("failed", [NoAnswer(kind="timeout"), Answer(response=shown(500, {}))])
+def test_a_cookie_that_one_side_did_not_set_is_not_sent_stale(
+    failed: Answer | NoAnswer,
+) -> None:
+    correlator = Correlator(Rules([]), cookies=True)
+    request = Request(method="POST", target="/login")
+    login = Exchange(id="1", session="s", request=request, response=setting(OLD))
+    correlator.observed(login, LOGIN, (Answer(response=setting("a1" * 8)), failed))
+    assert correlator.prepare(carrying(OLD), READ).lacking == Lacking("cookies", "no-value", "1")
+
+
+def test_a_cookie_that_only_a_balancer_set_is_sent_as_recorded() -> None:
+    correlator = Correlator(Rules([]), cookies=True)
+    request = Request(method="GET", target="/")
+    first = Exchange(id="1", session="s", request=request, response=setting(OLD, "lb"))
+    correlator.unsent(first, READ, "not-sent")
+    correlator.observed(first, READ, [Answer(response=shown(200, {}))] * 2)
+    asked = carrying(OLD, "lb")
+    assert correlator.prepare(asked, READ).requests == (asked.request, asked.request)
+
+
+def test_a_value_of_which_there_were_too_many_is_not_sent_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shadow.sessions.live.MAX_VALUES", 2)
+    correlator = Correlator(RULES)
+    (_, login), (_, create) = recorded([None])
+    for number in range(3):
+        token = f"{number}" * 16
+        answer = Answer(response=shown(200, {"token": token}))
+        request, response = login.request, shown(200, {"token": token})
+        again = login if number == 0 else Exchange(id="9", session="s", request=request)
+        again = msgspec.structs.replace(again, response=again.response or response)
+        correlator.observed(again, LOGIN, (answer, answer))
+    assert correlator.prepare(create, CREATE).lacking == Lacking("token", "no-value", "")
+
+
+def test_a_value_that_a_side_gave_stays_when_its_answer_comes_again_and_is_not_sent() -> None:
+    correlator = Correlator(RULES)
+    (_, login), (_, create) = recorded([None])
+    answers = [Answer(response=shown(200, {"token": each * 8})) for each in ("a1", "b2")]
+    correlator.observed(login, LOGIN, answers)
+    correlator.unsent(login, LOGIN, "not-sent")
+    mine, other = correlator.prepare(create, CREATE).requests
+    assert (mine.headers[0][1], other.headers[0][1]) == ("Bearer " + "a1" * 8, "Bearer " + "b2" * 8)
+
+
+def test_the_serial_numbers_of_two_tables_do_not_break_each_other() -> None:
+    other = Rule("customer", Source("POST /customers", parse_place("$.id")), ())
+    correlator = Correlator(Rules([*RULES.all, other]))
+    for endpoint, candidate in ((CREATE, 11), ("POST /customers", 2), (CREATE, 11)):
+        exchange = Exchange(id="1", session="s", request=Request(method="POST", target="/"))
+        answers = [Answer(response=shown(201, {"id": each})) for each in (1, candidate)]
+        mapping = correlator.observed(exchange, endpoint, answers)
+        judgement = judge(exchange, endpoint, *pair_of(answers), Policy(), mapping=mapping)
+        assert judgement.outcome == Outcome.EQUIVALENT
+
+
+def test_a_login_that_is_repeated_may_give_another_token() -> None:
+    correlator = Correlator(RULES, cookies=True)
+    (_, login), _ = recorded([None])
+
+    def answer(token: str) -> Answer:
+        headers = setting(token).headers
+        return Answer(
+            response=msgspec.structs.replace(shown(200, {"token": token}), headers=headers)
+        )
+
+    first, second, again = (answer(each * 8) for each in ("a1", "b2", "c3"))
+    mapping = correlator.observed(login, LOGIN, (first, second))
+    repeated = correlator.again(login, LOGIN, first, again)
+    for candidate, pairs in ((second, mapping), (again, repeated), (second, mapping)):
+        judgement = judge(login, LOGIN, first, candidate, Policy(), mapping=pairs)
+        assert judgement.outcome == Outcome.EQUIVALENT
+    correlator.observed(login, LOGIN, (first, second))
+    repeated = correlator.again(login, LOGIN, first, again)
+    judgement = judge(login, LOGIN, first, again, Policy(), mapping=repeated)
+    assert {each.kind for each in judgement.divergences} == {"mapping_broken"}
+
+
+@pytest.mark.parametrize("pattern", [None, "^(.*)$"])
+def test_half_a_surrogate_pair_is_no_value(pattern: str | None) -> None:
+    source = Source(LOGIN, parse_place("$.token"), pattern)
+    sinks = tuple(Sink("*", parse_place(each)) for each in ("path:2", "query:t", "$.t"))
+    correlator = Correlator(Rules([Rule("token", source, sinks)]))
+    (_, login), _ = recorded([None])
+    assert login.response is not None
+    token = json.loads(login.response.body)["token"]
+    broken = Answer(response=Response(status=200, body=b'{"token":"\\ud800"}'))
+    correlator.observed(login, LOGIN, (broken, broken))
+    asked = Exchange(id="2", session="s", request=Request(method="GET", target=f"/x/{token}"))
+    assert correlator.prepare(asked, READ).lacking == Lacking("token", "no-value", "0")

@@ -115,3 +115,7 @@ def test_times_move_at_the_named_places_only() -> None:
     assert new.headers == (("Authorization", f"Bearer {resigned(old, DAY, 'key')}"),)
     assert new.body == b'{"at":"2026-11-11T10:00:00Z","until":"2026-08-03T10:00:00Z"}'
     assert shifts.shifted(request, "POST /v1/other").body == request.body
+
+
+def test_a_year_keeps_its_four_digits() -> None:
+    assert moved("0999-01-01T00:00:00Z", timedelta(days=1)) == "0999-01-02T00:00:00Z"
