@@ -11,7 +11,9 @@ from shadow.config.naming import endpoints
 from shadow.config.rules import named
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
+from shadow.replay.ledger import BrokenLines
 from shadow.replay.options import Correlation
+from shadow.replay.telling import tell
 from shadow.reports.correlation import as_toml, learn
 from shadow.reports.text import plural
 from shadow.sessions.places import parse_place
@@ -45,7 +47,8 @@ def learning(flags: Mapping[str, Any]) -> tuple[str, str]:
     """
     config = load(flags["config"])
     known = correlation(config)
-    learner = learn(flags["captures"], endpoints(config), least=flags["least"])
+    told = BrokenLines(tell).broken
+    learner = learn(flags["captures"], endpoints(config), least=flags["least"], broken=told)
     text = as_toml(learner, known.rules, cookies=known.cookies)
     seen = plural(learner.sessions, "session")
     if not text:

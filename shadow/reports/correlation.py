@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from shadow.captures import read
+from shadow.captures import Broken, read
 from shadow.endpoints import Endpoints
 from shadow.model import Exchange
 from shadow.reports.text import plain, plural
@@ -14,16 +14,25 @@ from shadow.sessions.learning import Learned, Learner
 from shadow.sessions.rules import Rule, Rules
 
 
-def learn(captures: Sequence[str], endpoints: Endpoints, *, least: int | None) -> Learner:
+def learn(
+    captures: Sequence[str],
+    endpoints: Endpoints,
+    *,
+    least: int | None,
+    broken: Callable[[Broken], None],
+) -> Learner:
     """Read captures for what their sessions show. Raises CaptureError.
 
-    `least` is how many sessions must show a rule; see `Learner.learned`.
+    `least` is how many sessions must show a rule; see `Learner.learned`. `broken` is given each
+    line that cannot be read.
     """
     learner = Learner(lambda request: endpoints.name(request.method, request.target), least=least)
     for path in captures:
         for record in read([path]):
             if isinstance(record, Exchange):
                 learner.see(record, f"\0{path}")
+            elif isinstance(record, Broken):
+                broken(record)
     return learner
 
 
