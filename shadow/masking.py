@@ -30,6 +30,7 @@ WITHHELD: Final = "[withheld]"
 """Stands for a compared value when values are withheld (`--no-values`)."""
 
 _SCAN_CHARACTERS: Final = 8 * VALUE_BYTES  # what lies behind this is cut off later anyway
+_KNOWN: Final = 1_024  # values whose masks are remembered: some 4 MB at most
 _NESTING: Final = 3  # levels of JSON in a string in JSON; what lies deeper is masked whole
 _ENCODINGS: Final = 3  # times that a text is percent-encoded and looked into
 
@@ -206,6 +207,8 @@ class Masker:
         self._words = re.compile(b"|".join([_WORDS, *(word.encode() for word in sorted(words))]))
         self._key = blake2b(os.urandom(32) if key is None else key).digest()
         self.withhold = withhold
+        self._known: dict[tuple[str, str, str], str] = {}
+        """What was made of the latest values: a service that fails says the same each time."""
         self.mask_endpoint = lru_cache(maxsize=4096)(self._mask_endpoint)
         """Return an endpoint's name as it may leave memory: masked, cut at `NAME_BYTES`."""
 
@@ -434,6 +437,16 @@ class Masker:
             return None
         if self.withhold:
             return WITHHELD
+        key = divergence.where, divergence.path, value
+        masked = self._known.get(key)
+        if masked is None:
+            masked = self._masked_value(divergence, value)
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[key] = masked
+        return masked
+
+    def _masked_value(self, divergence: Divergence, value: str) -> str:
         if _COOKIE_VALUE.fullmatch(divergence.path) and ";" not in value:
             return self.mark(value)  # the value alone, which may hold `=` itself
         if divergence.where == "header":
