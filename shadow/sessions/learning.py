@@ -11,6 +11,7 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -190,6 +191,8 @@ class Learner:
                 if not self._may_count(source):
                     continue
                 session.made[value] = source
+                if "%" in value:  # a client may read it, and escape it in another way
+                    session.made.setdefault(unquote(value), source)
                 self._count(value, source, name)
 
     def _may_count(self, source: Source) -> bool:

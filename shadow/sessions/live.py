@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Final, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -56,6 +58,11 @@ class _Value(msgspec.Struct, frozen=True):
     why: Lack
     made_in: str
 
+    def unescaped(self) -> _Value:
+        """The value of a URL as a client reads it, who may escape it in another way."""
+        mine, other = (None if each is None else unquote(each) for each in self.live)
+        return _Value((mine, other), self.why, self.made_in)
+
 
 class _Session:
     """What is known of one session."""
@@ -101,7 +108,7 @@ class Correlator:
     ) -> None:
         self._rules = rules
         self._cookies = cookies
-        self._shifts = shifts
+        self._shifts = shifts or Shifts((), timedelta())
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._forgotten: set[str] = set()
         self._foreign: set[str] = set()
@@ -110,17 +117,15 @@ class Correlator:
     def prepare(self, exchange: Exchange, endpoint: str) -> Prepared:
         """What each side is sent for an exchange, by what it gave in the session before."""
         request = exchange.request
-        if self._shifts is not None:
-            request = self._shifts.shifted(request, endpoint)
         if exchange.session is None:
+            request = self._shifts.shifted(request, endpoint)
             return Prepared((request, request))
         if exchange.session in self._forgotten:
             return Prepared((request, request), Lacking("", "no-value", ""))
         session = self._session(exchange.session)
-        places = self._rules.sinks_at(endpoint)
         requests = []
         for side in (0, 1):
-            own, lacking = _carried(request, session, places, side)
+            own, lacking = self._carried(request, session, endpoint, side)
             if lacking is not None:
                 return Prepared((request, request), lacking)
             if self._cookies:
@@ -132,6 +137,40 @@ class Correlator:
                     own = msgspec.structs.replace(own, headers=headers)
             requests.append(own)
         return Prepared((requests[0], requests[1]))
+
+    def _carried(
+        self, request: Request, session: _Session, endpoint: str, side: int
+    ) -> tuple[Request, Lacking | None]:
+        """The request with a side's own values, and the first one that it lacks.
+
+        Recorded times are moved where no value of the session stands: its own are of now.
+        """
+        places, times = self._rules.sinks_at(endpoint), self._shifts.at(endpoint)
+        if not (places and session.values) and not times:
+            return request, None
+        lacking: list[Lacking] = []
+
+        def edit(place: Place, text: str) -> str | None:
+            rules = places.get(place, frozenset())
+            instead = replaced(text, lambda part: own(rules, part, text)) if rules else None
+            if instead is not None:
+                return instead
+            lacking.extend(Lacking(rule, "no-value", "") for rule in rules & session.forgotten)
+            return self._shifts.edited(times.get(place), text)
+
+        def own(rules: frozenset[str], part: str, text: str) -> str | None:
+            for rule in sorted(rules):
+                value = session.values.get((rule, part))
+                if value is None or (part != text and not is_specific(part)):
+                    continue
+                session.values.move_to_end((rule, part))
+                if value.live[side] is None:
+                    lacking.append(Lacking(rule, value.why, value.made_in))
+                return value.live[side]
+            return None
+
+        moved = rewritten(request, kinds_of({**places, **times}), edit)
+        return moved, lacking[0] if lacking else None
 
     def _lacking_cookie(
         self, session: _Session, recorded: Request, own: Request, side: int
@@ -173,7 +212,8 @@ class Correlator:
             session.recorded_jar.take(exchange.response)
             session.lose(exchange.response, why, exchange.id)
         for rule, found in made_by(self._rules, exchange.response, endpoint):
-            session.keep(rule, found.text, _Value((None, None), why, exchange.id))
+            for text in {found.text, unquote(found.text)}:
+                session.keep(rule, text, _Value((None, None), why, exchange.id))
 
     def observed(
         self, exchange: Exchange, endpoint: str, observations: Sequence[Observation | None]
@@ -237,6 +277,8 @@ class Correlator:
             ]
             value = _Value((live[0], live[1]), "no-value", exchange_id)
             session.keep(key[0], found.text, value)
+            if unquote(found.text) != found.text:
+                session.keep(key[0], unquote(found.text), value.unescaped())
 
     def _bake(
         self, session: _Session, exchange: Exchange, answers: Sequence[Response | None]
@@ -319,39 +361,6 @@ def _cookies(request: Request) -> dict[str, str]:
     """What a request carries of cookies, by name."""
     pairs = ";".join(header_values(request.headers, "cookie")).split(";")
     return {name.strip(): value for name, _, value in (each.partition("=") for each in pairs)}
-
-
-def _carried(
-    request: Request, session: _Session, places: dict[Place, frozenset[str]], side: int
-) -> tuple[Request, Lacking | None]:
-    """The request with a side's own values, and the first one that it lacks."""
-    if not places or not session.values:
-        return request, None
-    lacking: list[Lacking] = []
-
-    def edit(place: Place, text: str) -> str | None:
-        rules = places.get(place)
-        if rules is None:
-            return None
-
-        def own(part: str) -> str | None:
-            for rule in sorted(rules):
-                value = session.values.get((rule, part))
-                if value is None or (part != text and not is_specific(part)):
-                    continue
-                session.values.move_to_end((rule, part))
-                if value.live[side] is None:
-                    lacking.append(Lacking(rule, value.why, value.made_in))
-                return value.live[side]
-            return None
-
-        instead = replaced(text, own)
-        if instead is None:
-            lacking.extend(Lacking(rule, "no-value", "") for rule in rules & session.forgotten)
-        return instead
-
-    own = rewritten(request, kinds_of(places), edit)
-    return own, lacking[0] if lacking else None
 
 
 def _paired(

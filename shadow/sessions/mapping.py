@@ -143,16 +143,18 @@ class Mapping(msgspec.Struct):
 
     def _explains(self, mine: str, other: str, scopes: Iterable[str]) -> str | None:
         """The rule by whose values the two texts say the same."""
-        for scope in scopes:
+        for scope in scopes:  # two may know the value, each as another one
             if self.theirs.get((scope, other)) == mine:
                 return self.rules[scope, mine]
         used: list[str] = []
 
         def own(part: str) -> str | None:
-            known = self.theirs.get((ANYWHERE, part))
-            if known is not None:
-                used.append(self.rules[ANYWHERE, known])
-            return known
+            for scope in (ANYWHERE, *scopes):
+                known = self.theirs.get((scope, part))
+                if known is not None:
+                    used.append(self.rules[scope, known])
+                    return known
+            return None
 
         return used[0] if replaced(other, own) == mine else None
 

@@ -50,18 +50,25 @@ class Shifts:
 
     def shifted(self, request: Request, endpoint: str) -> Request:
         """The request with its times moved."""
-        places = {**self._places.get(ANY, {}), **self._places.get(endpoint, {})}
+        places = self.at(endpoint)
         if not places:
             return request
 
         def edit(place: Place, text: str) -> str | None:
-            shift = places.get(place)
-            if shift is None:
-                return None
-            whole = moved(text, self._by)
-            return whole or replaced(text, lambda part: self._token(part, shift.key))
+            return self.edited(places.get(place), text)
 
         return rewritten(request, kinds_of(places), edit)
+
+    def at(self, endpoint: str) -> dict[Place, Shift]:
+        """The places of an endpoint's requests that hold times."""
+        return {**self._places.get(ANY, {}), **self._places.get(endpoint, {})}
+
+    def edited(self, shift: Shift | None, text: str) -> str | None:
+        """A text with its times moved; None without any."""
+        if shift is None:
+            return None
+        whole = moved(text, self._by)
+        return whole or replaced(text, lambda part: self._token(part, shift.key))
 
     def _token(self, part: str, key: str | None) -> str | None:
         return moved(part, self._by) if key is None else resigned(part, self._by, key)

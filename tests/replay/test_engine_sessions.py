@@ -95,7 +95,7 @@ def replayed(
         baseline,
         candidate,
         notes,
-        safety=Safety(allow_writes=writes),
+        safety=changes.pop("safety", Safety(allow_writes=writes)),
         correlator=correlator,
         prober=prober,
         **changes,
@@ -220,3 +220,23 @@ def test_in_one_order_for_all_there_is_one_at_a_time(
     sent = [int(each.id) for each, j in notes.kept if j.outcome != Outcome.SKIPPED]
     assert sent == sorted(sent)
     assert max(baseline.most_at_once, candidate.most_at_once) <= 1
+
+
+class Generous(Shop):
+    """Gives another token for each login."""
+
+    async def send(self, message: Request, **given: Any) -> Observation:
+        if message.target == "/login":
+            self.token = f"{self.token[:12]}{int(self.token[12:]) + 1:04}"
+        return await super().send(message, **given)
+
+
+def test_a_login_that_is_repeated_breaks_nothing() -> None:
+    notes = replayed(
+        session("s", writes=0),
+        Shop("baseline-token-1"),
+        Generous("candidate-t-0001"),
+        safety=Safety(reads=("POST /login",)),
+        options={"repeat": 2},
+    )
+    assert outcomes(notes) == {("equivalent", ""): 1}

@@ -434,3 +434,40 @@ def test_half_a_surrogate_pair_is_no_value(pattern: str | None) -> None:
     correlator.observed(login, LOGIN, (broken, broken))
     asked = Exchange(id="2", session="s", request=Request(method="GET", target=f"/x/{token}"))
     assert correlator.prepare(asked, READ).lacking == Lacking("token", "no-value", "0")
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/x?q=QUJD%2Bw%3D%3D1234", "/x?q=k%2Fk%3D"),
+        ("/x?q=QUJD%2Bw==1234", "/x?q=k/k%3D"),
+    ],
+)
+def test_a_value_of_a_url_may_be_escaped_in_another_way(target: str, sent: str) -> None:
+    source = Source(READ, parse_place("$.next"), "q=([^&]+)$")
+    correlator = Correlator(Rules([Rule("q", source, (Sink("*", parse_place("query:q")),))]))
+
+    def page(value: str) -> Response:
+        return shown(200, {"next": f"/x?q={value}"})
+
+    request = Request(method="GET", target="/x")
+    first = Exchange(id="1", session="s", request=request, response=page("QUJD%2Bw%3D%3D1234"))
+    correlator.observed(first, READ, [Answer(response=page("k%2Fk%3D"))] * 2)
+    following = Exchange(id="2", session="s", request=Request(method="GET", target=target))
+    assert correlator.prepare(following, READ).requests[1].target == sent
+
+
+def test_a_serial_number_in_a_location_is_equal_through_its_own_rule() -> None:
+    source = Source(CREATE, parse_place("header:location"), "/things/([0-9]+)$")
+    correlator = Correlator(Rules([Rule("id", source, ())]))
+    exchange = Exchange(id="1", session="s", request=Request(method="POST", target="/things"))
+
+    def made(number: int, other: str = "/things") -> Answer:
+        headers = (("Location", f"{other}/{number}"),)
+        return Answer(response=Response(status=201, headers=headers))
+
+    mapping = correlator.observed(exchange, CREATE, (made(5), made(7)))
+    judgement = judge(exchange, CREATE, made(5), made(7), Policy(), mapping=mapping)
+    assert judgement.outcome == Outcome.EQUIVALENT
+    judgement = judge(exchange, CREATE, made(5), made(7, "/other"), Policy(), mapping=mapping)
+    assert judgement.outcome == Outcome.DIVERGENT

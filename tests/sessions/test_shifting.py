@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.model import Request
+from shadow.model import Answer, Exchange, Request, Response
+from shadow.sessions.live import Correlator
 from shadow.sessions.places import parse_place
+from shadow.sessions.rules import Rule, Rules, Sink, Source
 from shadow.sessions.shifting import Shift, Shifts, moved, resigned
 
 DAY = timedelta(days=100)
@@ -119,3 +121,25 @@ def test_times_move_at_the_named_places_only() -> None:
 
 def test_a_year_keeps_its_four_digits() -> None:
     assert moved("0999-01-01T00:00:00Z", timedelta(days=1)) == "0999-01-02T00:00:00Z"
+
+
+def test_what_a_side_gave_is_not_moved() -> None:
+    place = parse_place("header:authorization")
+    rule = Rule("token", Source("POST /login", parse_place("$.token")), (Sink("*", place),))
+    correlator = Correlator(Rules([rule]), shifts=Shifts([Shift(place=place, key="key")], DAY))
+    old, stray, live = (token({"exp": number}, "key") for number in (1785751200, 5, 1800000000))
+
+    def login(given: str) -> Response:
+        return Response(status=200, body=json.dumps({"token": given}).encode())
+
+    def sent(carried: str) -> str:
+        headers = (("Authorization", f"Bearer {carried}"),)
+        asked = Request(method="GET", target="/", headers=headers)
+        prepared = correlator.prepare(Exchange(id="2", session="s", request=asked), "GET /")
+        return prepared.requests[1].headers[0][1]
+
+    request = Request(method="POST", target="/login")
+    made = Exchange(id="1", session="s", request=request, response=login(old))
+    correlator.observed(made, "POST /login", [Answer(response=login(live))] * 2)
+    assert sent(old) == f"Bearer {live}"
+    assert sent(stray) == f"Bearer {resigned(stray, DAY, 'key')}"
