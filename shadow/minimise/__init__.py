@@ -5,7 +5,16 @@ Nothing is sent here: whoever calls says, for each candidate, whether it still s
 
 from __future__ import annotations
 
-from shadow.minimise.budget import Budget, Oracle
+from shadow.minimise.budget import Budget, Oracle, OverBudgetError, Spending
+from shadow.minimise.counting import left_out
 from shadow.minimise.session import Minimised, minimised
 
-__all__ = ["Budget", "Minimised", "Oracle", "minimised"]
+__all__ = [
+    "Budget",
+    "Minimised",
+    "Oracle",
+    "OverBudgetError",
+    "Spending",
+    "left_out",
+    "minimised",
+]

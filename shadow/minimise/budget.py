@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -26,6 +27,30 @@ class OverBudgetError(Exception):
     """Nothing more may be asked: the smallest so far is the result."""
 
 
+class Spending:
+    """What of a budget has been used."""
+
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._began = clock()
+        self.requests = 0
+
+    def take(self, requests: int) -> None:
+        """Count requests that are about to be sent. Raises OverBudgetError, and counts none."""
+        left = self.left()
+        if requests > left.requests or left.seconds < 0:
+            raise OverBudgetError
+        self.requests += requests
+
+    def left(self) -> Budget:
+        """What may still be used."""
+        spent = self._clock() - self._began
+        return Budget(
+            requests=self._budget.requests - self.requests, seconds=self._budget.seconds - spent
+        )
+
+
 class Asking:
     """Asks the oracle within a budget, each session once, as often as a flaky one takes."""
 
@@ -39,28 +64,35 @@ class Asking:
     ) -> None:
         """Take a session for one that no longer shows after so many `tries`."""
         self._shows = shows
-        self._budget = budget
+        self._spending = Spending(budget, clock)
         self._tries = tries
-        self._clock = clock
-        self._began = clock()
-        self._known: dict[tuple[str, ...], bool] = {}
-        self.requests = 0
+        self._known: dict[bytes, bool] = {}
+
+    @property
+    def requests(self) -> int:
+        """What it took so far, to each side."""
+        return self._spending.requests
 
     async def shows(self, session: Sequence[Exchange]) -> bool:
         """Whether the session shows it. Raises OverBudgetError."""
-        key = tuple(f"{each.id}\0{each.request!r}" for each in session)
+        key = _digest(session)
         known = self._known.get(key)
         if known is not None:
             return known
         shown = False
         for _ in range(self._tries):
-            spent = self._clock() - self._began
-            if self.requests + len(session) > self._budget.requests or spent > self._budget.seconds:
-                raise OverBudgetError
-            self.requests += len(session)
+            self._spending.take(len(session))
             shown = await self._shows(session)
             if shown:
                 break
         if len(self._known) < _KNOWN:
             self._known[key] = shown
         return shown
+
+
+def _digest(session: Sequence[Exchange]) -> bytes:
+    """What tells sessions apart: their text would fill the memory, with bodies of megabytes."""
+    digest = blake2b(digest_size=16)
+    for each in session:
+        digest.update(f"{each.id!r} {each.request!r}\n".encode())
+    return digest.digest()

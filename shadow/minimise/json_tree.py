@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +17,13 @@ from shadow.compare.json_text import (
 )
 
 MAX_DEPTH: Final = 100
+MAX_UNITS: Final = 256
+"""Parts that a string is taken apart into; a longer one goes in pieces of several characters."""
 _WHOLE: Final = 1 << 30
+_UNIT: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]"
+)
+"""A character as it is spelled; of two surrogates neither goes without the other."""
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -26,6 +33,11 @@ class Node(msgspec.Struct, frozen=True):
     members: tuple[tuple[str, Node], ...] | None = None
     """Of an object: the text of each key, quotes included, and its value."""
     items: tuple[Node, ...] | None = None
+
+    @property
+    def is_container(self) -> bool:
+        """An object or a list, empty ones too."""
+        return self.members is not None or self.items is not None
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -38,8 +50,7 @@ class Node(msgspec.Struct, frozen=True):
         """The value with only the children at these places."""
         if self.members is not None:
             return Node(members=tuple(self.members[each] for each in kept))
-        assert self.items is not None
-        return Node(items=tuple(self.items[each] for each in kept))
+        return Node(items=tuple(self.children[each] for each in kept))
 
     def with_child(self, place: int, child: Node) -> Node:
         """The value with another child at a place."""
@@ -80,13 +91,22 @@ def _node(value: Json, depth: int) -> Node:
     return Node(text=scalar_text(value, _WHOLE))
 
 
-def simpler(node: Node) -> Iterator[Node]:
-    """Yield what may stand in the place of a scalar, the simplest first."""
-    text = node.text
-    if text.startswith('"'):
-        options = ['""', f'"{text[1]}"'] if len(text) > 3 and text[1] != "\\" else ['""']
-    elif text[:1] in "-0123456789":
-        options = ["0", "1"]
-    else:
-        options = []
-    yield from (Node(text=each) for each in options if each != text and len(each) <= len(text))
+def simpler(number: Node) -> Iterator[Node]:
+    """Yield what may stand in the place of a number, the simplest first: 0, then 1.
+
+    Nothing is simpler than a 0, and for a word nothing is.
+    """
+    if number.text[:1] in "-0123456789" and number.text != "0":
+        yield from (Node(text=each) for each in ("0", "1") if each != number.text)
+
+
+def units(lexeme: str) -> list[str]:
+    """The characters of a JSON string as they are spelled, at most `MAX_UNITS` pieces of them."""
+    each = _UNIT.findall(lexeme[1:-1])
+    size = -(-len(each) // MAX_UNITS) or 1
+    return ["".join(each[start : start + size]) for start in range(0, len(each), size)]
+
+
+def of_units(kept: Sequence[str]) -> Node:
+    """The string of these characters."""
+    return Node(text=f'"{"".join(kept)}"')

@@ -10,17 +10,17 @@ import msgspec
 
 from shadow.minimise.budget import Asking, Budget, Oracle, OverBudgetError
 from shadow.minimise.ddmin import smallest
-from shadow.minimise.json_tree import Node, simpler, tree_of
-from shadow.model import Exchange, Headers, Request, header
+from shadow.minimise.json_tree import Node, of_units, simpler, tree_of, units
+from shadow.model import Exchange, Request, header
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _MAX_BYTES: Final = 64 * 1024
 """Of a body without a known form that is made smaller byte by byte."""
 _KEPT_ANYWAY: Final = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that are set for each message."""
-_ROUNDS: Final = 5
 
 Test = Callable[[Request], Awaitable[bool]]
+Keeps = Callable[[Node], Awaitable[bool]]
 
 
 class Minimised(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ class _Search:
         """Make it smaller until nothing can go. Raises OverBudgetError."""
         last = self.session[-1]
         await smallest(self.session[:-1], lambda before: self._takes([*before, last]))
-        for _ in range(_ROUNDS):
+        while True:  # each step that is taken leaves less, so it ends
             before = self.session[-1].request
             for reduce in (_headers, _cookies, _query, _body):
                 await reduce(self.session[-1].request, self._keeps)
@@ -86,31 +86,38 @@ async def minimised(
 
 
 async def _headers(request: Request, keeps: Test) -> None:
-    fixed = [field for field in request.headers if field[0].lower() in _KEPT_ANYWAY]
-    free = [field for field in request.headers if field[0].lower() not in _KEPT_ANYWAY]
+    names = [name.lower() for name, _ in request.headers]
+    free = [place for place, name in enumerate(names) if name not in _KEPT_ANYWAY]
 
-    def put(kept: Sequence[tuple[str, str]]) -> Request:
-        wanted = {id(field) for field in (*kept, *fixed)}
-        headers = tuple(field for field in request.headers if id(field) in wanted)
+    def put(kept: Sequence[int]) -> Request:
+        headers = tuple(
+            field
+            for place, field in enumerate(request.headers)
+            if place in kept or names[place] in _KEPT_ANYWAY
+        )
         return msgspec.structs.replace(request, headers=headers)
 
     await smallest(free, lambda kept: keeps(put(kept)))
 
 
 async def _cookies(request: Request, keeps: Test) -> None:
-    value = header(request.headers, "cookie")
-    if value is None:
-        return
-    pairs = [pair.strip() for pair in value.split(";") if pair.strip()]
+    headers = list(request.headers)
+    for place, (name, value) in enumerate(request.headers):
+        if name.lower() == "cookie":
+            put = partial(_put_cookies, request, headers, place)
+            pairs = [pair.strip() for pair in value.split(";") if pair.strip()]
+            kept = await smallest(pairs, lambda some, put=put: _no_empty(some, put, keeps))  # type: ignore[misc]  # mypy has no type for a default of a lambda
+            if kept != pairs:
+                headers[place] = (name, "; ".join(kept))
 
-    def put(kept: Sequence[str]) -> Request:
-        headers: Headers = tuple(
-            (name, "; ".join(kept) if name.lower() == "cookie" else text)
-            for name, text in request.headers
-        )
-        return msgspec.structs.replace(request, headers=headers)
 
-    await smallest(pairs, lambda kept: _no_empty(kept, put, keeps))
+def _put_cookies(
+    request: Request, headers: Sequence[tuple[str, str]], place: int, kept: Sequence[str]
+) -> Request:
+    """The request with these cookies in the header at a place."""
+    field = (headers[place][0], "; ".join(kept))
+    changed = (*headers[:place], field, *headers[place + 1 :])
+    return msgspec.structs.replace(request, headers=changed)
 
 
 async def _no_empty(
@@ -165,6 +172,8 @@ async def _body(request: Request, keeps: Test) -> None:
     def put(body: bytes) -> Request:
         return msgspec.structs.replace(request, body=body)
 
+    if await keeps(put(b"")):
+        return
     media = (header(request.headers, "content-type") or "").lower()
     tree = tree_of(request.body)
     if tree is not None:
@@ -177,26 +186,40 @@ async def _body(request: Request, keeps: Test) -> None:
         await smallest(whole, lambda kept: keeps(put(bytes(kept))))
 
 
-async def _tree(root: Node, keeps: Callable[[Node], Awaitable[bool]]) -> Node:
-    """Drop members and items from the outside in, then make scalars simpler.
+async def _tree(root: Node, keeps: Keeps) -> None:
+    """Drop members and items from the outside in; only then make the scalars left simpler.
 
     Hierarchical delta debugging (Misherghi and Su, 2006).
     """
-    if root.members is None and root.items is None:
-        for option in simpler(root):
-            if await keeps(option):
-                return option
-        return root
-    places = list(range(len(root.children)))
-    kept = await smallest(places, lambda some: keeps(root.with_children(some)))
-    node = root.with_children(kept)
-    for place in range(len(kept)):
-        child = await _tree(node.children[place], _inside(node, place, keeps))
+    await _simplified(await _dropped(root, keeps), keeps)
+
+
+async def _dropped(node: Node, keeps: Keeps) -> Node:
+    places = list(range(len(node.children)))
+    kept = await smallest(places, lambda some: keeps(node.with_children(some)))
+    return await _each(node.with_children(kept) if kept != places else node, keeps, _dropped)
+
+
+async def _simplified(node: Node, keeps: Keeps) -> Node:
+    if node.is_container:
+        return await _each(node, keeps, _simplified)
+    if node.text.startswith('"'):
+        parts = units(node.text)
+        kept = await smallest(parts, lambda some: keeps(of_units(some)))
+        return of_units(kept)
+    for option in simpler(node):
+        if await keeps(option):
+            return option
+    return node
+
+
+async def _each(node: Node, keeps: Keeps, reduce: Callable[[Node, Keeps], Awaitable[Node]]) -> Node:
+    """The value with all its children reduced, one after the other."""
+    for place in range(len(node.children)):
+        child = await reduce(node.children[place], _inside(node, place, keeps))
         node = node.with_child(place, child)
     return node
 
 
-def _inside(
-    node: Node, place: int, keeps: Callable[[Node], Awaitable[bool]]
-) -> Callable[[Node], Awaitable[bool]]:
+def _inside(node: Node, place: int, keeps: Keeps) -> Keeps:
     return lambda child: keeps(node.with_child(place, child))

@@ -10,12 +10,13 @@ from typing import Final
 
 import msgspec
 
-from shadow.captures import read
+from shadow.captures import STDIN, read
 from shadow.captures.writer import open_writer
+from shadow.compare.encodings import UndecodableError, decode
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.masking import NAME_BYTES, Masker, cut
-from shadow.minimise import Budget, Minimised, minimised
-from shadow.model import Answer, Exchange, NoAnswer, Observation
+from shadow.minimise import Budget, Minimised, OverBudgetError, Spending, left_out, minimised
+from shadow.model import Answer, Exchange, NoAnswer, Observation, Response, header_values, readable
 from shadow.replay.asking import Asked, Asker, AskingPlan, NotAskedError
 from shadow.reports.examples import Wanted, found_by
 from shadow.reports.minimal import Minimal, Said, render
@@ -32,6 +33,8 @@ MISSED: Final = 0.01
 MAX_BEFORE: Final = 500
 """Exchanges of a session before the one that shows it, the last ones."""
 _SHOWN_BODY: Final = 1_000
+_READ_BODY: Final = 8 * _SHOWN_BODY
+_DECODED_BODY: Final = 8 << 20
 _TOLD_HEADERS: Final = frozenset({"content-type", "location", "set-cookie", "retry-after"})
 
 
@@ -68,6 +71,8 @@ def minimise(plan: MinimisePlan) -> str:
 
 def _sessions(finding: Finding, captures: Sequence[str]) -> list[list[Exchange]]:
     """The examples of a finding, each with what comes before it in its session."""
+    if STDIN in captures:
+        raise ShadowError("-: standard input can be read only once", "save it to a file first")
     wanted = {example.exchange_id for example in finding.examples}
     ends: dict[str, Exchange] = {}
     for record in read(captures):
@@ -137,28 +142,52 @@ async def _search(
     others: Sequence[Exchange],
 ) -> Minimal:
     """Find the smallest of the first session that shows the finding at all."""
+    spending = Spending(plan.budget)
+    tried = 0
     async with Asker(plan.asking) as asker:
         for session in sessions:
             shows = _Shows(asker, finding.signature, others)
             usable = _usable(asker, session)
-            hits, trials = await _rate(shows, usable, plan.budget)
+            hits, trials = await _rate(shows, usable, spending)
+            tried += trials
             if hits:
                 tries = _tries(hits / trials)
-                found = await minimised(usable, shows, plan.budget, tries=tries)
+                found = await minimised(usable, shows, spending.left(), tries=tries)
                 assert shows.shown is not None
-                return _minimal(plan, found, (hits, trials), shows.shown)
-    raise UnfinishedError(
-        f"{finding.signature} does not show any more",
+                requests = spending.requests + found.requests
+                found = msgspec.structs.replace(found, requests=requests)
+                return _minimal(plan, usable, found, (hits, trials), shows.shown)
+    raise _not_shown(finding, tried)
+
+
+def _not_shown(finding: Finding, tried: int) -> UnfinishedError:
+    if not tried:
+        return UnfinishedError(
+            f"{finding.signature}: its session is longer than what may be asked",
+            "raise --max-requests: half of it is for seeing how often the finding shows",
+        )
+    return UnfinishedError(
+        f"{finding.signature} does not show any more: in none of {tried} tries",
         "is it the same data and build? tokens and ids: shadow sessions learn; under load only:"
         " shadow races",
     )
 
 
-async def _rate(shows: _Shows, session: Sequence[Exchange], budget: Budget) -> tuple[int, int]:
-    """How often it shows, in how many tries: at least ten, more where it does not at first."""
+async def _rate(shows: _Shows, session: Sequence[Exchange], spending: Spending) -> tuple[int, int]:
+    """How often it shows, in how many tries: ten, more where it does not at first.
+
+    They take at most half of what is left of the budget, so that the rest is for making it
+    smaller.
+    """
     hits = trials = 0
-    most = min(MOST_TRIALS, budget.requests // len(session))
-    while trials < TRIALS or (not hits and trials < most):
+    left = spending.left()
+    share = Spending(Budget(requests=left.requests // 2, seconds=left.seconds / 2))
+    while trials < TRIALS or (not hits and trials < MOST_TRIALS):
+        try:
+            share.take(len(session))
+            spending.take(len(session))
+        except OverBudgetError:
+            break
         hits += await shows(session)
         trials += 1
     return hits, trials
@@ -185,11 +214,19 @@ def _tries(rate: float) -> int:
     return min(MAX_TRIES, math.ceil(math.log(MISSED) / math.log(1 - rate)))
 
 
-def _minimal(plan: MinimisePlan, found: Minimised, rate: tuple[int, int], asked: Asked) -> Minimal:
+def _minimal(
+    plan: MinimisePlan,
+    usable: Sequence[Exchange],
+    found: Minimised,
+    rate: tuple[int, int],
+    asked: Asked,
+) -> Minimal:
     """The smallest session with what both sides answered when it showed last."""
     signature = plan.wanted.signature
     divergence = next(
-        each for each in asked.judgement.divergences if each.signature.startswith(signature)
+        each
+        for each in asked.judgement.divergences
+        if each.verdict == "divergent" and each.signature.startswith(signature)
     )
     *before, last = found.session
     response = asked.baseline.response if isinstance(asked.baseline, Answer) else None
@@ -197,6 +234,7 @@ def _minimal(plan: MinimisePlan, found: Minimised, rate: tuple[int, int], asked:
         session=(*before, msgspec.structs.replace(last, response=response, error=None)),
         requests=found.requests,
         finished=found.finished,
+        left_out=left_out(usable, found.session),
         hits=rate[0],
         trials=rate[1],
         beside=plan.concurrency - 1,
@@ -213,11 +251,20 @@ def _told(observation: Observation, masker: Masker) -> Said:
     assert isinstance(observation, Answer)
     response = observation.response
     headers = tuple(
-        f"{name}: {masker.mask_and_cut(value, 200)}"
+        f"{name}: {cut(masker.mask_header(name, readable(value)), 200)}"
         for name, value in response.headers
         if name.lower() in _TOLD_HEADERS
     )
-    body = response.body[: 4 * _SHOWN_BODY].decode("utf-8", "replace")
-    return Said(
-        status=str(response.status), headers=headers, body=masker.mask_and_cut(body, _SHOWN_BODY)
-    )
+    return Said(status=str(response.status), headers=headers, body=_told_body(response, masker))
+
+
+def _told_body(response: Response, masker: Masker) -> str:
+    """The beginning of a body: as JSON is masked by its names, another text by what it shows."""
+    codings = [] if response.decoded else header_values(response.headers, "content-encoding")
+    try:
+        whole = decode(response.body, codings, _DECODED_BODY)
+    except UndecodableError:
+        return f"({len(response.body)} bytes that are not what Content-Encoding says)"
+    text = whole[:_READ_BODY].decode("utf-8", "replace")
+    is_json = text.lstrip()[:1] in {"{", "[", '"'}
+    return cut(masker.mask_json_value((), text) if is_json else masker.mask_text(text), _SHOWN_BODY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -28,6 +28,8 @@ class Minimal(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     """What it took, to each side."""
     finished: bool
+    left_out: Mapping[str, int]
+    """How many of each kind are gone, by a noun in the singular."""
     hits: int
     trials: int
     """The whole session showed it in `hits` of so many."""
@@ -71,11 +73,14 @@ def _about(minimal: Minimal) -> Iterator[str]:
     yield plain(f"{found.signature} {where}: {_value(found.baseline)} | {_value(found.candidate)}")
     if minimal.beside:
         yield f"with {plural(minimal.beside, 'request')} of its endpoint beside it"
-    if minimal.hits < minimal.trials:
-        yield f"flaky: it showed in {minimal.hits} of {minimal.trials} tries"
+    showed = f"it showed in {minimal.hits} of {minimal.trials:,} tries"
+    yield showed if minimal.hits == minimal.trials else f"flaky: {showed}"
     before = len(minimal.session) - 1
     needed = f"it needs {plural(before, 'request')} before it" if before else "one request"
     yield f"{needed}; {plural(minimal.requests, 'request')} asked of each side to find that"
+    if minimal.left_out:
+        gone = (plural(count, kind) for kind, count in minimal.left_out.items())
+        yield f"left out: {', '.join(gone)}"
     if not minimal.finished:
         yield "the budget is used up: it may become smaller (--max-requests, --max-time)"
 

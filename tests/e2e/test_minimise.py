@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def test_the_wrong_currency_of_one_article(found: tuple[Path, dict[trial.Place, 
     assert exchange.request.body == b'{"lines":[{"sku":"SKU-00007","quantity":1}]}'
     assert "# one request;" in said
     assert '"EUR" | "USD"' in said
+    assert "# it showed in 10 of 10 tries" in said
+    assert "# left out: " in said
 
 
 def test_the_word_that_is_never_answered(found: tuple[Path, dict[trial.Place, str]]) -> None:
@@ -66,6 +69,17 @@ def test_the_word_that_is_never_answered(found: tuple[Path, dict[trial.Place, st
     said, (exchange,) = smallest(folder, signature, "--timeout", "0.5")
     assert exchange.request.target == "/v1/search?q=obsidian"
     assert "# → no answer: timeout" in said
+
+
+def test_no_more_is_asked_than_was_allowed(found: tuple[Path, dict[trial.Place, str]]) -> None:
+    folder, places = found
+    signature = places["GET /v1/search", "transport", ""]
+    more = ("--timeout", "0.3", "--max-requests", "12")
+    said, _ = smallest(folder, signature, *more)
+    asked = re.search(r"(\d+) requests? asked", said)
+    assert asked is not None
+    assert int(asked[1]) <= 12
+    assert "of 10 tries" not in said  # which would be more than 12 requests
 
 
 def test_the_lost_field_takes_no_header(found: tuple[Path, dict[trial.Place, str]]) -> None:

@@ -83,6 +83,11 @@ def test_only_the_requests_before_that_are_needed_stay() -> None:
         (JSON, b'{"a":1,"a":2}', b'"a":1', b'{"a":1}'),
         (JSON, b"[" * 300 + b"1" + b"]" * 300, b"[" * 300, b"[" * 300),
         (JSON, b'{"a":1', b"{", b"{"),
+        (JSON, b'{"a":5}', b'"a":', b'{"a":0}'),
+        (JSON, b'{"a":1}', b"", b""),
+        (JSON, b'{"a":"some text with <b> in it"}', b"<b>", b'{"a":"<b>"}'),
+        (JSON, rb'{"a":"x\ud83d\ude00y\nz"}', rb"\ud83d", rb'{"a":"\ud83d\ude00"}'),
+        (JSON, b'{"a":"' + b"x" * 5_000 + b"<" + b"y" * 5_000 + b'"}', b"<", b'{"a":"<"}'),
     ],
 )  # fmt: skip
 def test_bodies_of_every_kind(
@@ -174,3 +179,64 @@ def test_what_is_nested_beyond_reason_is_no_tree() -> None:
     assert tree_of(b"[" * deep + b"]" * deep) is None
     assert tree_of(b"[" * 200_000 + b"]" * 200_000) is None
     assert tree_of(b"nothing") is None
+
+
+def test_of_two_equal_headers_one_goes() -> None:
+    field = ("X-A", "1")
+    found = smallest(
+        [exchange(1, headers=(field, field))], lambda s: field in s[-1].request.headers
+    )
+    assert last(found).headers == (field,)
+
+
+def test_each_cookie_header_is_made_smaller_by_itself() -> None:
+    headers = (("Cookie", "a=1; b=2"), ("cookie", "c=3;sid=7;  d=4"))
+
+    def shows(session: Sequence[Exchange]) -> bool:
+        values = [value for _, value in session[-1].request.headers]
+        return any("a=1" in each for each in values) and any("sid=7" in each for each in values)
+
+    assert last(smallest([exchange(1, headers=headers)], shows)).headers == (
+        ("Cookie", "a=1"),
+        ("cookie", "sid=7"),
+    )
+
+
+fields = st.lists(st.sampled_from([f"X-{each}" for each in "abcdef"]), max_size=6).map(
+    lambda names: tuple((name, "v") for name in names)
+)
+pairs = st.lists(st.sampled_from("pqrst"), max_size=5)
+
+
+@given(headers=fields, query=pairs, body=pairs, data=st.data())
+@settings(max_examples=60)
+def test_what_is_needed_stays_and_nothing_else_does(
+    headers: tuple[tuple[str, str], ...], query: list[str], body: list[str], data: st.DataObject
+) -> None:
+    request = exchange(
+        1,
+        target="/?" + "&".join(query) if query else "/",
+        headers=headers,
+        body=json.dumps(body).encode(),
+    )
+
+    def some(of: Sequence[str]) -> set[str]:
+        return set(data.draw(st.lists(st.sampled_from(of)))) if of else set()
+
+    names, parameters, items = some([name for name, _ in headers]), some(query), some(body)
+
+    def shows(session: Sequence[Exchange]) -> bool:
+        kept = session[-1].request
+        _, _, asked = kept.target.partition("?")
+        return (
+            names <= {name for name, _ in kept.headers}
+            and parameters <= set(asked.split("&"))
+            and items <= set(json.loads(kept.body or b"[]"))
+        )
+
+    found = smallest([request], shows)
+    kept = last(found)
+    assert found.finished
+    assert sorted(name for name, _ in kept.headers) == sorted(names)
+    assert sorted(kept.target.partition("?")[2].split("&")) == (sorted(parameters) or [""])
+    assert sorted(json.loads(kept.body or b"[]")) == sorted(items)
