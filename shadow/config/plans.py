@@ -191,7 +191,15 @@ def learning_plan(flags: Flags) -> tuple[ReplayPlan, Hidden]:
     first = target(config, "baseline", flags["baseline"])
     again = _secondary(config, flags, recorded=False) or first
     flags = {**flags, **_LEARNING, "candidate": first.url, "secondary": None}
-    return msgspec.structs.replace(replay_plan(flags), candidate=again), hidden(config)
+    plan = replay_plan(flags)
+    own = plan.probes.databases[0]  # Rust's rows beside them would be learned as noise
+    plan = msgspec.structs.replace(
+        plan,
+        candidate=again,
+        probes=msgspec.structs.replace(plan.probes, databases=(own, own)),
+        safety=safety(config, allow_writes=False),  # whatever `isolated` says
+    )
+    return plan, hidden(config)
 
 
 _LEARNING: Final[dict[str, Any]] = {

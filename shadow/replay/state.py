@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -137,7 +138,11 @@ def _select(url: str, sql: str, session: str) -> Observation:
                     connection.execute(text("SET TRANSACTION READ ONLY"))
                 given = {"session": session} if ":session" in sql else {}
                 found = connection.execute(text(sql), given)
-                rows = [dict(row) for row in found.mappings().fetchmany(MAX_ROWS + 1)]
+                names = list(found.keys())
+                rows = [
+                    dict(zip(names, map(_cell, row), strict=True))
+                    for row in found.fetchmany(MAX_ROWS + 1)
+                ]
                 transaction.rollback()
         finally:
             engine.dispose()
@@ -146,11 +151,22 @@ def _select(url: str, sql: str, session: str) -> Observation:
             f"state: the database cannot be asked: {type(error).__name__}",
             "check database under [targets.*] and sql under [[state]]; a driver may be missing",
         ) from None
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:  # a row as JSON has one of them: the others would not be compared
+        raise UnfinishedError(
+            f"state: sql gives two columns called {twice[0]!a}", "name them apart with AS"
+        )
     if len(rows) > MAX_ROWS:
         rows = [*rows[:MAX_ROWS], {"": f"more than {MAX_ROWS} rows"}]
     body = msgspec.json.encode(rows, enc_hook=str)
     headers = (("Content-Type", "application/json"),)
     return Answer(response=Response(status=200, headers=headers, body=body))
+
+
+def _cell(value: object) -> object:
+    """A value as JSON can hold it: there NaN and infinity would be null, which is another one."""
+    is_number = not isinstance(value, float) or math.isfinite(value)
+    return value if is_number else str(value)
 
 
 def _limits(url: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def output_of(
     except TimeoutError:
         pass
     finally:
-        if process.returncode is None:
+        if code is None:  # it may have ended, and a child of it hold its output
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import httpx
 import msgspec
 
-from shadow.errors import UnfinishedError
+from shadow.errors import ShadowError, UnfinishedError
 from shadow.model import Observation, Request
 from shadow.sending.auth import Auth, OAuth
 from shadow.sending.commands import output_of
@@ -60,7 +60,7 @@ class Credentials:
         while True:
             left = self._expires - time.monotonic()
             await asyncio.sleep(max(_AGAIN_S, left - (1 - _RENEWED_AT) * self._life_s))
-            with contextlib.suppress(UnfinishedError):
+            with contextlib.suppress(ShadowError):  # `field` says so, once the old one is over
                 await self._fetch()
 
     async def _fetch(self) -> None:
