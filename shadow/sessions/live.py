@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -15,7 +16,7 @@ from shadow.compare.kinds import value_of
 from shadow.model import Answer, Exchange, Observation, Request, Response, header_values
 from shadow.sessions.jar import MAX_COOKIES, Jar
 from shadow.sessions.mapping import Broken, Mapping
-from shadow.sessions.pieces import is_specific, replaced
+from shadow.sessions.pieces import are_specific, is_specific, replaced
 from shadow.sessions.places import Found, Kind, Place, rewritten, values_of
 from shadow.sessions.rules import Rules, kinds_of, made_by
 from shadow.sessions.shifting import Shifts
@@ -26,6 +27,8 @@ MAX_VALUES: Final = 10_000
 """Values of a session; of those beyond, the oldest are forgotten."""
 _MOST_FORGOTTEN: Final = 1_000_000
 _MOST_FOREIGN: Final = 1_000
+_RANDOM: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+"""Of random values of one length some have digits only, some none, some look like 6774e971."""
 _FREE: Final = "text:free"
 _COOKIES: Final[frozenset[Kind]] = frozenset({"cookie"})
 COOKIES: Final = "cookies"
@@ -161,7 +164,9 @@ class Correlator:
         def own(rules: frozenset[str], part: str, text: str) -> str | None:
             for rule in sorted(rules):
                 value = session.values.get((rule, part))
-                if value is None or (part != text and not is_specific(part)):
+                if value is None:
+                    continue
+                if part != text and not are_specific(part, value.live[side] or part):
                     continue
                 session.values.move_to_end((rule, part))
                 if value.live[side] is None:
@@ -312,7 +317,7 @@ class Correlator:
         mine = {each.which: each for each in values_of(first, _COOKIES)}
         for other in values_of(second, _COOKIES):
             own = mine.get(other.which)
-            if own is not None and is_specific(own.text) and is_specific(other.text):
+            if own is not None and are_specific(own.text, other.text):
                 _pair(mapping, COOKIES, own, other.text)
 
     def _by_place(self, response: Response, endpoint: str) -> dict[tuple[str, str], Found]:
@@ -384,9 +389,11 @@ def _paired(
 def _same_kind(baseline: str, candidate: str) -> bool:
     """Whether two values may stand for one thing: garbage does not stand for a token."""
     mine, other = (value_of(each, is_json=False) for each in (baseline, candidate))
-    if mine.kind == other.kind:
-        return mine.kind != _FREE or is_specific(baseline) == is_specific(candidate)
-    return mine.is_token and other.is_token
+    if mine.kind == other.kind != _FREE or (mine.is_token and other.is_token):
+        return True
+    if len(baseline) == len(candidate) and all(map(_RANDOM, (baseline, candidate))):
+        return are_specific(baseline, candidate) or mine.kind == other.kind
+    return mine.kind == other.kind and is_specific(baseline) == is_specific(candidate)
 
 
 def _response(observation: Observation | None) -> Response | None:

@@ -12,7 +12,7 @@ from shadow.compare.divergence import place_of
 from shadow.compare.json_text import Json, Number, to_text
 from shadow.compare.paths import Path
 from shadow.model import Where
-from shadow.sessions.pieces import LONGEST, is_specific, replaced
+from shadow.sessions.pieces import LONGEST, are_specific, replaced
 from shadow.sessions.places import Found
 
 MAX_PAIRS: Final = 10_000
@@ -73,7 +73,7 @@ class Mapping(msgspec.Struct):
 
         `found` is the baseline's value.
         """
-        specific = is_specific(found.text) and is_specific(candidate)
+        specific = are_specific(found.text, candidate)
         name = _name(found)
         scope = ANYWHERE if specific else f"{rule} {name}"
         mine, other = (scope, found.text), (scope, candidate)

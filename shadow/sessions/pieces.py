@@ -93,3 +93,12 @@ def is_specific(text: str) -> bool:
         mixed = text.lower() != text and text.upper() != text
         return not _WORDS.fullmatch(text) and letters >= (16 if mixed else 20)
     return digits + letters >= 8
+
+
+def are_specific(one: str, other: str) -> bool:
+    """Whether two values that stand for one thing are specific.
+
+    Of one length it is enough that one is: a random value may have no digit.
+    """
+    both = is_specific(one), is_specific(other)
+    return any(both) if len(one) == len(other) else all(both)

@@ -471,3 +471,22 @@ def test_a_serial_number_in_a_location_is_equal_through_its_own_rule() -> None:
     assert judgement.outcome == Outcome.EQUIVALENT
     judgement = judge(exchange, CREATE, made(5), made(7, "/other"), Policy(), mapping=mapping)
     assert judgement.outcome == Outcome.DIVERGENT
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        ("a143bee1", "64571331"),
+        ("a143bee1", "6774e971"),
+        ("x7Kd02QpLm9z", "aBcdefGhijKl"),
+        ("V1StGXR8_Z5jdHi6B-myT", "kVStGXRx_ZbjdHiwB-myT"),
+    ],
+)
+def test_a_random_value_may_look_like_a_number_or_a_word(mine: str, other: str) -> None:
+    for pair in ((mine, other), (other, mine)):
+        exchange = Exchange(id="1", session="s", request=Request(method="POST", target="/things"))
+        bodies = [{"id": each, "self": f"/things/{each}"} for each in pair]
+        answers = [Answer(response=shown(201, each)) for each in bodies]
+        mapping = Correlator(RULES).observed(exchange, CREATE, answers)
+        judgement = judge(exchange, CREATE, *pair_of(answers), Policy(), mapping=mapping)
+        assert judgement.outcome == Outcome.EQUIVALENT
