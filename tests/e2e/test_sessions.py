@@ -116,3 +116,37 @@ def test_a_wrong_amount_behind_a_right_answer_is_seen_where_it_is_read(
     assert {endpoint for endpoint, _, _ in places} <= {
         *("GET /v1/items", "GET /v1/items/{id}", "PATCH /v1/items/{id}")
     }
+
+
+PROBE = """
+[targets.baseline.hooks]
+reset = "POST /admin/reset"
+[targets.candidate.hooks]
+reset = "POST /admin/reset"
+[[state]]
+name = "drafts"
+request = "GET /v1/items?owner=me"
+headers = { Authorization = "Bearer {token}" }
+[[compare.lists]]
+endpoint = "STATE drafts"
+path = "$.items"
+key = "id"
+"""
+
+
+def test_a_probe_finds_a_write_that_answers_201_and_stores_the_wrong_amount(
+    learned: Path, tmp_path: Path
+) -> None:
+    plan = (learned / "shadow.toml").read_text("utf-8")
+    (tmp_path / "shadow.toml").write_text(plan + PROBE, "utf-8")
+    defect = {**RANDOM, "DEFECTS": "wrong-amount"}
+    with run.running(run.GO, RANDOM) as go, run.running(run.RUST, defect) as rust:
+        summary = replayed(tmp_path, (go.url, rust.url), "--allow-writes")
+    (state,) = [
+        each for each in trial.divergent(summary) if each["where"] == "state" and not each["class"]
+    ]
+    assert state["path_pattern"] == "$['items'][*]['price_cents']"
+    assert state["exchanges"] == 20  # one for each session
+    assert all(each["exchange_id"].endswith("+drafts") for each in state["examples"])
+    (log,) = (tmp_path / ".shadow").glob("*.hooks.log")
+    assert log.read_text("utf-8").count("POST /admin/reset: 204") == 2
