@@ -90,6 +90,11 @@ def replay_plan(flags: Flags) -> ReplayPlan:
             "--order global is one exchange at a time, and --workers are several",
             "leave out one of them",
         )
+    if config.state and flags["workers"] > 1:
+        raise ConfigError(
+            "[[state]] is asked about when all has been sent, and --workers end one by one",
+            "leave out --workers",
+        )
     if correlated and secondary is not None:
         raise ConfigError(
             "--secondary has no values of its own: [[correlate]], [sessions] and [[shift]] know "

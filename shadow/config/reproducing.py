@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from shadow.config.asking import asking_plan
 from shadow.config.file import load
 from shadow.config.plans import Flags
@@ -27,7 +29,10 @@ def wanted(flags: Flags) -> Wanted:
 
 
 def minimise_plan(flags: Flags) -> MinimisePlan:
-    """Whom to ask: who was given, else the services of the run. Raises ConfigError."""
+    """Whom to ask: who was given, else the services of the run. Raises ConfigError.
+
+    The file's are asked only where the run names none, or nothing but a mask.
+    """
     asked = wanted(flags)
     if not asked.captures:
         raise ConfigError(
@@ -36,14 +41,18 @@ def minimise_plan(flags: Flags) -> MinimisePlan:
     _, run = found_by(asked)
     config = load(flags["config"])
     urls = {
-        side: flags[side] or getattr(config.targets, side).url or info.url
+        side: flags[side] or _readable(info.url) or getattr(config.targets, side).url
         for side, info in (("baseline", run.info.baseline), ("candidate", run.info.candidate))
     }
     return MinimisePlan(
-        wanted=asked,
+        wanted=msgspec.structs.replace(asked, **urls),  # the commands name whom was asked
         asking=asking_plan({**flags, **urls, "noise_profile": None}),
         budget=Budget(requests=flags["max_requests"], seconds=flags["max_time"]),
         concurrency=flags["concurrency"],
         out=flags["out"],
         masker=Masker(hidden=hidden(config)),
     )
+
+
+def _readable(url: str) -> str | None:
+    return None if not url or "[masked:" in url else url

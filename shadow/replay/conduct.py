@@ -80,7 +80,7 @@ def conduct(
                 events.run_started(_started_fields(info))
                 usage.begin()
                 log = HookLog(hook_log_path(store, info.id), files.masker)
-                with contextlib.nullcontext() if hooks is None else hooks(log):
+                with contextlib.nullcontext() if hooks is None else hooks(log), ending.noted():
                     _do(job, files, workers, _Place(store, events, memory, ending, bar))
             usage.end()
             with ending.noted():

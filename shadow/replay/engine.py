@@ -268,7 +268,7 @@ class Engine:
         self._ordinal += 1
         if ordinal in self._keeper.cursor:
             if isinstance(record, Exchange):
-                self._unsent(record, "no-value")  # to this process
+                self._done_before(ordinal, record)
             return
         if isinstance(record, Broken):
             self._keeper.broken(record, ordinal=ordinal)
@@ -288,6 +288,18 @@ class Engine:
             self._held = flight
             self._loop.call_later(delay, self._fall_due)
 
+    def _done_before(self, ordinal: int, exchange: Exchange) -> None:
+        """Take in what an earlier process did: its session has begun, its write is in the state."""
+        self._unsent(exchange, "no-value")  # to this process
+        if ordinal in self._keeper.sent:
+            self._note_written(exchange)
+        if self._hooks is not None and exchange.session is not None:
+            request = exchange.request
+            endpoint = self._endpoints.name(request.method, request.target)
+            safe = self._safety.is_safe(request)
+            if not self._skip_reason(exchange, endpoint, safe=safe):
+                self._begun.add(exchange.session)
+
     def _look_again(self) -> None:
         self._waiting = False
         self._advance()
@@ -304,8 +316,7 @@ class Engine:
         request = exchange.request
         endpoint = self._endpoints.name(request.method, request.target)
         safe = self._safety.is_safe(request)
-        may_send = safe or self._safety.allow_writes
-        reason = skip_reason(record, endpoint, self._selection, may_send=may_send)
+        reason = self._skip_reason(record, endpoint, safe=safe)
         if reason:
             self._skip(ordinal, exchange, endpoint, reason)
             return None
@@ -313,6 +324,11 @@ class Engine:
         if not self._late and not self._render(flight):
             return None
         return flight
+
+    def _skip_reason(self, record: Exchange | Unsupported, endpoint: str, *, safe: bool) -> str:
+        """Why a record is not sent, or empty."""
+        may_send = safe or self._safety.allow_writes
+        return skip_reason(record, endpoint, self._selection, may_send=may_send)
 
     def _render(self, flight: Flight) -> bool:
         """Write the messages for both sides; False where it is skipped (and kept as such)."""
@@ -358,6 +374,7 @@ class Engine:
         self._in_flight += 1
         if not flight.safe and flight.ordinal in self._keeper.sent:
             self._unsent(flight.exchange, "no-value", flight.endpoint)
+            self._note_written(flight.exchange)  # it may have been
             self._conclude(flight, _INTERRUPTED)
             return
         session = flight.exchange.session
@@ -369,6 +386,9 @@ class Engine:
 
     async def _begin_session(self, hooks: Hooks, flight: Flight, session: str) -> None:
         await hooks.run("before_session", session=session)
+        if self._stopping:
+            self._unread()
+            return
         flight.wait_until(self._clock())
         self._go(flight)
 
@@ -407,18 +427,21 @@ class Engine:
 
     async def _ask_below(self, throttle: Throttler, flight: Flight) -> None:
         await throttle.acquire()
-        if self._stopping:  # it is as if it had not been read
-            self._in_flight -= 1
-            self._advance()
+        if self._stopping:
+            self._unread()
         else:
             self._ask_both(flight)
+
+    def _unread(self) -> None:
+        """Let go of a flight that has sent nothing: it is as if it had not been read."""
+        self._in_flight -= 1
+        self._advance()
 
     def _ask_both(self, flight: Flight) -> None:
         """Ask both sides. Whichever is asked first looks slower, so the order is random."""
         if not flight.safe:
             self._keeper.sends(ordinal=flight.ordinal)
-            if self._prober is not None:
-                self._note_written(flight.exchange)
+            self._note_written(flight.exchange)
         if self._services[BASELINE] is None:
             flight.observed[BASELINE] = flight.exchange.recorded
             flight.left = 1
@@ -605,6 +628,8 @@ class Engine:
     # What writes left behind.
 
     def _note_written(self, exchange: Exchange) -> None:
+        if self._prober is None:
+            return
         known = self._wrote.get(exchange.session)
         if known is not None or len(self._wrote) < MAX_PROBED:
             count = 1 if known is None else known.count + 1
@@ -624,7 +649,8 @@ class Engine:
         for probe in prober.probes:
             whole: dict[str | None, Written] = {None: Written("run", 0)}
             those = whole if probe.after == "run" else self._wrote
-            for session, written in those.items():
+            # In an order of their own: a process that goes on must find the same ordinals.
+            for session, written in sorted(those.items(), key=lambda each: each[0] or ""):
                 if self._stopping:
                     break
                 await self._probe_one(prober, probe, session, written)
@@ -636,6 +662,8 @@ class Engine:
     ) -> None:
         exchange, ordinal = probe.exchange(session, written), self._ordinal
         self._ordinal += 1
+        if ordinal in self._keeper.cursor:
+            return
         try:
             observed = await prober.take(probe, session)
         except (LackingValueError, Unsendable) as fault:

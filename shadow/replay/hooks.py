@@ -19,6 +19,7 @@ from shadow.results.store import Store
 from shadow.sending.choice import open_service
 from shadow.sending.commands import output_of
 from shadow.sending.limits import Limits
+from shadow.sending.rewrite import Unsendable
 from shadow.sending.target import Target
 
 Moment = Literal["reset", "before_run", "before_session", "after_run"]
@@ -114,7 +115,12 @@ class Hooks:
         asked = Request(method=method, target=target, headers=(("Content-Length", "0"),))
         limits = Limits(connections=1, timeout_s=side.timeout_s)
         async with open_service(side.target, limits) as service:
-            found = await service.send(service.render(asked), method=method, safe=False)
+            try:
+                message = service.render(asked)
+            except Unsendable as unsendable:
+                fault = f"{method} {target} cannot be sent: {unsendable.detail}"
+                return fault, fault
+            found = await service.send(message, method=method, safe=False)
         if isinstance(found, NoAnswer):
             return (
                 f"{method} {target}: {found.kind}",

@@ -10,7 +10,7 @@ import pytest
 
 from shadow.config.asking import asking_plan, refuse_shared
 from shadow.config.file import load
-from shadow.config.plans import replay_plan
+from shadow.config.plans import learning_plan, replay_plan
 from shadow.errors import ConfigError
 from shadow.replay.options import ReplayPlan
 
@@ -149,6 +149,28 @@ def test_one_order_for_all_takes_one_process(plan: Plan) -> None:
     assert plan("", order="global").options.order == "global"
     with pytest.raises(ConfigError, match="--order global"):
         plan("", order="global", workers=2)
+
+
+def test_the_state_is_not_asked_about_while_other_workers_still_send(plan: Plan) -> None:
+    with pytest.raises(ConfigError, match="--workers end one by one"):
+        plan('[[state]]\nname = "a"\nrequest = "GET /x"\n', workers=2)
+
+
+def test_noise_of_the_state_is_learned_of_one_database_and_nothing_is_written(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", "sqlite:///go")
+    monkeypatch.setenv("RUST", "sqlite:///rust")
+    text = BOTH.replace(":2", ":1")
+    for name in ("GO", "RUST"):
+        text = text.replace(
+            "isolated = true\n[", f'isolated = true\ndatabase = "${{{name}}}"\n[', 1
+        )
+    text += 'database = "${RUST}"\n[[state]]\nname = "a"\nsql = "SELECT 1"\nafter = "run"\n'
+    plan(text)
+    found, _ = learning_plan({**FLAGS, "captures": ("a.jsonl",), "baseline": None})
+    assert found.probes.databases == ("sqlite:///go", "sqlite:///go")
+    assert not found.safety.allow_writes
 
 
 def test_the_state_of_a_recording_cannot_be_asked(plan: Plan) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -240,3 +241,13 @@ def test_what_is_needed_stays_and_nothing_else_does(
     assert sorted(name for name, _ in kept.headers) == sorted(names)
     assert sorted(kept.target.partition("?")[2].split("&")) == (sorted(parameters) or [""])
     assert sorted(json.loads(kept.body or b"[]")) == sorted(items)
+
+
+def test_what_was_asked_is_not_held() -> None:
+    body = json.dumps(["x" * 1000] * 1000).encode()
+    tracemalloc.start()
+    try:
+        smallest([exchange(1, headers=JSON, body=body)], lambda _: False, requests=40)
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(body)
+    finally:
+        tracemalloc.stop()

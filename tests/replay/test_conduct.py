@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from shadow.errors import UnfinishedError
 from shadow.events import Events
 from shadow.judge import Policy
 from shadow.model import Exchange, Judgement, Outcome, Request
+from shadow.replay import conduct as conducting
 from shadow.replay.conduct import conduct
 from shadow.replay.delivery import Output
+from shadow.replay.hooks import HookLog
 from shadow.replay.ledger import Ledger
 from shadow.replay.stopping import Stop
 from shadow.results.gates.criteria import Criteria
@@ -37,7 +41,7 @@ class Matches:
             ledger.keep(exchange, "GET /v1/items/{id}", judgement, ordinal=number)
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, **given: Any) -> int:
     return conduct(
         RunInfo(command="diff", baseline=Side(name="go"), candidate=Side(name="rust")),
         Output(
@@ -46,6 +50,7 @@ def run(folder: Path) -> int:
             gate=GatePlan(phase="replay", criteria=Criteria(max_divergence_rate=0.01)),
         ),
         Matches(),
+        **given,
     )
 
 
@@ -65,3 +70,20 @@ def test_a_run_whose_last_event_cannot_be_written_has_passed_no_gate(
         failed, passed = (store.load(each.id).info for each in store.runs())
     assert (passed.state, passed.gate and passed.gate.verdict) == ("finished", "pass")
     assert (failed.state, failed.gate, failed.exit_code) == ("failed", None, 4)
+
+
+def test_what_fails_after_an_interrupted_run_does_not_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def hooks(_: HookLog) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise UnfinishedError("hook after_run of go: it failed", "mend it")
+
+    monkeypatch.setattr(conducting, "work", interrupted)
+    assert run(tmp_path, workers=2, hooks=hooks) == 130

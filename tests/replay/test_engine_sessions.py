@@ -170,6 +170,41 @@ def test_a_probe_whose_session_has_no_token_is_incomparable() -> None:
     assert outcomes(notes)["incomparable", "no-value (token)"] == 2
 
 
+def going_on(done: set[int], sent: set[int], probe: Probe | None = DRAFTS, **changes: Any) -> Notes:
+    """What a process keeps that finds so much done by an earlier one, of two sessions."""
+    notes, correlator = Notes(), Correlator(RULES)
+    notes.cursor, notes.sent = done, sent
+    go, rust = Shop("go-token-11"), Shop("rs-token-22", adds=2)
+    services: Any = (go, rust)
+    driven = engine(
+        go,
+        rust,
+        notes,
+        safety=Safety(allow_writes=True),
+        correlator=correlator,
+        prober=probe and Prober(Probes(probes=(probe,)), services, correlator),
+        **changes,
+    )
+    asyncio.run(driven.run(iter(session("b") + session("a"))))
+    return notes
+
+
+STATE_NOW = Probe(name="now", request=Request(method="GET", target="/things"))
+
+
+def test_a_run_that_goes_on_asks_about_what_was_written_before() -> None:
+    for done, sent in (({0, 1}, {0, 1}), (set[int](), {0, 1}), ({0, 1, 2, 3}, {0, 1, 2, 3})):
+        kept = [each.id for each, _ in going_on(done, sent, STATE_NOW).kept]
+        assert [each for each in kept if "+" in each] == ["a-0+now", "b-0+now"]
+
+
+def test_what_was_asked_about_the_state_is_not_kept_twice() -> None:
+    notes = going_on({0, 1, 2, 3, 4}, {0, 1, 2, 3}, STATE_NOW)
+    assert [(each.id, o) for (each, _), o in zip(notes.kept, notes.ordinals, strict=True)] == [
+        ("b-0+now", 5)
+    ]
+
+
 class Watched(Hooks):
     """Hooks that note where they ran, and fail for one session."""
 
@@ -198,6 +233,25 @@ def test_a_hook_that_fails_ends_the_run_and_its_session_is_not_sent() -> None:
     with pytest.raises(UnfinishedError, match="before_session"):
         replayed(session("a"), go, Shop("rs-token-22"), hooks=Watched("a"))
     assert go.asked == []
+
+
+def test_a_run_that_goes_on_begins_no_session_a_second_time() -> None:
+    hooks = Watched()
+    going_on({0}, {0}, None, hooks=hooks)
+    assert hooks.ran == ["a"]
+
+
+def test_nothing_is_sent_after_a_stop_that_comes_while_a_hook_runs() -> None:
+    go, rust, notes = Shop("go-token-11"), Shop("rs-token-22"), Notes()
+
+    class Stopping(Watched):
+        async def run(self, moment: str, *, session: str = "") -> None:
+            driven.stop()
+            await super().run(moment, session=session)
+
+    driven = engine(go, rust, notes, safety=Safety(allow_writes=True), hooks=Stopping())
+    asyncio.run(driven.run(iter(session("a"))))
+    assert (go.asked, rust.asked, notes.kept) == ([], [], [])
 
 
 @given(RECORDS, st.integers(0, 1_000), st.floats(0, 1))

@@ -60,6 +60,13 @@ def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) ->
         assert not stat.exists() or stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
+def test_a_child_that_holds_the_output_of_a_command_that_ended_ends_too(tmp_path: Path) -> None:
+    left = ["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/pid"]
+    assert asyncio.run(output_of(left, timeout_s=0.5)).code is None
+    stat = Path("/proc") / (tmp_path / "pid").read_text("utf-8").strip() / "stat"
+    assert not stat.exists() or stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
+
+
 def test_what_cannot_be_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot run '/no/such/thing'"):
         asyncio.run(hooks(tmp_path, reset=Hook(command=("/no/such/thing",))).run("reset"))
@@ -92,6 +99,12 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
     reset = Hook(request=("POST", "/reset"))
     with pytest.raises(UnfinishedError, match="reset of go: POST /reset got no answer: connect"):
         asyncio.run(hooks(tmp_path, reset=reset).run("reset"))
+
+
+@pytest.mark.parametrize("request_", [("POST", "/a b"), ("CONNECT", "/x"), ("POST", "/\u4e00")])
+def test_a_request_that_cannot_be_sent_is_named(tmp_path: Path, request_: tuple[str, str]) -> None:
+    with pytest.raises(UnfinishedError, match=r"hook reset of go: .* cannot be sent"):
+        asyncio.run(hooks(tmp_path, reset=Hook(request=request_)).run("reset"))
 
 
 def test_a_run_has_its_before_and_its_after_whatever_happens(

@@ -56,6 +56,16 @@ def test_a_probe_changes_nothing(tmp_path: Path) -> None:
     assert json.loads(taken((url, url), sql)[0].response.body) == [{"n": 1}]
 
 
+def test_two_columns_of_one_name_are_refused_for_one_would_not_be_compared() -> None:
+    with pytest.raises(UnfinishedError, match="two columns called 'a'"):
+        taken(("sqlite://", "sqlite://"), "SELECT 1 AS a, 2 AS a")
+
+
+def test_what_json_has_no_number_for_is_not_null() -> None:
+    answer, _ = taken(("sqlite://", "sqlite://"), "SELECT 9e999 AS a, NULL AS b, 1.5 AS c")
+    assert json.loads(answer.response.body) == [{"a": "inf", "b": None, "c": 1.5}]
+
+
 @pytest.mark.parametrize(
     ("sql", "reads"),
     [

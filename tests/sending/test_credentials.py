@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,25 @@ def test_what_expired_and_cannot_be_renewed_is_not_sent() -> None:
 
     with pytest.raises(UnfinishedError, match="credentials of go expired"):
         asyncio.run(run())
+
+
+def test_a_command_that_is_gone_when_they_are_renewed_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "_AGAIN_S", 0.01)
+    command = tmp_path / "token"
+    command.write_text("#!/bin/sh\necho t0k3n\n", "utf-8")
+    command.chmod(0o700)
+
+    async def run() -> str:
+        async with Credentials(Auth(command=(str(command),), ttl_s=0.1), "go") as found:
+            command.unlink()
+            await asyncio.sleep(0.1)  # it is renewed after 0.08 s
+            with pytest.raises(UnfinishedError, match="expired, and could not be renewed"):
+                found.field()
+        return "ended"
+
+    assert asyncio.run(run()) == "ended"
 
 
 def test_each_request_carries_them_in_the_place_of_the_recorded_ones() -> None:
