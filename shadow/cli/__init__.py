@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import signal
 import sys
 from importlib import import_module
 from types import TracebackType
@@ -87,6 +88,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line: errors are one line with a hint, never a traceback."""
     _print_any_text()
+    _heed_sigterm()
     code = _run()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -134,6 +136,12 @@ def _told(error: BaseException) -> tuple[str, str, int]:
         return f"{name}{error.strerror or error}", hint, UNFINISHED
     said = f"a bug in shadow: {type(error).__name__}: {error}"
     return said, f"please report it, with: {_places(error.__traceback__)}", UNFINISHED
+
+
+def _heed_sigterm() -> None:
+    """Let SIGTERM end a command as Ctrl-C does: what it started ends with it, with code 130."""
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _print_any_text() -> None:

@@ -45,7 +45,7 @@ def levels(text: str) -> tuple[int, ...]:
     found = set()
     for each in text.split(","):
         number = each.strip()
-        if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= MAX_LEVEL):
+        if not (number.isascii() and number.isdigit() and _is_level(number)):
             raise ConfigError(
                 f"--levels {text}: {number or 'nothing'} is no level",
                 f"numbers from 1 to {MAX_LEVEL:,}, like 1,4,16,64",
@@ -54,6 +54,10 @@ def levels(text: str) -> tuple[int, ...]:
     if max(found) == ALONE:
         raise ConfigError(f"--levels {text}: nothing is asked at once", "like 1,16")
     return tuple(sorted(found | {ALONE}))
+
+
+def _is_level(digits: str) -> bool:
+    return len(digits) <= len(str(MAX_LEVEL)) and ALONE <= int(digits) <= MAX_LEVEL
 
 
 def _again(flags: Flags, masker: Masker) -> tuple[str, ...]:

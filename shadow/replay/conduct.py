@@ -57,10 +57,11 @@ def conduct(
     workers: int = 1,
     total: int | None = None,
     usage: ServiceUsage = NO_USAGE,
-    hooks: Callable[[HookLog], contextlib.AbstractContextManager[None]] | None = None,
+    hooks: Callable[[HookLog, bool], contextlib.AbstractContextManager[None]] | None = None,
 ) -> int:
     """Do the work of one run and return the exit code. An `info` with an id is a run that goes on.
 
+    `hooks` are told whether an earlier process of it has sent anything.
     What was kept before an interruption or a failure is committed and reported all the same.
     """
     check_outputs(output, info.captures)
@@ -80,7 +81,9 @@ def conduct(
                 events.run_started(_started_fields(info))
                 usage.begin()
                 log = HookLog(hook_log_path(store, info.id), files.masker)
-                with contextlib.nullcontext() if hooks is None else hooks(log), ending.noted():
+                begun = _has_begun(store, info.id, workers)
+                around = contextlib.nullcontext() if hooks is None else hooks(log, begun)
+                with around, ending.noted():
                     _do(job, files, workers, _Place(store, events, memory, ending, bar))
             usage.end()
             with ending.noted():
@@ -126,6 +129,12 @@ def _start_or_resume(
         strict=output.strict,
     )
     return info, files
+
+
+def _has_begun(store: Store, run_id: str, workers: int) -> bool:
+    """Whether an earlier process of the run has sent anything."""
+    known = [store.progress(run_id, index) for index in range(workers)]
+    return any(each.sent or not cursor_of(each).at_start for each in known)
 
 
 def _take_back(store: Store, run_id: str, path: str, workers: int) -> None:

@@ -568,6 +568,8 @@ class Engine:
         assert candidate is not None
         found = []
         for _ in range(self._options.repeat):
+            if self._stopping:
+                break
             again = await candidate.send(
                 candidate.render(flight.requests[CANDIDATE]),
                 method=flight.exchange.request.method,

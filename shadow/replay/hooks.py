@@ -148,7 +148,7 @@ class Hooks:
 
 @contextlib.contextmanager
 def around(hooks: Hooks, *, writes: bool, resumed: bool, quiet: bool = False) -> Iterator[None]:
-    """Do what is to be done before and after a run; a run that goes on has had its before.
+    """Do what is to be done before and after a run; one that has sent something had its before.
 
     A run that sends writes and has no reset says so, unless `quiet`. Raises UnfinishedError
     where a hook fails.

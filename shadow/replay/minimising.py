@@ -18,6 +18,7 @@ from shadow.masking import NAME_BYTES, Masker, cut
 from shadow.minimise import Budget, Minimised, OverBudgetError, Spending, left_out, minimised
 from shadow.model import Answer, Exchange, NoAnswer, Observation, Response, header_values, readable
 from shadow.replay.asking import Asked, Asker, AskingPlan, NotAskedError
+from shadow.replay.delivery import check_writable
 from shadow.reports.examples import Wanted, found_by
 from shadow.reports.minimal import Minimal, Said, render
 from shadow.results.finding import Finding
@@ -57,6 +58,9 @@ def minimise(plan: MinimisePlan) -> str:
     Raises ShadowError where there is no such finding or exchange, and UnfinishedError where it
     does not show any more.
     """
+    for option, path in (("--out", plan.out), ("--http", plan.wanted.http)):
+        if path is not None:  # now, not when all has been asked
+            check_writable(path, f"{option} {path}")
     finding, run = found_by(plan.wanted)
     sessions = _sessions(finding, plan.wanted.captures)
     others = _others(finding, plan) if plan.concurrency > 1 else []
@@ -169,7 +173,7 @@ def _not_shown(finding: Finding, tried: int) -> UnfinishedError:
     return UnfinishedError(
         f"{finding.signature} does not show any more: in none of {tried} tries",
         "is it the same data and build? tokens and ids: shadow sessions learn; under load only:"
-        " shadow races",
+        " shadow races; now and then: a larger --max-time",
     )
 
 

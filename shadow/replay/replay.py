@@ -56,10 +56,10 @@ def replay(plan: ReplayPlan, output: Output) -> int:
         workers=plan.workers,
         total=plan.selection.limit,
         usage=ServiceUsage(plan.resources, _urls(plan)),
-        hooks=lambda log: around(
+        hooks=lambda log, begun: around(
             Hooks(plan.hooks, log),
             writes=plan.safety.allow_writes,
-            resumed=bool(plan.info.id),
+            resumed=begun,
             quiet=output.quiet,
         ),
     )

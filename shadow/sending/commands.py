@@ -62,5 +62,8 @@ async def output_of(
         if code is None:  # it may have ended, and a child of it hold its output
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # What left its group may hold the pipe still, and `wait` would wait for that; nothing
+            # public lets go of it.
+            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
             await process.wait()
     return Output(code=code, text=kept.decode("utf-8", "replace"))

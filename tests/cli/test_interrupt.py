@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,32 @@ def started(tmp_path: Path, said: Path, forks: Forks) -> Any:
 @pytest.fixture
 def paced(targets: list[str]) -> list[object]:
     return ["replay", CAPTURE, *targets, "--rate", "200", "--events", "-"]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_of_a_hook_ends_with_the_run_that_waits_for_it(
+    tmp_path: Path, started: Any, paced: list[str], number: signal.Signals
+) -> None:
+    pid = tmp_path / "pid"
+    hook = ["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"]
+    text = f"[targets.baseline.hooks]\nbefore_run = {json.dumps(hook)}\ntimeout_s = 60\n"
+    (tmp_path / "hooks.toml").write_text(text, "utf-8")
+    with started(*paced, "--config", "hooks.toml", "--allow-commands") as command:
+        wait_for(pid)
+        command.running.send(number)
+        assert "interrupted" in command.err.read().decode()
+        assert command.running.code() == 130
+    stat = Path("/proc") / pid.read_text("utf-8").strip() / "stat"
+    assert not stat.exists() or stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
+
+
+def wait_for(path: Path) -> None:
+    """Wait until the file is there."""
+    until = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 @pytest.mark.e2e

@@ -16,7 +16,9 @@ def test_levels_rise_from_alone(text: str, found: tuple[int, ...]) -> None:
     assert levels(text) == found
 
 
-@pytest.mark.parametrize("text", ["", "1", "0,4", "-1", "4,", "four", "1025", "9" * 5000, "٤"])
+@pytest.mark.parametrize(
+    "text", ["00102499", "", "1", "0,4", "-1", "4,", "four", "1025", "9" * 5000, "٤"]
+)
 def test_what_is_no_level_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^--levels "):
         levels(text)

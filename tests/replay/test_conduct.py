@@ -41,9 +41,9 @@ class Matches:
             ledger.keep(exchange, "GET /v1/items/{id}", judgement, ordinal=number)
 
 
-def run(folder: Path, **given: Any) -> int:
+def run(folder: Path, info: RunInfo | None = None, **given: Any) -> int:
     return conduct(
-        RunInfo(command="diff", baseline=Side(name="go"), candidate=Side(name="rust")),
+        info or RunInfo(command="diff", baseline=Side(name="go"), candidate=Side(name="rust")),
         Output(
             store=str(folder / "shadow.sqlite"),
             quiet=True,
@@ -79,7 +79,7 @@ def test_what_fails_after_an_interrupted_run_does_not_take_its_place(
         raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def hooks(_: HookLog) -> Iterator[None]:
+    def hooks(_: HookLog, __: bool) -> Iterator[None]:
         try:
             yield
         finally:
@@ -87,3 +87,25 @@ def test_what_fails_after_an_interrupted_run_does_not_take_its_place(
 
     monkeypatch.setattr(conducting, "work", interrupted)
     assert run(tmp_path, workers=2, hooks=hooks) == 130
+
+
+def test_a_run_that_ended_before_it_sent_anything_has_its_hooks_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    said: list[bool] = []
+
+    @contextlib.contextmanager
+    def hooks(_: HookLog, begun: bool) -> Iterator[None]:
+        said.append(begun)
+        if len(said) == 1:
+            raise UnfinishedError("hook reset of go: it failed", "mend it")
+        yield
+        raise UnfinishedError("hook after_run of go: it failed", "mend it")
+
+    info = None
+    for _ in range(3):
+        with pytest.raises(UnfinishedError, match="hook"):
+            run(tmp_path, info, hooks=hooks)
+        with Store.open(tmp_path / "shadow.sqlite") as store:
+            info = store.load("latest").info
+    assert said == [False, False, True]

@@ -251,6 +251,19 @@ def test_stopping_ends_what_is_in_flight_and_sends_nothing_more() -> None:
     assert 4 <= len(notes.kept) <= 10
 
 
+def test_after_a_stop_nothing_is_asked_again() -> None:
+    notes, candidate = Notes(), Fickle(2, 0)
+
+    class Last(Fickle):
+        async def send(self, message: bytes, **given: Any) -> Observation:
+            driven.stop()
+            return await super().send(message, **given)
+
+    driven = engine(Last(1, 0), candidate, notes, options={"repeat": 5})
+    asyncio.run(driven.run(iter([exchange(0, None)])))
+    assert (len(notes.kept), candidate.order_total()) == (1, 1)
+
+
 def test_what_is_unforeseen_is_raised_as_it_is() -> None:
     class Odd(Fickle):
         async def send(self, message: bytes, **given: Any) -> Observation:

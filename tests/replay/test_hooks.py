@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,22 @@ def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) ->
         assert not stat.exists() or stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
-def test_a_child_that_holds_the_output_of_a_command_that_ended_ends_too(tmp_path: Path) -> None:
-    left = ["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/pid"]
-    assert asyncio.run(output_of(left, timeout_s=0.5)).code is None
+@pytest.mark.parametrize("script", ["sleep 30 & echo $! > pid", "echo $$ > pid; exec sleep 30"])
+def test_a_child_that_holds_the_output_ends_with_the_command(tmp_path: Path, script: str) -> None:
+    command = ["sh", "-c", f"cd {tmp_path}; {script}"]
+    assert asyncio.run(output_of(command, timeout_s=0.5)).code is None
     stat = Path("/proc") / (tmp_path / "pid").read_text("utf-8").strip() / "stat"
-    assert not stat.exists() or stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
+    until = time.monotonic() + 10
+    while stat.exists() and stat.read_text("utf-8").rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_child_in_a_group_of_its_own_is_not_waited_for() -> None:
+    began = time.monotonic()
+    away = ["sh", "-c", "setsid sleep 15 & wait"]
+    assert asyncio.run(output_of(away, timeout_s=0.5)).code is None
+    assert time.monotonic() - began < 10
 
 
 def test_what_cannot_be_run_is_refused(tmp_path: Path) -> None:

@@ -3,14 +3,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Sequence
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from shadow.errors import ConfigError
 from shadow.masking import Masker
 from shadow.minimise import Budget, Spending
 from shadow.model import Answer, Exchange, NoAnswer, Request, Response
-from shadow.replay.minimising import MOST_TRIALS, TRIALS, _rate, _Shows, _told
+from shadow.replay.minimising import MOST_TRIALS, TRIALS, _rate, _Shows, _told, minimise
 
 SESSION = [Exchange(id=str(each), request=Request(method="GET", target="/")) for each in range(4)]
 
@@ -85,3 +87,12 @@ def test_a_coded_body_is_told_as_text_and_cut() -> None:
 
 def test_no_answer_says_why() -> None:
     assert _told(NoAnswer(kind="reset"), Masker()).status == "no answer: reset"
+
+
+@pytest.mark.parametrize(("out", "http"), [("missing/a.jsonl", None), (None, "missing/a.http")])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(
+    out: str | None, http: str | None
+) -> None:
+    plan: Any = SimpleNamespace(out=out, wanted=SimpleNamespace(http=http))
+    with pytest.raises(ConfigError, match=r"missing/a.*is no directory"):
+        minimise(plan)
