@@ -133,6 +133,7 @@ def with_repeats(first: Judgement, others: Sequence[Judgement]) -> Judgement:
     What some of its answers show and others do not is unstable: the candidate's own doing, since
     each was held against the same answer of the baseline. What only a repetition shows counts too.
     """
+    others = [each for each in others if each.outcome != Outcome.INCOMPARABLE]
     if first.outcome == Outcome.INCOMPARABLE or not others:
         return first
     found = {each.signature: each for each in first.divergences}

@@ -53,6 +53,12 @@ def test_what_cannot_be_compared_stays_so() -> None:
     assert with_repeats(first, [judgement("a")]) is first
 
 
+def test_a_repetition_that_cannot_be_compared_says_nothing() -> None:
+    cut = Judgement(outcome=Outcome.INCOMPARABLE, reason="truncated")
+    found = with_repeats(judgement("a"), [cut, judgement("a")])
+    assert not found.divergences[0].unstable
+
+
 signatures = st.lists(st.sampled_from("abc"), unique=True, max_size=3)
 
 

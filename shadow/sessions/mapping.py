@@ -17,6 +17,8 @@ from shadow.sessions.places import Found
 
 MAX_PAIRS: Final = 10_000
 """Of a session; those beyond are compared as they stand."""
+_WHOLE_BODY: Final = 1_024
+"""Characters from which on the text of a whole body may have been cut, at 4,096 bytes."""
 ANYWHERE: Final = ""
 """The scope of specific values."""
 
@@ -115,7 +117,9 @@ class Mapping(msgspec.Struct):
             other = gone.get((*each.path[:-1], key))
             if other is None or key == each.path[-1]:
                 continue
-            if self._translated(each.candidate) == to_text(found[other].baseline, LONGEST):
+            text = to_text(found[other].baseline, LONGEST)
+            # What is as long has been cut: nothing is known of what lies behind.
+            if len(text) < LONGEST and self._translated(each.candidate) == text:
                 rule = f"correlate:{self.rules[ANYWHERE, key]}"
                 for one in (number, other):
                     found[one] = msgspec.structs.replace(found[one], rule=rule)
@@ -127,7 +131,9 @@ class Mapping(msgspec.Struct):
 
     def _applied(self, difference: Difference) -> Difference:
         mine, other = _text(difference.baseline), _text(difference.candidate)
-        if mine is None or other is None or difference.spelling is not None:
+        if mine is None or other is None or difference.kind != "value_changed":
+            return difference
+        if difference.unfinished or _may_be_cut(difference, mine, other):
             return difference
         if isinstance(difference.baseline, Number) != isinstance(difference.candidate, Number):
             return difference
@@ -175,6 +181,12 @@ class Mapping(msgspec.Struct):
             for each in self.broken
         ]
         return [each for each in made if place_of(each)[0] not in seen]
+
+
+def _may_be_cut(difference: Difference, mine: str, other: str) -> bool:
+    """Whether the texts are beginnings of bodies, and what follows may differ too."""
+    is_whole = difference.where == "body" and difference.name is not None
+    return is_whole and max(len(mine), len(other)) >= _WHOLE_BODY
 
 
 def _name(found: Found) -> str:

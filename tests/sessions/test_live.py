@@ -218,6 +218,33 @@ def test_members_that_are_called_by_ids_are_matched() -> None:
         assert judged.outcome == expected
 
 
+def after_creating(mine: str, other: str) -> Correlator:
+    correlator = Correlator(RULES)
+    made = Exchange(id="1", session="s", request=Request(method="POST", target="/things"))
+    created = [Answer(response=shown(201, {"id": each})) for each in (mine, other)]
+    correlator.observed(made, CREATE, created)
+    return correlator
+
+
+@pytest.mark.parametrize("length", [100, 10_000])
+def test_what_differs_behind_a_long_text_is_not_explained_away(length: int) -> None:
+    mine, other, long = "a1" * 8, "b2" * 8, "x y " * (length // 4)
+    correlator = after_creating(mine, other)
+    members = [shown(200, {i: {"id": i, "t": long, "z": z}}) for i, z in ((mine, 1), (other, 2))]
+    texts = [
+        Response(
+            status=200, headers=(("Content-Type", "text/plain"),), body=f"{i} {long}{z}".encode()
+        )
+        for i, z in ((mine, 1), (other, 2))
+    ]
+    read = Exchange(id="2", session="s", request=Request(method="GET", target="/all"))
+    for responses in (members, texts):
+        answers = [Answer(response=each) for each in responses]
+        mapping = correlator.observed(read, "GET /all", answers)
+        judged = judge(read, "GET /all", *pair_of(answers), Policy(), mapping=mapping)
+        assert judged.outcome == Outcome.DIVERGENT
+
+
 def lists(*orders: list[str]) -> list[Answer]:
     return [Answer(response=shown(200, {"items": [{"id": e} for e in o]})) for o in orders]
 
