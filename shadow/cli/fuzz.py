@@ -20,8 +20,7 @@ def _or_document(
 
 @click.command(name="fuzz", short_help="Ask both services what nobody recorded.")
 @click.argument("captures", nargs=-1, metavar="CAPTURE…", callback=_or_document)
-@click.option("--go", "--baseline", "baseline", metavar="URL", help="The service trusted today.")
-@click.option("--rust", "--candidate", "candidate", metavar="URL", help="The service under test.")
+@options.services
 @click.option(
     "--openapi",
     metavar="FILE",
@@ -68,13 +67,7 @@ def _or_document(
     type=click.IntRange(1, 1_000),
     help="Requests in flight at once; with 1 their order is the seed's.",
 )
-@click.option(
-    "--timeout",
-    default=10.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Seconds a request may take in all.",
-)
+@options.timeout(10.0)
 @click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
 @options.allow_commands
 @click.option("--no-minimise", is_flag=True, help="Write each finding with the request as it was.")

@@ -29,13 +29,7 @@ def command() -> None:
     type=click.IntRange(1, 10_000),
     help="Exchanges in flight at once.",
 )
-@click.option(
-    "--timeout",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Seconds a request may take in all.",
-)
+@options.timeout()
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
 @options.allow_commands
 @options.selection

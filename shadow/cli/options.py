@@ -29,6 +29,28 @@ def config(function: Function) -> Function:
     )(function)
 
 
+def services(function: Function) -> Function:
+    """`--go` and `--rust`: whom to ask."""
+    go = click.option(
+        "--go", "--baseline", "baseline", metavar="URL", help="The service trusted today."
+    )
+    rust = click.option(
+        "--rust", "--candidate", "candidate", metavar="URL", help="The service under test."
+    )
+    return go(rust(function))
+
+
+def timeout(seconds: float = 30.0) -> Callable[[Function], Function]:
+    """`--timeout`: how long a request may take."""
+    return click.option(
+        "--timeout",
+        default=seconds,
+        show_default=True,
+        type=click.FloatRange(0, min_open=True),
+        help="Seconds a request may take in all.",
+    )
+
+
 def allow_commands(function: Function) -> Function:
     """`--allow-commands`: hooks and auth of the config may run commands."""
     return click.option(

@@ -11,8 +11,7 @@ from shadow.cli import options
 
 @click.command(name="races", short_help="Find what diverges under concurrency only.")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE…")
-@click.option("--go", "--baseline", "baseline", metavar="URL", help="The service trusted today.")
-@click.option("--rust", "--candidate", "candidate", metavar="URL", help="The service under test.")
+@options.services
 @click.option(
     "--levels",
     default="1,4,16,64",
@@ -36,13 +35,7 @@ from shadow.cli import options
     type=click.FloatRange(0, min_open=True),
     help="Seconds after which nothing more is asked.",
 )
-@click.option(
-    "--timeout",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Seconds a request may take in all.",
-)
+@options.timeout()
 @click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
 @options.allow_commands
 @click.option("--limit", type=click.IntRange(1), help="Read this many exchanges, then stop.")

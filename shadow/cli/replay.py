@@ -94,13 +94,7 @@ def _or_resume(
     type=click.FloatRange(0, min_open=True),
     help="Stop when the median time of a service is longer, over the last 200.",
 )
-@click.option(
-    "--timeout",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Seconds a request may take in all.",
-)
+@options.timeout()
 @click.option(
     "--sides",
     type=click.Choice(["together", "in-turn"]),

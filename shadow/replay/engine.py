@@ -31,7 +31,7 @@ from shadow.replay.options import ReplayOptions, Selection
 from shadow.replay.reading import LATER_S, Later, Readable
 from shadow.replay.schedule import Pace, Sequencer
 from shadow.replay.selection import bare, skip_reason
-from shadow.replay.state import MAX_PROBED, LackingValueError, Probe, Prober, Written, asked
+from shadow.replay.state import MAX_PROBED, LackingValueError, Probe, Prober, asked
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sending.service import Service
@@ -154,8 +154,8 @@ class Engine:
         self._hooks = hooks if hooks is not None and hooks.has("before_session") else None
         self._begun: set[str] = set()
         """Sessions whose hook has run."""
-        self._wrote: dict[str | None, Written] = {}
-        """By session, what was written, where the state is asked about."""
+        self._wrote: dict[str | None, str] = {}
+        """By session, the id of its last write, where the state is asked about."""
         self._aborted = ""
         """Why nothing more is sent, where the guard said so."""
         self._clock = clock
@@ -632,10 +632,8 @@ class Engine:
     def _note_written(self, exchange: Exchange) -> None:
         if self._prober is None:
             return
-        known = self._wrote.get(exchange.session)
-        if known is not None or len(self._wrote) < MAX_PROBED:
-            count = 1 if known is None else known.count + 1
-            self._wrote[exchange.session] = Written(exchange.id, count)
+        if exchange.session in self._wrote or len(self._wrote) < MAX_PROBED:
+            self._wrote[exchange.session] = exchange.id
 
     def _finish(self) -> None:
         """Ask about the state, once, where that is wanted, and end."""
@@ -649,7 +647,7 @@ class Engine:
     async def _probe(self, prober: Prober) -> None:
         """Ask both sides about the state, for each session that wrote, or once."""
         for probe in prober.probes:
-            whole: dict[str | None, Written] = {None: Written("run", 0)}
+            whole: dict[str | None, str] = {None: "run"}
             those = whole if probe.after == "run" else self._wrote
             # In an order of their own: a process that goes on must find the same ordinals.
             for session, written in sorted(those.items(), key=lambda each: each[0] or ""):
@@ -660,7 +658,7 @@ class Engine:
         self._advance()
 
     async def _probe_one(
-        self, prober: Prober, probe: Probe, session: str | None, written: Written
+        self, prober: Prober, probe: Probe, session: str | None, written: str
     ) -> None:
         exchange, ordinal = probe.exchange(session, written), self._ordinal
         self._ordinal += 1

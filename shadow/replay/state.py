@@ -39,21 +39,14 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """What it goes by in findings."""
         return f"{STATE}{self.name}"
 
-    def exchange(self, session: str | None, written: Written) -> Exchange:
-        """What it is kept as: named after the last write that it shows the effect of."""
+    def exchange(self, session: str | None, written: str) -> Exchange:
+        """What it is kept as: named after the last write, whose id `written` is."""
         target = self.request.target if self.request is not None else "sql"
         return Exchange(
-            id=f"{written.last}+{self.name}",
+            id=f"{written}+{self.name}",
             session=session,
             request=Request(method="STATE", target=target),
         )
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The writes of a session: the last one's id, and how many there were."""
-
-    last: str
-    count: int
 
 
 class Probes(msgspec.Struct, frozen=True, kw_only=True):

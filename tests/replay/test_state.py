@@ -12,7 +12,7 @@ from shadow.errors import UnfinishedError
 from shadow.judge import Policy, judge
 from shadow.model import Answer, Outcome
 from shadow.replay import state
-from shadow.replay.state import Probe, Prober, Probes, Written, reads_only
+from shadow.replay.state import Probe, Prober, Probes, reads_only
 
 SQL = "SELECT id, amount FROM orders WHERE owner = :session ORDER BY id"
 
@@ -41,7 +41,7 @@ def test_rows_of_a_session_are_compared_as_json(tmp_path: Path) -> None:
     )
     go, rust = taken(urls)
     assert json.loads(go.response.body) == [{"id": 1, "amount": 5.0}]
-    exchange = Probe(name="orders", sql=SQL).exchange("u-1", Written("x7", 2))
+    exchange = Probe(name="orders", sql=SQL).exchange("u-1", "x7")
     judgement = judge(exchange, "STATE orders", go, rust, Policy())
     assert judgement.outcome == Outcome.DIVERGENT
     assert [(each.where, each.path) for each in judgement.divergences] == [
