@@ -58,10 +58,13 @@ def _contents(
 ) -> list[Difference]:
     """Every difference of two bodies by what they are."""
     deadline = time.perf_counter() + budget.seconds
-    left, right = (recognise(content, Meter(budget.nodes, deadline)) for content in contents)
-    found = None
     # An error page against a result is one difference, not one for every field.
-    if baseline.status // 100 == candidate.status // 100:
+    by_format = baseline.status // 100 == candidate.status // 100
+    left, right = (
+        recognise(content, Meter(budget.nodes, deadline), trees=by_format) for content in contents
+    )
+    found = None
+    if by_format:
         if left.over_budget or right.over_budget:
             return [whole.over_budget(left, right)]
         if left.kind == right.kind:

@@ -178,3 +178,15 @@ def test_a_part_knows_what_headers_other_endpoints_have() -> None:
     learn("GET /other", sides[0], sides[1], noise, POLICY)
     for part in (noise, noise.part(ENDPOINT)):
         assert judged(sides[2], sides[3], noise=part).outcome == Outcome.EQUIVALENT
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_page_is_read_only_where_it_is_compared_with_another(status: int) -> None:
+    """An error page against a result is one difference, whatever stands on it."""
+    html = answer("<p>no</p>" * 1_000, (("Content-Type", "text/html"),), status)
+    judgement = judged(answer("<p>yes</p>", html.response.headers), html, SMALL)
+    assert judgement.outcome == Outcome.DIVERGENT
+    assert judgement.over_budget == (status == 200)
+    body = next(each for each in judgement.divergences if each.where == "body")
+    assert body.candidate is not None
+    assert body.candidate.startswith("<p>no</p>") == (status == 500)

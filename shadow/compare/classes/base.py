@@ -78,16 +78,10 @@ class Side:
         self.observation = observation
         self.response = observation.response if isinstance(observation, Answer) else None
         self.failure = observation.kind if isinstance(observation, NoAnswer) else None
-
-    @property
-    def status(self) -> int:
-        """The status, 0 for no answer."""
-        return self.response.status if self.response else 0
-
-    @property
-    def accepted(self) -> bool:
+        self.status = self.response.status if self.response else 0
+        """0 for no answer."""
+        self.accepted = 200 <= self.status < 400
         """Whether the service took the request."""
-        return 200 <= self.status < 400
 
     @_Once
     def body(self) -> bytes | None:

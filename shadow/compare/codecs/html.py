@@ -61,6 +61,11 @@ def claims(content: Content) -> bool:
     return content.media_type == "text/html"
 
 
+def is_readable(content: Content) -> bool:
+    """Whether `read` finds a page: any text in its charset is one."""
+    return text_of(content) is not None
+
+
 def read(content: Content, meter: Meter) -> Tree:
     """The page. Raises UnreadableError for what is not in its charset, OverBudgetError."""
     text = text_of(content)

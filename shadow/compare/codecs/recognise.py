@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from shadow.compare.codecs import codec_of, json, ndjson, text
+from shadow.compare.codecs import codec_of, html, json, ndjson, text
 from shadow.compare.codecs.content import Content
 from shadow.compare.codecs.values import Meter, OverBudgetError, Tree, UnreadableError
 from shadow.compare.json_text import Document
@@ -20,7 +20,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     document: Unread | Document | None = None
     """For `json`."""
     tree: Tree | None = None
-    """For a codec, unless it is over its budget."""
+    """For a codec, unless it is over its budget or was not asked for."""
     text: text.Text | None = None
     """For `ndjson` and `text`."""
     over_budget: str = ""
@@ -34,14 +34,19 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind in ("json", "ndjson")
 
 
-def recognise(content: Content, meter: Meter) -> Body:
-    """What a body is. It never fails: what nothing else can read is `binary`."""
+def recognise(content: Content, meter: Meter, *, trees: bool = True) -> Body:
+    """What a body is. It never fails: what nothing else can read is `binary`.
+
+    Without `trees` a body is told as a whole, and a page is not read for that.
+    """
     if json.claims(content):
         found = json.text_of(content)
         document = json.read(found) if found is not None else None
         if document is not None:
             return Body(kind="json", content=content, document=document)
     codec = codec_of(content)
+    if codec is html and not trees and html.is_readable(content):
+        return Body(kind=html.name, content=content)
     if codec is not None:
         try:
             return Body(kind=codec.name, content=content, tree=codec.read(content, meter))
