@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Self, cast
 
@@ -266,19 +266,33 @@ def share_ms(asked: Iterable[Asked], share: float) -> float:
     return 1000 * took[min(len(took) - 1, int(len(took) * share))]
 
 
+PARTS = 5
+"""In which what took long is looked at: see `felt`."""
 _MORE = {0.5: (1.5, 3.0), 0.9: (2.0, 40.0)}
 """By share of the requests: the factor and the milliseconds by which they may take longer."""
 
 
-def felt(asked: Sequence[Asked], usual: Sequence[Asked]) -> dict[float, tuple[float, float]]:
-    """Return where requests took longer than usual, in milliseconds.
+def parts(asked: Sequence[Asked]) -> list[Sequence[Asked]]:
+    """Cut into `PARTS` of about the same length, in order."""
+    ends = [len(asked) * number // PARTS for number in range(PARTS + 1)]
+    return [asked[start:end] for start, end in itertools.pairwise(ends)]
 
-    With room for a machine that does something else for a tenth of a second: what waits for
-    something that is broken takes seconds.
+
+def felt(
+    asked: Sequence[Asked],
+    usual: Sequence[Asked],
+    more: Mapping[float, tuple[float, float]] = _MORE,
+) -> dict[float, list[tuple[float, float]]]:
+    """Return where requests took longer than usual, in milliseconds, by parts of both.
+
+    Only where they did in most parts: something else on the machine holds up a part or two, what
+    waits for something that is broken holds up each of them.
     """
-    took = {share: (share_ms(asked, share), share_ms(usual, share)) for share in _MORE}
-    return {
-        share: (ours, theirs)
-        for share, (ours, theirs) in took.items()
-        if ours > _MORE[share][0] * theirs + _MORE[share][1]
-    }
+    pairs = list(zip(parts(asked), parts(usual), strict=True))
+    found = {}
+    for share, (factor, spare_ms) in more.items():
+        took = [(share_ms(ours, share), share_ms(theirs, share)) for ours, theirs in pairs]
+        longer = [ours > factor * theirs + spare_ms for ours, theirs in took]
+        if sum(longer) > PARTS / 2:
+            found[share] = took
+    return found

@@ -18,7 +18,7 @@ from services import trial
 from services.run import GO, RUST
 from tests.cli.program import add_up
 from tests.e2e.sidecar.doubles import ANSWER_500, CUT, NONSENSE, misbehaving
-from tests.e2e.sidecar.load import Asked, Load, at_once, failures, felt, share_ms
+from tests.e2e.sidecar.load import PARTS, Asked, Load, at_once, failures, felt, share_ms
 from tests.e2e.sidecar.running import (
     Forks,
     Metrics,
@@ -146,10 +146,10 @@ def test_a_broken_rust_is_not_felt(name: str, front: Front) -> None:
     broken: list[Asked] = []
     with Load(proxy.port, ITEMS, rate=RATE) as load:
         load.answers(30)
-        for _ in range(2):
-            healthy += load.answers(150)
+        for _ in range(PARTS):
+            healthy += load.answers(80)
             with fault(front.rust):
-                broken += load.answers(200)
+                broken += load.answers(120)
             load.answers(20)
     assert not failures(load.all)
     assert not felt(broken, healthy)

@@ -13,7 +13,7 @@ import pytest
 from services import trial
 from tests.cli.program import add_up
 from tests.deploy.mirroring import through_envoy, through_nginx
-from tests.e2e.sidecar.load import Asked, Load, failures, felt, share_ms
+from tests.e2e.sidecar.load import PARTS, Asked, Load, failures, felt, share_ms
 from tests.e2e.sidecar.running import Service, Shadow, figure
 from tests.e2e.sidecar.traffic import ITEM, ITEMS
 from tests.sending import nginx
@@ -21,7 +21,7 @@ from tests.sending import nginx
 pytestmark = pytest.mark.e2e
 
 RATE = 400
-ROUNDS, EACH = 3, 150
+EACH = 100
 
 Through = Callable[[Path, int, int], AbstractContextManager[int]]
 MIRRORS: dict[str, Through] = {"envoy": through_envoy, "nginx": through_nginx}
@@ -62,7 +62,7 @@ def test_the_primary_path_does_not_feel_a_stuck_sink(
             else:
                 compared = sink
         asked = 0
-        for number in range(1 + ROUNDS):
+        for number in range(1 + PARTS):
             for kind, port in ports.items():
                 with Load(port, ITEMS, rate=RATE) as load:
                     load.answers(EACH)
@@ -76,7 +76,8 @@ def test_the_primary_path_does_not_feel_a_stuck_sink(
     ours, usual = share_ms(times["stuck"], 0.99), share_ms(times["working"], 0.99)
     figure(f"{name}: p99 with a stuck sink is {ours / usual:.2f} of that with one that works")
     assert not felt(times["stuck"], times["working"])
-    assert ours < 3 * usual + 150  # a wait of nginx is 200 ms
+    # A wait of nginx is 200 ms.
+    assert not felt(times["stuck"], times["working"], {0.99: (3.0, 150.0)})
 
     done = shadow("report", "latest", "--format", "json", "--store", working / "shadow.sqlite")
     summary = done.json
