@@ -10,7 +10,7 @@ from shadow.captures import Broken, Record, Share, Unsupported
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, note
 from shadow.model import Judgement, Outcome
-from shadow.replay.engine import Keeper
+from shadow.replay.keeper import Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import DiffPlan
 from shadow.replay.pairing import Paired, pair

@@ -18,8 +18,9 @@ from shadow.judging import Judging
 from shadow.replay.abort import AbortGuard, AbortLimits
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
-from shadow.replay.engine import Engine, Keeper
+from shadow.replay.engine import Engine
 from shadow.replay.hooks import Hooks
+from shadow.replay.keeper import Keeper
 from shadow.replay.ledger import Ledger
 from shadow.replay.options import Correlation, ReplayOptions, ReplayPlan
 from shadow.replay.reading import Readable, beginning, records
