@@ -13,7 +13,7 @@ from shadow.model import Answer, Exchange, Headers, NoAnswer, Observation, Reque
 from shadow.sending.rewrite import Unsendable, render_head
 from shadow.sending.service import Message, Source
 from shadow.sending.wire import Wire
-from shadow.sidecar.server.connection import Call, answer_plainly
+from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.heads import LAST_CHUNK, chunk
 from shadow.sidecar.traces import Spans
 

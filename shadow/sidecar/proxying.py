@@ -21,7 +21,7 @@ from shadow.sidecar.passage import COPY_BYTES, Passage
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
-from shadow.sidecar.server.connection import Call, answer_plainly
+from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
 from shadow.sidecar.traces import given_up

@@ -29,7 +29,7 @@ from shadow.sidecar.plans import RecordPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told, served
 from shadow.sidecar.ports.status import Readiness, status_app
 from shadow.sidecar.proxying import LIVE_CONNECTIONS, refuse_upgrade, unanswered
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.tunnel import IGNORED, Tunnels

@@ -14,7 +14,7 @@ from shadow.sidecar.mirror import Copy
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
 from shadow.sidecar.tunnel import IGNORED

@@ -18,7 +18,7 @@ from shadow.sending.limits import Limits
 from shadow.sending.reader import AnswerReader, MalformedAnswer
 from shadow.sending.rewrite import Unsendable, render_upgrade
 from shadow.sending.target import Target
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.call import Call
 
 MAX_TUNNELS: Final = 1_000
 """Open at once; beyond, an upgrade is refused."""

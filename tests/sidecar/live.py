@@ -15,8 +15,8 @@ from shadow.sending.target import Target
 from shadow.sending.wire import Wire
 from shadow.sidecar.forwarding import Forwarding
 from shadow.sidecar.passage import Passage
-from shadow.sidecar.server import connection, server
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server import server
+from shadow.sidecar.server.call import Call, Service
 from shadow.sidecar.server.limits import ServerLimits
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.tasks import Tasks
@@ -32,9 +32,7 @@ class Served(Clients):
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    service: connection.Service, limits: ServerLimits | None = None
-) -> AsyncIterator[Served]:
+async def serving(service: Service, limits: ServerLimits | None = None) -> AsyncIterator[Served]:
     """Serve on a port of this machine."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     async with LiveServer(service, listener, limits) as opened:

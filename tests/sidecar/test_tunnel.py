@@ -16,7 +16,7 @@ from shadow.sending.denied import parse_denied
 from shadow.sending.target import Target
 from shadow.sidecar import tunnel
 from shadow.sidecar.forwarding import Forwarding
-from shadow.sidecar.server.connection import Call, answer_plainly
+from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.tunnel import Tunnels
 from tests.sending.conftest import certificate

@@ -7,7 +7,8 @@ import contextlib
 import socket
 from typing import Final, Self
 
-from shadow.sidecar.server.connection import ClientConnection, Connections, Service
+from shadow.sidecar.server.call import Service
+from shadow.sidecar.server.connection import ClientConnection, Connections
 from shadow.sidecar.server.heads import Heads
 from shadow.sidecar.server.limits import ServerLimits
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from shadow.model import Headers
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sending.service import Run
 from tests.sidecar.client import Got, get, post, until

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from shadow.sidecar.server import connection
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sending.service import Run
 from tests.sidecar.client import Client, get, post, until
@@ -336,8 +336,8 @@ def test_draining(run: Run) -> None:
             await streamed.head()
             await coming.send(post(b"body")[:-1])
             await half.send(get()[:-4])
-            await until(lambda: any(each._coming for each in served.server._open.all))
-            await until(lambda: any(each._bodiless for each in served.server._open.all))
+            await until(lambda: any(each._reader.coming for each in served.server._open.all))
+            await until(lambda: any(each._reader.bodiless for each in served.server._open.all))
 
             draining = asyncio.ensure_future(served.server.drain(10))
             assert await idle.rest() == await used.rest() == b""

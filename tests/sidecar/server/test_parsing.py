@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.model import Request
-from shadow.sidecar.server.connection import Call, ClientConnection, Connections, _Names
+from shadow.sidecar.server.call import Call
+from shadow.sidecar.server.connection import ClientConnection, Connections
 from shadow.sidecar.server.heads import Heads
 from shadow.sidecar.server.limits import ServerLimits
+from shadow.sidecar.server.reader import _Names
 from tests.sidecar.client import chunked, get, post
 from tests.sidecar.live import watched
 

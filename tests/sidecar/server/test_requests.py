@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from shadow.model import Headers
-from shadow.sidecar.server import connection
-from shadow.sidecar.server.connection import Call
+from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sending.service import Run
 from tests.sidecar.client import Got, chunked, get, post, until
@@ -392,7 +391,7 @@ def test_a_long_body_behind_another_request_waits_for_its_turn(run: Run) -> None
             sending = asyncio.ensure_future(client.send(post(body, target="/2")[100:]))
             (held,) = served.server._open.all
             await until(lambda: held._reading_paused)
-            assert len(held._body) < 600_000
+            assert len(held._reader._body) < 600_000
             ok(first)
             assert (await client.answer()).body == b"ok"
             second = await calls.call(2)
@@ -609,7 +608,7 @@ def test_a_call_that_nobody_reads_the_rest_of(run: Run) -> None:
             call = await calls.call()
             (opened,) = served.server._open.all
             while not call.whole:
-                assert len(opened._body) < 1_000_000
+                assert len(opened._reader._body) < 1_000_000
                 await asyncio.sleep(0.001)
             ok(call)
             assert (await client.answer()).body == b"ok"
@@ -619,7 +618,7 @@ def test_a_call_that_nobody_reads_the_rest_of(run: Run) -> None:
 
 def test_a_plain_answer(run: Run) -> None:
     def plainly(call: Call) -> None:
-        connection.answer_plainly(call, 503, "enough")
+        answer_plainly(call, 503, "enough")
         assert not call.open
         call.answer(200, ())
         call.begin(200, ())
