@@ -13,7 +13,7 @@ import yaml
 from shadow.cli import group
 from shadow.config.file import load
 from shadow.config.live import sidecar_plan
-from shadow.sidecar.flagd import Flags
+from shadow.sidecar.canary.flagd import Flags
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docker-compose.yml"

@@ -18,7 +18,7 @@ from shadow.cli import group
 from shadow.config.live import sidecar_plan
 from shadow.metrics import Counters, Metrics
 from shadow.results.gates.verdicts import GateResult, GateVerdict
-from shadow.sidecar.flagd import Flags
+from shadow.sidecar.canary.flagd import Flags
 from shadow.sidecar.ports.gate import VALUES, gate_page
 from shadow.sidecar.ports.status import Readiness, status_app
 

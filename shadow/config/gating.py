@@ -15,7 +15,7 @@ from shadow.results.gates.criteria import PREVIOUS, Criteria
 from shadow.rollout.deciding import PhasesPlan
 from shadow.rollout.gating import GatePlan
 from shadow.sending.webhook import Webhook, parse_webhook
-from shadow.sidecar.options import ServePlan, parse_listen
+from shadow.sidecar.ports.options import ServePlan, parse_listen
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LATEST: Final = "latest"

@@ -27,11 +27,11 @@ from shadow.sending.denied import parse_denied
 from shadow.sending.limits import Limits
 from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Target, parse_target
-from shadow.sidecar.guards import GuardPolicy
-from shadow.sidecar.mirror import MirrorOptions
-from shadow.sidecar.options import parse_listen
+from shadow.sidecar.canary.guards import GuardPolicy
+from shadow.sidecar.mirroring.mirror import MirrorOptions
+from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.plans import Address, AdminPlan, RecordPlan, SidecarPlan, parse_session
-from shadow.sidecar.window import Room
+from shadow.sidecar.ports.options import parse_listen
 
 Flags = plans.Flags
 

@@ -1,1 +1,1 @@
-"""What runs beside the services: so far the read-only port."""
+"""What runs beside the services while they serve: `proxying`, `sinking`, `recording`."""

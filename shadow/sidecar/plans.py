@@ -21,10 +21,10 @@ from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety
 from shadow.sending.target import Target
 from shadow.sending.webhook import Webhook
-from shadow.sidecar.guards import GuardPolicy
-from shadow.sidecar.mirror import MirrorOptions
+from shadow.sidecar.canary.guards import GuardPolicy
+from shadow.sidecar.mirroring.mirror import MirrorOptions
+from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.server.limits import ServerLimits
-from shadow.sidecar.window import Room
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A name of a field or a cookie (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1)."""

@@ -14,18 +14,18 @@ from shadow.model import Answer, Observation, Request, SideName
 from shadow.results.routes import GO_ALL
 from shadow.sending.loop import event_loop
 from shadow.sending.wire import Wire
-from shadow.sidecar.batches import Batches
-from shadow.sidecar.forwarding import Forwarding
-from shadow.sidecar.mirror import Copy
-from shadow.sidecar.passage import COPY_BYTES, Passage
+from shadow.sidecar.mirroring.batches import Batches
+from shadow.sidecar.mirroring.mirror import Copy
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
+from shadow.sidecar.relay.forwarding import Forwarding
+from shadow.sidecar.relay.passage import COPY_BYTES, Passage
+from shadow.sidecar.relay.tunnel import IGNORED, Tunnels
 from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
 from shadow.sidecar.traces import given_up
-from shadow.sidecar.tunnel import IGNORED, Tunnels
 
 OTHER: Final[dict[SideName, SideName]] = {"baseline": "candidate", "candidate": "baseline"}
 LIVE_CONNECTIONS: Final = 4_096

@@ -22,17 +22,17 @@ from shadow.sending.loop import event_loop
 from shadow.sending.safety import Safety
 from shadow.sending.wire import Wire
 from shadow.sidecar.complaints import Complaints, where
-from shadow.sidecar.forwarding import Forwarding
-from shadow.sidecar.mirror import OVERHEAD, size_of
-from shadow.sidecar.passage import COPY_BYTES, Passage
+from shadow.sidecar.mirroring.mirror import OVERHEAD, size_of
 from shadow.sidecar.plans import RecordPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told, served
 from shadow.sidecar.ports.status import Readiness, status_app
 from shadow.sidecar.proxying import LIVE_CONNECTIONS, refuse_upgrade, unanswered
+from shadow.sidecar.relay.forwarding import Forwarding
+from shadow.sidecar.relay.passage import COPY_BYTES, Passage
+from shadow.sidecar.relay.tunnel import IGNORED, Tunnels
 from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.tasks import Tasks
-from shadow.sidecar.tunnel import IGNORED, Tunnels
 
 WAITING: Final = 10_000
 """Exchanges that wait for the disk; beyond, they are lost and counted."""

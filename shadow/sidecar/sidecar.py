@@ -29,17 +29,17 @@ from shadow.results.routes import RouteState, route_name
 from shadow.rollout.notice import Notice, notify
 from shadow.sending.choice import open_service
 from shadow.sending.service import Service
-from shadow.sidecar.archive import Archive
+from shadow.sidecar.canary.evidence import seen_of
+from shadow.sidecar.canary.flags import SAFE, FlagFile
+from shadow.sidecar.canary.guards import Rollback
+from shadow.sidecar.canary.routing import Choice, RouteFlags, Routing, change_of
+from shadow.sidecar.canary.sharing import Sharing
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.evidence import seen_of
-from shadow.sidecar.flags import SAFE, FlagFile
-from shadow.sidecar.guards import Rollback
-from shadow.sidecar.keeping import Keeping
-from shadow.sidecar.mirror import Copy, Mirror
-from shadow.sidecar.passage import COPY_BYTES
+from shadow.sidecar.mirroring.archive import Archive
+from shadow.sidecar.mirroring.keeping import Keeping
+from shadow.sidecar.mirroring.mirror import Copy, Mirror
 from shadow.sidecar.plans import SidecarPlan
-from shadow.sidecar.routing import Choice, RouteFlags, Routing, change_of
-from shadow.sidecar.sharing import Sharing
+from shadow.sidecar.relay.passage import COPY_BYTES
 from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.traces import Traces
 from shadow.tracing import open_tracing

@@ -9,15 +9,15 @@ from typing import Final
 
 from shadow.model import Headers, SideName
 from shadow.sending.loop import event_loop
-from shadow.sidecar.forwarding import Forwarding
-from shadow.sidecar.mirror import Copy
+from shadow.sidecar.mirroring.mirror import Copy
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
+from shadow.sidecar.relay.forwarding import Forwarding
+from shadow.sidecar.relay.tunnel import IGNORED
 from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar, Tell
-from shadow.sidecar.tunnel import IGNORED
 
 _ACCEPTED: Final[Headers] = (("Content-Length", "0"),)
 _SUFFIX: Final = re.compile(r"-shadow(?=(?::[0-9]+)?\Z)")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shadow.sidecar.guards import GuardPolicy
+from shadow.sidecar.canary.guards import GuardPolicy
 from tests.deploy import promql
 
 ROOT = Path(__file__).parents[2]

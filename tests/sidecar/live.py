@@ -13,8 +13,8 @@ from shadow.model import Observation, Request, SideName
 from shadow.sending.limits import Limits
 from shadow.sending.target import Target
 from shadow.sending.wire import Wire
-from shadow.sidecar.forwarding import Forwarding
-from shadow.sidecar.passage import Passage
+from shadow.sidecar.relay.forwarding import Forwarding
+from shadow.sidecar.relay.passage import Passage
 from shadow.sidecar.server import server
 from shadow.sidecar.server.call import Call, Service
 from shadow.sidecar.server.limits import ServerLimits

@@ -17,12 +17,12 @@ from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.sending.limits import Limits
 from shadow.sending.target import parse_target
-from shadow.sidecar.batches import Batches
-from shadow.sidecar.forwarding import MARK
-from shadow.sidecar.guards import GuardPolicy, Rollback
-from shadow.sidecar.mirror import Copy, Mirror, MirrorOptions
-from shadow.sidecar.passage import COPY_BYTES
+from shadow.sidecar.canary.guards import GuardPolicy, Rollback
+from shadow.sidecar.mirroring.batches import Batches
+from shadow.sidecar.mirroring.mirror import Copy, Mirror, MirrorOptions
 from shadow.sidecar.plans import SessionKey
+from shadow.sidecar.relay.forwarding import MARK
+from shadow.sidecar.relay.passage import COPY_BYTES
 from tests.sidecar.trial import (
     PATIENCE_S,
     Asked,

@@ -19,9 +19,9 @@ from shadow.sending.limits import Limits
 from shadow.sending.wire import Wire
 from shadow.sidecar import recording as module
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.passage import COPY_BYTES
 from shadow.sidecar.plans import RecordPlan, SessionKey
 from shadow.sidecar.recording import Recorder, Recording
+from shadow.sidecar.relay.passage import COPY_BYTES
 from shadow.sidecar.tasks import Tasks
 from tests.sidecar.trial import (
     PATIENCE_S,

@@ -17,11 +17,11 @@ from shadow.results.lock import is_held
 from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.sending.webhook import Webhook, sign
-from shadow.sidecar import keeping as keeping_module
-from shadow.sidecar.flags import SAFE
-from shadow.sidecar.guards import GuardPolicy
+from shadow.sidecar.canary.flags import SAFE
+from shadow.sidecar.canary.guards import GuardPolicy
+from shadow.sidecar.mirroring import keeping as keeping_module
+from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.sidecar import ANSWER_BYTES, Sidecar
-from shadow.sidecar.window import Room
 from tests.receiver import receiving
 from tests.sidecar.trial import (
     PATIENCE_S,
@@ -279,7 +279,7 @@ def test_a_rollback_found_at_the_very_end_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shadow.sidecar.sidecar.CHECK_S", 60)
-    monkeypatch.setattr("shadow.sidecar.sharing.SYNC_S", 60)
+    monkeypatch.setattr("shadow.sidecar.canary.sharing.SYNC_S", 60)
 
     async def story() -> None:
         async with trying(tmp_path) as (running, _, rust):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shadow.model import SideName
-from shadow.sidecar.forwarding import MARK
-from shadow.sidecar.mirror import Copy, Mirror
+from shadow.sidecar.mirroring.mirror import Copy, Mirror
+from shadow.sidecar.relay.forwarding import MARK
 from tests.sidecar.trial import (
     Asked,
     Running,

@@ -35,15 +35,15 @@ from shadow.sending.limits import Limits
 from shadow.sending.safety import Safety
 from shadow.sending.target import Target, parse_target
 from shadow.sending.wire import Wire
-from shadow.sidecar.guards import GuardPolicy
-from shadow.sidecar.mirror import MirrorOptions
-from shadow.sidecar.passage import COPY_BYTES
+from shadow.sidecar.canary.guards import GuardPolicy
+from shadow.sidecar.mirroring.mirror import MirrorOptions
+from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.proxying import Proxy
+from shadow.sidecar.relay.passage import COPY_BYTES
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.sidecar import Sidecar
 from shadow.sidecar.sinking import Sink
-from shadow.sidecar.window import Room
 
 JSON: Final[Headers] = (("Content-Type", "application/json"),)
 PATIENCE_S: Final = 10.0

@@ -14,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shadow.errors import UnfinishedError
 from shadow.results.store import Store
-from shadow.sidecar.options import ServePlan
 from shadow.sidecar.ports.gate import gate_page
+from shadow.sidecar.ports.options import ServePlan
 from shadow.sidecar.ports.polled import PolledGates
 from shadow.sidecar.ports.status import Readiness, Receive, Scope, Send, status_app
 

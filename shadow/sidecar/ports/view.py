@@ -34,7 +34,7 @@ from shadow.results.store import Store
 from shadow.results.summary import finding_summary
 from shadow.results.tally import EndpointTally, Measure, Tally
 from shadow.rollout.routes import in_order
-from shadow.sidecar.guards import GuardStanding
+from shadow.sidecar.canary.guards import GuardStanding
 from shadow.sidecar.ports.control import Control
 from shadow.sidecar.ports.door import Door
 from shadow.sidecar.ports.gate import gate_page

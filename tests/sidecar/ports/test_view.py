@@ -19,13 +19,13 @@ from shadow.results.gates.criteria import Criteria
 from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.rollout.gating import GatePlan
-from shadow.sidecar import keeping as keeping_module
-from shadow.sidecar.guards import GuardPolicy
+from shadow.sidecar.canary.guards import GuardPolicy
+from shadow.sidecar.mirroring import keeping as keeping_module
+from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.plans import AdminPlan
 from shadow.sidecar.ports.opening import Ports
 from shadow.sidecar.ports.view import View, sidecar_ports
 from shadow.sidecar.sidecar import Sidecar
-from shadow.sidecar.window import Room
 from tests.sidecar.trial import (
     PATIENCE_S,
     Got,

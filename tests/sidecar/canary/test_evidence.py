@@ -17,7 +17,7 @@ from shadow.model import (
 )
 from shadow.results.anytime import log_detector, log_e, log_thresholds
 from shadow.results.routes import BUCKET, Bucket, Buckets, added
-from shadow.sidecar.evidence import Evidence, Seen, figures_of, has_failed, seen_of
+from shadow.sidecar.canary.evidence import Evidence, Seen, figures_of, has_failed, seen_of
 
 RATE = 0.001
 _, BAR = log_thresholds(0.1, 1_000_000)

@@ -26,7 +26,7 @@ from openfeature.flag_evaluation import (
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata, ProviderStatus
 
 from shadow.reports.text import plain
-from shadow.sidecar.routing import RouteFlags
+from shadow.sidecar.canary.routing import RouteFlags
 
 MAX_DEPTH: Final = 100
 """Levels of a targeting rule, lists among them: 50 nested `if`."""

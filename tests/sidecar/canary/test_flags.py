@@ -18,12 +18,12 @@ from openfeature import api
 from openfeature.exception import ParseError
 
 from shadow.reports.text import plain
-from shadow.sidecar import flagd
-from shadow.sidecar import flags as module
-from shadow.sidecar.flags import MAX_BYTES, MAX_TOLD, POLL_S, SAFE, FlagFile
-from shadow.sidecar.routing import RouteFlags
+from shadow.sidecar.canary import flagd
+from shadow.sidecar.canary import flags as module
+from shadow.sidecar.canary.flags import MAX_BYTES, MAX_TOLD, POLL_S, SAFE, FlagFile
+from shadow.sidecar.canary.routing import RouteFlags
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VALUES: dict[str, tuple[Any, ...]] = {
     "rust-enabled": (True, False),
     "rust-percent": (0, 1, 50.5, 100),
@@ -341,7 +341,7 @@ def test_an_evaluator_that_refuses_more_than_was_checked_is_heard(
         raise ParseError("not today")
 
     watched = Watched(path, document(50.5))
-    monkeypatch.setattr("shadow.sidecar.flagd.FlagdCore.set_flags", refuse)
+    monkeypatch.setattr("shadow.sidecar.canary.flagd.FlagdCore.set_flags", refuse)
     (line,) = watched.put(document(1))
     assert "not today" in line
     assert watched.percent() == 50.5

@@ -27,10 +27,10 @@ from shadow.model import (
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Done
 from shadow.sending.target import parse_target
-from shadow.sidecar import mirror as module
-from shadow.sidecar.batches import Batches
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.mirror import OVERHEAD, SLICE_S, Copy, Mirror, MirrorOptions
+from shadow.sidecar.mirroring import mirror as module
+from shadow.sidecar.mirroring.batches import Batches
+from shadow.sidecar.mirroring.mirror import OVERHEAD, SLICE_S, Copy, Mirror, MirrorOptions
 from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.traces import Traces
 from shadow.tracing import NO_TRACES, Span
@@ -232,7 +232,7 @@ def test_what_is_dear_to_judge_leaves_the_rest_for_another_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = itertools.count(0.0, 0.6 * SLICE_S)  # each pair takes so long
-    monkeypatch.setattr("shadow.sidecar.mirror.perf_counter", clock.__next__)
+    monkeypatch.setattr("shadow.sidecar.mirroring.mirror.perf_counter", clock.__next__)
 
     async def story() -> None:
         async with trying() as trial:

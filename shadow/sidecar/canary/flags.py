@@ -1,4 +1,4 @@
-"""The flags of a canary, in a file that is watched; `shadow.sidecar.flagd` says what is in it."""
+"""The flags of a canary, in a file that is watched; `flagd` says what is in it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from shadow.reports.text import plain
-from shadow.sidecar.flagd import BadFlags, Flags, clipped
-from shadow.sidecar.routing import RouteFlags
+from shadow.sidecar.canary.flagd import BadFlags, Flags, clipped
+from shadow.sidecar.canary.routing import RouteFlags
 
 POLL_S: Final = 0.2
 """Seconds between two looks at the file."""

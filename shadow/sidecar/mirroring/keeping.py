@@ -23,9 +23,9 @@ from shadow.metrics import Counters
 from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.results.record import Record
 from shadow.results.tally import Tally
-from shadow.sidecar.archive import Archive
 from shadow.sidecar.complaints import Complaints, where
-from shadow.sidecar.window import AT_ONCE, Room, Window
+from shadow.sidecar.mirroring.archive import Archive
+from shadow.sidecar.mirroring.window import AT_ONCE, Room, Window
 from shadow.tracing import trace_id_of
 
 FLUSH_S: Final = 0.5

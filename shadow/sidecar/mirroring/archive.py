@@ -31,7 +31,7 @@ from shadow.results.tally import Tally
 from shadow.settle import Memory
 from shadow.settling import settle_run
 from shadow.sidecar.complaints import Complaints, where
-from shadow.sidecar.window import Batch
+from shadow.sidecar.mirroring.window import Batch
 
 FOLDED: Final = 200
 """Batches after which the store adds their counts up: a reader would have to."""

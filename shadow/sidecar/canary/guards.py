@@ -37,7 +37,7 @@ from shadow.results.anytime import (
     strongest,
 )
 from shadow.results.routes import GO_ALL, Buckets, Guard
-from shadow.sidecar.evidence import Evidence, Figures, Seen
+from shadow.sidecar.canary.evidence import Evidence, Figures, Seen
 
 GUARDS: Final[tuple[Guard, ...]] = ("divergence", "errors", "latency")
 MAX_ROUTES: Final = 1_000

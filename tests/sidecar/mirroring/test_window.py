@@ -13,8 +13,8 @@ from shadow.model import Judgement, Outcome
 from shadow.results.finding import finding_key
 from shadow.results.record import Record
 from shadow.results.tally import Tally
-from shadow.sidecar import window as module
-from shadow.sidecar.window import AT_ONCE, NEWEST, Room, Window
+from shadow.sidecar.mirroring import window as module
+from shadow.sidecar.mirroring.window import AT_ONCE, NEWEST, Room, Window
 from tests.sidecar.trial import answer, exchange, judged
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -25,8 +25,8 @@ import msgspec
 
 from shadow.model import SideName
 from shadow.results.routes import GO_ALL, Buckets, Guard, RouteChange, RouteState, route_name
-from shadow.sidecar.evidence import Seen
-from shadow.sidecar.guards import GuardPolicy, Guards, GuardStanding, Rollback
+from shadow.sidecar.canary.evidence import Seen
+from shadow.sidecar.canary.guards import GuardPolicy, Guards, GuardStanding, Rollback
 
 RETRY_SHARE: Final = 0.1
 """Fallbacks per safe request that Rust serves, in the long run."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.model import Headers, Request
-from shadow.sidecar.forwarding import MARK, MAX_MARKS, Forwarding
+from shadow.sidecar.relay.forwarding import MARK, MAX_MARKS, Forwarding
 
 OURS = Forwarding("me")
 

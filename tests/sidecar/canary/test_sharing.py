@@ -13,11 +13,11 @@ import pytest
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.results.routes import Action, RouteChange, RouteState
 from shadow.results.store import Store
+from shadow.sidecar.canary.evidence import Seen
+from shadow.sidecar.canary.guards import GuardPolicy, Rollback
+from shadow.sidecar.canary.routing import Routing
+from shadow.sidecar.canary.sharing import SYNC_S, Sharing
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.evidence import Seen
-from shadow.sidecar.guards import GuardPolicy, Rollback
-from shadow.sidecar.routing import Routing
-from shadow.sidecar.sharing import SYNC_S, Sharing
 from tests.sidecar.trial import PATIENCE_S
 
 ROUTE = "GET /v1/items/{id}"
@@ -309,7 +309,7 @@ def test_without_a_store_nothing_is_known_and_that_is_said() -> None:
 def test_a_bug_ends_no_sharing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         trial = Trial(store)
-        monkeypatch.setattr("shadow.sidecar.sharing.SYNC_S", 0.001)
+        monkeypatch.setattr("shadow.sidecar.canary.sharing.SYNC_S", 0.001)
         task = asyncio.ensure_future(trial.sharing.run())
         real = trial.routing.sync
         failed = asyncio.Event()
@@ -332,7 +332,7 @@ def test_a_bug_ends_no_sharing(store: Store, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_it_can_be_woken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shadow.sidecar.sharing.SYNC_S", 60)
+    monkeypatch.setattr("shadow.sidecar.canary.sharing.SYNC_S", 60)
 
     async def story() -> None:
         trial = Trial(store)

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple, TypeVar, cast
 from shadow.errors import ShadowError, UnfinishedError
 from shadow.results.routes import Buckets, EvidenceKey, Guard, RouteChange, RouteState
 from shadow.results.store import Store
+from shadow.sidecar.canary.guards import Rollback
+from shadow.sidecar.canary.routing import Routing, change_of
 from shadow.sidecar.complaints import Complaints, where
-from shadow.sidecar.guards import Rollback
-from shadow.sidecar.routing import Routing, change_of
 
 SYNC_S: Final = 0.4
 

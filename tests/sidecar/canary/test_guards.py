@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shadow.errors import ConfigError
 from shadow.results.routes import GO_ALL, Buckets, Guard, added
-from shadow.sidecar.evidence import Seen
-from shadow.sidecar.guards import (
+from shadow.sidecar.canary.evidence import Seen
+from shadow.sidecar.canary.guards import (
     GUARDS,
     MAX_ROUTES,
     PLANNED,

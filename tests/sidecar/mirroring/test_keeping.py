@@ -18,12 +18,12 @@ from shadow.model import Judgement, Outcome
 from shadow.results.record import Record
 from shadow.results.store import Store
 from shadow.results.tally import Tally
-from shadow.sidecar import keeping as module
-from shadow.sidecar import window as window_module
-from shadow.sidecar.archive import Archive
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.keeping import Keeping
-from shadow.sidecar.window import Batch, Room
+from shadow.sidecar.mirroring import keeping as module
+from shadow.sidecar.mirroring import window as window_module
+from shadow.sidecar.mirroring.archive import Archive
+from shadow.sidecar.mirroring.keeping import Keeping
+from shadow.sidecar.mirroring.window import Batch, Room
 from tests.sidecar.trial import PATIENCE_S, answer, by_outcome, exchange, info, judged, stored
 
 ENDPOINT = "GET /v1/items/{id}"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.model import Answer, NoAnswer, Observation
-from shadow.sidecar import passage
+from shadow.sidecar.relay import passage
 from shadow.sidecar.server.limits import ServerLimits
 from tests.sending.service import OK, Peer, Run, Script, answering, serve
 from tests.sidecar.client import Got, chunked, get, post, until

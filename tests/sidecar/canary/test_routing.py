@@ -23,9 +23,9 @@ from shadow.results.routes import (
     changed,
     is_current,
 )
-from shadow.sidecar.evidence import Seen
-from shadow.sidecar.guards import GuardPolicy, Rollback
-from shadow.sidecar.routing import (
+from shadow.sidecar.canary.evidence import Seen
+from shadow.sidecar.canary.guards import GuardPolicy, Rollback
+from shadow.sidecar.canary.routing import (
     RETRIES_AT_ONCE,
     Choice,
     RetryBudget,

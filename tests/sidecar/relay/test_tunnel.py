@@ -14,11 +14,11 @@ import pytest
 
 from shadow.sending.denied import parse_denied
 from shadow.sending.target import Target
-from shadow.sidecar import tunnel
-from shadow.sidecar.forwarding import Forwarding
+from shadow.sidecar.relay import tunnel
+from shadow.sidecar.relay.forwarding import Forwarding
+from shadow.sidecar.relay.tunnel import Tunnels
 from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.tasks import Tasks
-from shadow.sidecar.tunnel import Tunnels
 from tests.sending.conftest import certificate
 from tests.sending.service import OK, Peer, Run, answering, serve
 from tests.sidecar.client import Client, get, until

@@ -8,7 +8,7 @@ import pytest
 from shadow.errors import UnfinishedError
 from shadow.results.lock import is_held
 from tests.postgres import Postgres, needs_postgres
-from tests.sidecar.test_archive import DIVERGENT, MATCH, Trial
+from tests.sidecar.mirroring.test_archive import DIVERGENT, MATCH, Trial
 
 pytestmark = needs_postgres
 

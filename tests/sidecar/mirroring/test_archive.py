@@ -22,10 +22,10 @@ from shadow.results.runs import RunInfo, Side
 from shadow.results.store import Store
 from shadow.results.tally import Tally
 from shadow.settle import Memory
-from shadow.sidecar import archive as module
-from shadow.sidecar.archive import Archive
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.window import Batch
+from shadow.sidecar.mirroring import archive as module
+from shadow.sidecar.mirroring.archive import Archive
+from shadow.sidecar.mirroring.window import Batch
 from tests.sidecar.trial import answer, exchange, info, judged
 
 ENDPOINT = "GET /v1/items/{id}"

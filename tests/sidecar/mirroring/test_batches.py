@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shadow.sidecar.batches import MOST, Batches
+from shadow.sidecar.mirroring.batches import MOST, Batches
 
 
 def test_what_is_gathered_is_done_together_and_in_order() -> None:

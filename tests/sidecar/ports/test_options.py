@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shadow.errors import ConfigError
-from shadow.sidecar.options import parse_listen
+from shadow.sidecar.ports.options import parse_listen
 
 
 @pytest.mark.parametrize(

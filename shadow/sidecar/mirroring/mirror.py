@@ -34,9 +34,9 @@ from shadow.model import (
 from shadow.results.tally import OTHER
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
-from shadow.sidecar.batches import Batches
 from shadow.sidecar.complaints import Complaints, where
-from shadow.sidecar.keeping import Keeping
+from shadow.sidecar.mirroring.batches import Batches
+from shadow.sidecar.mirroring.keeping import Keeping
 from shadow.sidecar.traces import Spans, Traces, given_up
 
 HEAVY: Final = 32

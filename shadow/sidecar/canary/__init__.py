@@ -1,0 +1,1 @@
+"""Which service answers, and when a route goes back to Go for good."""
