@@ -18,10 +18,10 @@ from shadow.judging import Judging
 from shadow.replay.abort import AbortGuard, AbortLimits
 from shadow.replay.control import Control
 from shadow.replay.cursor import Cursor
-from shadow.replay.engine import Engine
 from shadow.replay.hooks import Hooks
 from shadow.replay.keeper import Keeper
 from shadow.replay.ledger import Ledger
+from shadow.replay.loop.engine import Engine
 from shadow.replay.options import Correlation, ReplayOptions, ReplayPlan
 from shadow.replay.reading import Readable, beginning, records
 from shadow.replay.state import Prober

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shadow.errors import UnfinishedError
-from shadow.replay.running import Running
+from shadow.replay.loop.running import Running
 
 
 async def waits() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from shadow.captures import Unsupported
 from shadow.endpoints import Endpoints
 from shadow.model import Exchange, Judgement, Outcome
-from shadow.replay.flight import Flight
 from shadow.replay.keeper import Keeper
+from shadow.replay.loop.flight import Flight
+from shadow.replay.loop.sides import Sides
 from shadow.replay.options import Selection
 from shadow.replay.selection import bare, skip_reason
-from shadow.replay.sides import Sides
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.safety import Safety
 from shadow.sessions.live import Correlator, Lack

@@ -31,7 +31,7 @@ from shadow.model import (
     Timing,
 )
 from shadow.replay.control import Control
-from shadow.replay.engine import Engine, ceiling
+from shadow.replay.loop.engine import Engine, ceiling
 from shadow.replay.options import NoisePlan, ReplayOptions, Selection
 from shadow.replay.reading import LATER, Readable
 from shadow.sending.rewrite import Unsendable

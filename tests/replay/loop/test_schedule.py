@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shadow.errors import ConfigError
 from shadow.model import Exchange, Request
-from shadow.replay.schedule import Pace, Sequencer
+from shadow.replay.loop.schedule import Pace, Sequencer
 
 START = datetime(2026, 8, 3, 10, tzinfo=UTC)
 

@@ -13,9 +13,9 @@ from shadow.judge import with_repeats
 from shadow.judging import Judging
 from shadow.model import Exchange, Judgement, Observation, Outcome
 from shadow.replay.control import Control
-from shadow.replay.flight import BASELINE, CANDIDATE, Flight
 from shadow.replay.keeper import Keeper, Masked
-from shadow.replay.running import Running
+from shadow.replay.loop.flight import BASELINE, CANDIDATE, Flight
+from shadow.replay.loop.running import Running
 from shadow.sending.service import Service
 from shadow.sessions.live import Correlator
 from shadow.sessions.mapping import Mapping

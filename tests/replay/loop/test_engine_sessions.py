@@ -19,7 +19,7 @@ from shadow.sending.safety import Safety
 from shadow.sessions.live import Correlator
 from shadow.sessions.places import parse_place
 from shadow.sessions.rules import Rule, Rules, Sink, Source
-from tests.replay.test_engine import RECORDS, Fickle, Notes, engine, exchange, record
+from tests.replay.loop.test_engine import RECORDS, Fickle, Notes, engine, exchange, record
 
 LOGIN, TOKEN = "POST /login", "recorded-token-1"
 RULES = Rules(

@@ -19,20 +19,20 @@ from shadow.errors import UnfinishedError
 from shadow.judging import Judging
 from shadow.model import Exchange, Judgement, Outcome
 from shadow.replay.abort import AbortGuard
-from shadow.replay.ahead import Ahead
-from shadow.replay.begun import Begun
 from shadow.replay.control import Control
-from shadow.replay.flight import Flight
 from shadow.replay.hooks import Hooks
-from shadow.replay.intake import Intake
-from shadow.replay.judging import FlightJudging
 from shadow.replay.keeper import Keeper, Masked
+from shadow.replay.loop.ahead import Ahead
+from shadow.replay.loop.begun import Begun
+from shadow.replay.loop.flight import Flight
+from shadow.replay.loop.intake import Intake
+from shadow.replay.loop.judging import FlightJudging
+from shadow.replay.loop.probing import Probing
+from shadow.replay.loop.running import Running
+from shadow.replay.loop.schedule import Sequencer
+from shadow.replay.loop.sides import Sides
 from shadow.replay.options import ReplayOptions, Selection
-from shadow.replay.probing import Probing
 from shadow.replay.reading import Readable
-from shadow.replay.running import Running
-from shadow.replay.schedule import Sequencer
-from shadow.replay.sides import Sides
 from shadow.replay.state import Prober
 from shadow.sending.safety import Safety
 from shadow.sending.service import Service

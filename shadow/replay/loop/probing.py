@@ -5,9 +5,9 @@ from __future__ import annotations
 from shadow.judging import Judging
 from shadow.model import Exchange, Judgement, Outcome
 from shadow.replay.control import Control
-from shadow.replay.flight import BASELINE
 from shadow.replay.keeper import Keeper
-from shadow.replay.running import Running
+from shadow.replay.loop.flight import BASELINE
+from shadow.replay.loop.running import Running
 from shadow.replay.state import MAX_PROBED, LackingValueError, Probe, Prober, asked
 from shadow.sending.rewrite import Unsendable
 from shadow.sessions.live import Correlator

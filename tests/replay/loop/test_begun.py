@@ -5,7 +5,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.replay.begun import Begun
+from shadow.replay.loop.begun import Begun
 
 
 @given(st.lists(st.text()), st.text())

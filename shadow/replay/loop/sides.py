@@ -8,9 +8,9 @@ from functools import partial
 from typing import Final
 
 from shadow.model import Observation
-from shadow.replay.flight import BASELINE, CANDIDATE, Flight, Side
+from shadow.replay.loop.flight import BASELINE, CANDIDATE, Flight, Side
+from shadow.replay.loop.running import Running
 from shadow.replay.options import ReplayOptions
-from shadow.replay.running import Running
 from shadow.sending.service import Service
 
 _ORDERS: Final[tuple[tuple[Side, Side], tuple[Side, Side]]] = (

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 from shadow.captures import Broken, Elsewhere
 from shadow.model import Exchange
-from shadow.replay.flight import Flight
-from shadow.replay.intake import Intake
 from shadow.replay.keeper import Keeper
+from shadow.replay.loop.flight import Flight
+from shadow.replay.loop.intake import Intake
+from shadow.replay.loop.running import Running
+from shadow.replay.loop.schedule import Pace
 from shadow.replay.options import ReplayOptions
 from shadow.replay.reading import LATER_S, Later, Readable
-from shadow.replay.running import Running
-from shadow.replay.schedule import Pace
 
 
 class Ahead:

@@ -1,0 +1,1 @@
+"""Exchanges on their way: read when there is room, sent when due, judged, kept."""
