@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Literal, cast
 
 import msgspec
 
-from shadow.compare.json_text import TOKEN, Json, NotJsonError, Number, read_exact, string_value
+from shadow.compare.json_text import TOKEN, read, string_value
 from shadow.compare.paths import Path, Step, unlink
 
-_WORDS: Final[dict[str, Json]] = {"true": True, "false": False, "null": None}
+_SPACE: Final = " \t\n\r"
+
+Kind = Literal["string", "number", "word", "object", "array"]
 
 
-class Leaf(msgspec.Struct, frozen=True, gc=False):
-    """A string, number, boolean or null of a JSON text."""
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """A value of a JSON text, from `start` up to `end`."""
 
-    step: Step | None
-    """The way to it; None is the root."""
+    kind: Kind
     start: int
     end: int
-    """Where its text stands."""
-    value: Json
+    name: tuple[int, int] | None
+    """Where its name stands, quotes included; None for what is no member of an object."""
+    step: Step | None
+    """The way to it; None is the root."""
     depth: int
     """Containers around it."""
 
@@ -31,60 +34,59 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
         return unlink(self.step)
 
 
-def leaves(text: str) -> Iterator[Leaf]:
-    """Yield the scalars of a JSON text in its order, whatever its depth.
+def values(text: str) -> Iterator[Value]:
+    """Yield every value of a JSON text, in the order in which they end, whatever their depth.
 
     Raises NotJsonError, before the first one, where the text is not JSON.
     """
-    read_exact(text)
-    at: Step | None = None
-    """The way to the value that comes next."""
-    open_: list[tuple[Step | None, int]] = []
-    """Of each open container the way to it, and the position in a list, or -1."""
-    key_next, position = False, 0
-    while True:
-        token = TOKEN.match(text, position)
-        if token is None:
-            raise NotJsonError(f"unexpected text at character {position}")
-        position = token.end()
-        group, lexeme = token.lastgroup or "", token[token.lastgroup or 0]
-        if group == "end":
+    read(text)
+    opened: list[tuple[Kind, int, tuple[int, int] | None, Step | None]] = []
+    step: Step | None = None
+    name: tuple[int, int] | None = None
+    for token in TOKEN.finditer(text):
+        kind = token.lastgroup or ""
+        lexeme, (start, end) = token[kind], token.span(kind)
+        if kind == "end":
             return
-        if group != "mark" and not key_next:
-            value = _value(group, lexeme)
-            yield Leaf(at, token.start(group), position, value, len(open_))
-        elif group != "mark":
-            at, key_next = Step(open_[-1][0], string_value(lexeme)), False
-        elif lexeme in "{[":
-            open_.append((at, -1 if lexeme == "{" else 0))
-            key_next = lexeme == "{"
-            at = at if key_next else Step(at, 0)
-        elif lexeme in "}]":
-            open_.pop()
-            key_next = False
+        if lexeme in ("{", "["):
+            opened.append(("object" if lexeme == "{" else "array", start, name, step))
+            step, name = Step(step, 0), None
+        elif lexeme in ("}", "]"):
+            container, begun, name, step = opened.pop()
+            yield Value(container, begun, end, name, step, len(opened))
+            name = None
         elif lexeme == ",":
-            parent, index = open_[-1]
-            key_next = index < 0
-            if not key_next:
-                open_[-1] = (parent, index + 1)
-                at = Step(parent, index + 1)
+            if step is not None and isinstance(step.key, int):  # else a name comes, with its step
+                step = Step(step.parent, step.key + 1)
+        elif kind == "string" and name is None and opened and opened[-1][0] == "object":
+            step, name = Step(opened[-1][3], string_value(lexeme)), (start, end)
+        elif kind != "mark":
+            yield Value(cast("Kind", kind), start, end, name, step, len(opened))
+            name = None
 
 
-def _value(group: str, lexeme: str) -> Json:
-    if group == "string":
-        return string_value(lexeme)
-    return Number(lexeme) if group == "number" else _WORDS[lexeme]
+def without_member(text: str, member: Value) -> str:
+    """The text without a member of an object, and without the comma that parted it."""
+    assert member.name is not None
+    before = text[: member.name[0]]
+    after = text[member.end :]
+    rest = after.lstrip(_SPACE)
+    if rest.startswith(","):
+        return before + rest[1:].lstrip(_SPACE)
+    return before.rstrip(_SPACE).removesuffix(",") + after
 
 
-def edited(text: str, edit: Callable[[Leaf], str | None]) -> str:
-    """Return a JSON text with the leaves for which `edit` gives another text, and all else kept.
+def edited(text: str, edit: Callable[[Value, str], str | None]) -> str:
+    """Return a JSON text with the scalars for which `edit` gives another text, and all else kept.
 
-    Raises NotJsonError.
+    `edit` is asked with the value and its text. Raises NotJsonError.
     """
     parts, position = [], 0
-    for leaf in leaves(text):
-        other = edit(leaf)
+    for value in values(text):
+        if value.kind in ("object", "array"):
+            continue
+        other = edit(value, text[value.start : value.end])
         if other is not None:
-            parts += [text[position : leaf.start], other]
-            position = leaf.end
+            parts += [text[position : value.start], other]
+            position = value.end
     return "".join([*parts, text[position:]])

@@ -5,17 +5,31 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
+from shadow.compare import json_places
+from shadow.compare.json_places import Kind, Value, without_member
+from shadow.compare.json_text import NotJsonError, string_value
 from shadow.fuzzing import edges
-from shadow.fuzzing.json_places import Kind, Value, values, without_member
 
 Edit = Callable[[str, random.Random], str | None]
 """Makes another text of one, or None where there is nothing that it could change."""
+MAX_CHARACTERS: Final = 256 * 1024
+"""A longer text is not taken apart."""
 THOUSANDS: Final = 2_000
 """Items of a long list."""
 MAX_ADDED: Final = 256 * 1024
 """Characters that a long list may have."""
+
+
+@lru_cache(maxsize=16)
+def values(text: str) -> tuple[Value, ...]:
+    """Every value of a text, in the order in which they end; none where it is no JSON."""
+    try:
+        return tuple(json_places.values(text)) if len(text) <= MAX_CHARACTERS else ()
+    except NotJsonError:
+        return ()
 
 
 def number(text: str, draw: random.Random) -> str | None:
@@ -26,12 +40,7 @@ def number(text: str, draw: random.Random) -> str | None:
 
 def string(text: str, draw: random.Random) -> str | None:
     """A string becomes another one."""
-    place = _one_of(text, draw, "string")
-    return (
-        None
-        if place is None
-        else _put(text, place, literal(edges.string(_text(text, place), draw), draw))
-    )
+    return _other_string(text, _one_of(text, draw, "string"), edges.string, draw)
 
 
 def date(text: str, draw: random.Random) -> str | None:
@@ -41,12 +50,7 @@ def date(text: str, draw: random.Random) -> str | None:
         for each in values(text)
         if each.kind == "string" and edges.is_date(text[each.start + 1 : each.end - 1])
     ]
-    place = draw.choice(dates) if dates else None
-    return (
-        None
-        if place is None
-        else _put(text, place, literal(edges.date(_text(text, place), draw), draw))
-    )
+    return _other_string(text, draw.choice(dates) if dates else None, edges.date, draw)
 
 
 def null(text: str, draw: random.Random) -> str | None:
@@ -60,13 +64,12 @@ def array(text: str, draw: random.Random) -> str | None:
     place = _one_of(text, draw, "array")
     if place is None:
         return None
-    inside = [each for each in values(text) if place.start < each.start and each.end < place.end]
     choices = ["[]", "null", "[null]"]
-    if inside:  # the items of a list end before it does, the first of them begins first
-        start = min(inside, key=lambda each: each.start).start
-        first = text[start : max(each.end for each in inside if each.start == start)]
-        count = min(THOUSANDS, MAX_ADDED // (len(first) + 1))
-        choices.append("[" + ",".join([first] * count) + "]")
+    inside = (each for each in values(text) if place.start < each.start and each.end < place.end)
+    first = next((each for each in inside if each.depth == place.depth + 1), None)
+    if first is not None:
+        item = _at(text, first)
+        choices.append("[" + ",".join([item] * min(THOUSANDS, MAX_ADDED // (len(item) + 1))) + "]")
     return _put(text, place, draw.choice(choices))
 
 
@@ -137,8 +140,12 @@ def _at(text: str, place: Value) -> str:
     return text[place.start : place.end]
 
 
-def _text(text: str, place: Value) -> str:
-    return str(json.loads(_at(text, place)))
+def _other_string(
+    text: str, place: Value | None, other: edges.Edge, draw: random.Random
+) -> str | None:
+    if place is None:
+        return None
+    return _put(text, place, literal(other(string_value(_at(text, place)), draw), draw))
 
 
 def _put(text: str, place: Value, new: str) -> str:

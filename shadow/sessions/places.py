@@ -12,8 +12,8 @@ import msgspec
 
 from shadow.compare.encodings import UndecodableError, decode
 from shadow.compare.headers import Cookie
-from shadow.compare.json_places import Leaf, edited
-from shadow.compare.json_text import Json, NotJsonError, Number, read
+from shadow.compare.json_places import Value, edited
+from shadow.compare.json_text import Json, NotJsonError, Number, read, string_value
 from shadow.compare.paths import Path, normalized, pattern
 from shadow.compare.rules import parse_pattern
 from shadow.errors import ConfigError
@@ -162,21 +162,22 @@ def _body(request: Request, kinds: Collection[Kind], edit: Edit) -> bytes:
     if "json" not in kinds or body.lstrip()[:1] not in (b"{", b"[", b'"'):
         return body
     try:
-        return edited(body.decode(), lambda leaf: _json(leaf, edit)).encode()
+        return edited(body.decode(), lambda value, text: _json(value, text, edit)).encode()
     except (NotJsonError, UnicodeError):
         return body
 
 
-def _json(leaf: Leaf, edit: Edit) -> str | None:
-    value = leaf.value
-    text = value.lexeme if isinstance(value, Number) else value
-    if not isinstance(text, str) or leaf.depth > MAX_DEPTH:
+def _json(value: Value, lexeme: str, edit: Edit) -> str | None:
+    if value.kind == "word" or value.depth > MAX_DEPTH:
         return None
-    other = edit(Place("json", pattern(leaf.path)), text)
+    is_number = value.kind == "number"
+    text = lexeme if is_number else string_value(lexeme)
+    other = edit(Place("json", pattern(value.path)), text)
     if other is None or other == text:
         return None
-    is_number = isinstance(value, Number) and _NUMBER.fullmatch(other)
-    return other if is_number else json.dumps(other, ensure_ascii=False)
+    if is_number and _NUMBER.fullmatch(other):
+        return other
+    return json.dumps(other, ensure_ascii=False)
 
 
 # Of a response.
