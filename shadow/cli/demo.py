@@ -16,7 +16,7 @@ def command(**given: Any) -> int:
 
     Both captures come with shadow, so nothing is sent and nothing else is needed.
     """
-    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config import diffing, output  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.diff import diff  # noqa: PLC0415 - as above
 
-    return diff(plans.demo_plan(given), plans.output(given))
+    return diff(diffing.demo_plan(given), output.output(given))

@@ -30,7 +30,7 @@ def command(**given: Any) -> int:
     \b
     shadow diff go.jsonl.gz rust.jsonl.gz
     """  # noqa: D301 - click takes the backspace as "do not wrap"
-    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config import diffing, output  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.diff import diff  # noqa: PLC0415 - as above
 
-    return diff(plans.diff_plan(given), plans.output(given))
+    return diff(diffing.diff_plan(given), output.output(given))

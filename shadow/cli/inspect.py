@@ -26,8 +26,7 @@ def command(
     shadow inspect traffic.har --json
     shadow inspect traffic.har --secrets
     """  # noqa: D301 - click takes the backspace as "do not wrap"
-    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
-    from shadow.config.captures import secrets_plan  # noqa: PLC0415 - as above
+    from shadow.config.captures import inspecting, secrets_plan  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
     from shadow.reports.inspection import inspect  # noqa: PLC0415 - as above
     from shadow.reports.secrets import find_secrets  # noqa: PLC0415 - as above
@@ -35,7 +34,7 @@ def command(
     if secrets:
         text = find_secrets(captures, *secrets_plan(given), as_json=as_json, show_all=show_all)
     else:
-        text = inspect(captures, *plans.inspecting(given), as_json=as_json, show_all=show_all)
+        text = inspect(captures, *inspecting(given), as_json=as_json, show_all=show_all)
     if as_json:
         print_data(text)
     else:

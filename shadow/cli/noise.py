@@ -40,10 +40,10 @@ def learn(*, out: str, **given: Any) -> int:
     shadow noise learn capture.jsonl.gz --go http://127.0.0.1:8080 --out noise.json
     shadow replay capture.jsonl.gz --go recorded --rust URL --noise-profile noise.json
     """  # noqa: D301 - click takes the backspace as "do not wrap"
-    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config import replaying  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.learning import learn_noise  # noqa: PLC0415 - as above
 
-    plan, hidden = plans.learning_plan(given)
+    plan, hidden = replaying.learning_plan(given)
     click.echo(learn_noise(plan, out, hidden), nl=False)
     return 0
 
@@ -52,8 +52,8 @@ def learn(*, out: str, **given: Any) -> int:
 @click.argument("profile", metavar="FILE")
 def show(*, profile: str) -> int:
     """Show what a profile says, and the rules it proposes."""
-    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config import judging  # noqa: PLC0415 - loaded when the command runs
     from shadow.reports.noise import show_profile  # noqa: PLC0415 - as above
 
-    click.echo(show_profile(plans.read_profile(profile)), nl=False)
+    click.echo(show_profile(judging.read_profile(profile)), nl=False)
     return 0

@@ -125,11 +125,11 @@ def command(**given: Any) -> int:
     shadow replay traffic.har --go recorded --rust http://127.0.0.1:8081
     shadow replay --resume latest
     """  # noqa: D301 - click takes the backspace as "do not wrap"
-    from shadow.config import plans  # noqa: PLC0415 - loaded when the command runs
+    from shadow.config import output, replaying  # noqa: PLC0415 - loaded when the command runs
     from shadow.config.resuming import resumed  # noqa: PLC0415 - as above
     from shadow.replay.replay import replay  # noqa: PLC0415 - as above
 
     if given["resume"] is None:
-        return replay(plans.replay_plan(given), plans.output(given))
+        return replay(replaying.replay_plan(given), output.output(given))
     plan, flags = resumed({**given, "explicit": options.explicit()})
-    return replay(plan, plans.output(flags))
+    return replay(plan, output.output(flags))

@@ -1,19 +1,17 @@
-"""`auth`, `hooks` and `[[state]]` → what is done around a run, each checked."""
+"""`[targets.*.hooks]` and `[[state]]` → what is done around a run, each checked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from shadow.config.file import Config, StateTable, TargetTable
-from shadow.config.rules import named
+from shadow.config.file import Config, named
+from shadow.config.tables.around import StateTable
 from shadow.endpoints import path_of
 from shadow.errors import ConfigError
 from shadow.model import Request, SideName
 from shadow.replay.hooks import Hook, Moment, SideHooks
 from shadow.replay.state import Probe, Probes, reads_only
-from shadow.sending.auth import Auth, OAuth, parse_auth
-from shadow.sending.denied import Denied
 from shadow.sending.fields import is_name, is_value
 from shadow.sending.safety import SAFE_METHODS
 from shadow.sending.target import Target
@@ -22,41 +20,13 @@ from shadow.sessions.rules import NAME
 _SIDES: Final[tuple[SideName, ...]] = ("baseline", "candidate")
 
 
-def auth(config: Config, side: SideName, denied: Denied) -> Auth | None:
-    """Where a side's credentials come from. Raises ConfigError."""
-    table = _table(config, side).auth
-    if table is None:
-        return None
-    given = table.oauth
-    oauth = None
-    if given is not None:
-        oauth = OAuth(
-            token_url=given.token_url,
-            client_id=given.client_id,
-            client_secret=given.client_secret,
-            scope=given.scope,
-        )
-    with named(config, "targets", side, "auth"):
-        return parse_auth(
-            Auth(
-                header=table.header,
-                prefix=table.prefix,
-                command=tuple(table.command),
-                oauth=oauth,
-                ttl_s=table.ttl_s,
-            ),
-            denied,
-            f"targets.{side}.auth",
-        )
-
-
 def side_hooks(config: Config, targets: Sequence[Target]) -> tuple[SideHooks, ...]:
     """The hooks of these targets. Raises ConfigError."""
     return tuple(
         SideHooks(
             target=target,
             hooks=_hooks(config, target.side),
-            timeout_s=_table(config, target.side).hooks.timeout_s,
+            timeout_s=config.targets.of(target.side).hooks.timeout_s,
         )
         for target in targets
     )
@@ -65,7 +35,7 @@ def side_hooks(config: Config, targets: Sequence[Target]) -> tuple[SideHooks, ..
 def _hooks(config: Config, side: SideName) -> dict[Moment, Hook]:
     found: dict[Moment, Hook] = {}
     for moment in get_args(Moment):
-        given: str | list[str] | None = getattr(_table(config, side).hooks, moment)
+        given: str | list[str] | None = getattr(config.targets.of(side).hooks, moment)
         if given is not None:
             with named(config, "targets", side, "hooks", moment):
                 found[moment] = _hook(given, f"targets.{side}.hooks.{moment}")
@@ -93,7 +63,7 @@ def refuse_commands(config: Config, *, allowed: bool) -> None:
     A config comes with a repository, and that may be somebody else's.
     """
     for side in () if allowed else _SIDES:
-        table = _table(config, side)
+        table = config.targets.of(side)
         given = [("auth", "command")] if table.auth is not None and table.auth.command else []
         given += [
             ("hooks", moment)
@@ -125,7 +95,7 @@ def probes(config: Config, *, live: bool) -> Probes:
             f"{config.at('state')}: [[state]] needs a live baseline, and --go recorded has none",
             "give --go URL, or another --config",
         )
-    urls = [_table(config, side).database or "" for side in _SIDES]
+    urls = [config.targets.of(side).database or "" for side in _SIDES]
     return Probes(probes=tuple(found), databases=(urls[0], urls[1]))
 
 
@@ -138,7 +108,7 @@ def _probe(entry: StateTable, config: Config) -> Probe:
         if not reads_only(entry.sql):
             raise ConfigError("state: sql is no single SELECT", "a probe only reads")
         for side in _SIDES:
-            if _table(config, side).database is None:
+            if config.targets.of(side).database is None:
                 raise ConfigError(
                     f"state: targets.{side}.database is missing",
                     f'database = "${{DATABASE}}" under [targets.{side}]',
@@ -156,8 +126,3 @@ def _probe(entry: StateTable, config: Config) -> Probe:
             raise ConfigError(f"state.headers: {name!a} cannot be sent", "keep it on one line")
     asked = Request(method=method, target=target, headers=tuple(entry.headers.items()))
     return Probe(name=entry.name, after=entry.after, request=asked)
-
-
-def _table(config: Config, side: SideName) -> TargetTable:
-    table: TargetTable = getattr(config.targets, side)
-    return table

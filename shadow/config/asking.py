@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from shadow.config.around import refuse_commands, side_hooks
 from shadow.config.correlating import correlation
-from shadow.config.file import Config, TargetTable, load
+from shadow.config.file import Config, load
+from shadow.config.flags import Flags
+from shadow.config.judging import noise_profile, policy
 from shadow.config.naming import endpoints
-from shadow.config.plans import Flags, noise_profile, policy, safety, target
+from shadow.config.safety import safety
+from shadow.config.targets import target
 from shadow.errors import ConfigError
 from shadow.model import SideName
 from shadow.replay.asking import AskingPlan
@@ -47,7 +50,7 @@ def refuse_shared(config: Config, flags: Flags) -> None:
     """
     sides: tuple[SideName, ...] = ("baseline", "candidate")
     for side in sides:
-        table: TargetTable = getattr(config.targets, side)
+        table = config.targets.of(side)
         is_meant = flags[side] in (None, table.url) or table.url is None
         if not table.isolated or not is_meant:
             raise ConfigError(

@@ -9,14 +9,16 @@ from shadow.captures.converting import ConvertPlan, format_of
 from shadow.captures.redact import Redaction, Redactor, load_key
 from shadow.captures.sampling import SamplePlan
 from shadow.config.file import load
+from shadow.config.flags import Flags
 from shadow.config.naming import endpoints as endpoints_of
-from shadow.config.plans import Flags, inspecting
 from shadow.config.redacting import hidden, redaction
+from shadow.config.safety import safety as safety_of
 from shadow.config.units import octets, seconds
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.masking import Hidden
 from shadow.replay.pruning import PrunePlan
+from shadow.sending.safety import Safety
 
 _KEPT_LONGEST: Final = 100 * 366 * 86_400.0
 """Seconds."""
@@ -38,6 +40,15 @@ def convert_plan(flags: Flags) -> ConvertPlan:
         recipients=recipients(flags),
         strict=flags["strict"],
     )
+
+
+def inspecting(flags: Flags) -> tuple[Endpoints, Safety, Hidden]:
+    """What an inspection names endpoints and tells reads by, and what it hides there.
+
+    Raises ConfigError.
+    """
+    config = load(flags["config"])
+    return endpoints_of(config), safety_of(config, allow_writes=False), hidden(config)
 
 
 def sample_plan(flags: Flags) -> SamplePlan:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shadow.config.appending import append, place_of
-from shadow.config.file import Config, CorrelateTable, load
+from shadow.config.file import Config, load, named
 from shadow.config.naming import endpoints
-from shadow.config.rules import named
+from shadow.config.tables.correlating import CorrelateTable
 from shadow.endpoints import Endpoints
 from shadow.errors import ConfigError
 from shadow.replay.ledger import BrokenLines

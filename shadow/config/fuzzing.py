@@ -7,7 +7,7 @@ from pathlib import Path
 from shadow.captures.openapi import read_document
 from shadow.config.asking import asking_plan, refuse_shared
 from shadow.config.file import load
-from shadow.config.plans import Flags
+from shadow.config.flags import Flags
 from shadow.config.redacting import hidden
 from shadow.fuzzing.described import requests
 from shadow.replay.fuzzer import FuzzPlan

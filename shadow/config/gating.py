@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from shadow.config.file import FILE_NAME, Config, PhaseTable
-from shadow.config.rules import named
+from shadow.config.file import FILE_NAME, Config, named
+from shadow.config.tables.gating import PhaseTable
 from shadow.errors import ConfigError
 from shadow.results.gates.criteria import PREVIOUS, Criteria
 from shadow.rollout.deciding import PhasesPlan

@@ -33,6 +33,12 @@ def line_of(text: str, place: Place) -> int | None:
     return found
 
 
+def located(source: str, text: str, place: Place) -> str:
+    """The file and, where it is found, the line of a place: `shadow.toml:12`."""
+    line = line_of(text, place)
+    return source if line is None else f"{source}:{line}"
+
+
 def _split(names: str) -> tuple[str, ...]:
     return tuple(name.strip("\"'") for name in re.findall(_NAME, names))
 

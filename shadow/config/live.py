@@ -11,19 +11,23 @@ import msgspec
 
 from shadow import __version__
 from shadow.compare.noise import NoiseProfile
-from shadow.config import plans
+from shadow.config.builds import build
 from shadow.config.captures import recipients
-from shadow.config.file import FILE_NAME, Config, TargetTable, load
+from shadow.config.file import FILE_NAME, Config, load, named
+from shadow.config.flags import Flags
 from shadow.config.gating import gate_plan, webhook
+from shadow.config.judging import noise_profile, policy
 from shadow.config.naming import endpoints
 from shadow.config.redacting import hidden, redaction
-from shadow.config.rules import accept_rules, named
+from shadow.config.rules import accept_rules
+from shadow.config.runs import config_digest
+from shadow.config.safety import denied, safety
+from shadow.config.targets import target
 from shadow.config.units import octets, seconds
 from shadow.errors import ConfigError
 from shadow.model import SideName
 from shadow.results.runs import RunInfo, Side
 from shadow.rollout.routes import TOKEN_VARIABLE, admin_token
-from shadow.sending.denied import parse_denied
 from shadow.sending.limits import Limits
 from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Target, parse_target
@@ -33,14 +37,12 @@ from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.plans import Address, AdminPlan, RecordPlan, SidecarPlan, parse_session
 from shadow.sidecar.ports.options import parse_listen
 
-Flags = plans.Flags
-
 
 def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
     """Everything that `shadow proxy` or `shadow sink` goes by. Raises ConfigError."""
     config = load(flags["config"])
-    baseline = live_target(plans.target(config, "baseline", flags["baseline"]))
-    candidate = live_target(plans.target(config, "candidate", flags["candidate"]))
+    baseline = live_target(target(config, "baseline", flags["baseline"]))
+    candidate = live_target(target(config, "candidate", flags["candidate"]))
     _refuse_unsafe(command, config, flags)
     if command == "proxy":
         _refuse_detours(config, baseline, candidate)
@@ -60,9 +62,9 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
             in_flight=flags["concurrency"],
         ),
         endpoints=endpoints(config),
-        safety=plans.safety(config, allow_writes=flags["allow_writes"]),
-        policy=plans.policy(config),
-        profile=plans.noise_profile(config, flags["noise_profile"]) or NoiseProfile(),
+        safety=safety(config, allow_writes=flags["allow_writes"]),
+        policy=policy(config),
+        profile=noise_profile(config, flags["noise_profile"]) or NoiseProfile(),
         guards=guard_policy(config),
         version=flags["rust_version"] or "",
         flags=flags.get("flags"),
@@ -99,7 +101,7 @@ def _refuse_unsafe(command: str, config: Config, flags: Flags) -> None:
     if command == "sink":
         sides = ("baseline", "candidate")
     for side in sides:
-        table: TargetTable = getattr(config.targets, side)
+        table = config.targets.of(side)
         if flags["allow_writes"] and not table.isolated:
             place = config.at("targets", side) if config.source else FILE_NAME
             raise ConfigError(
@@ -110,12 +112,12 @@ def _refuse_unsafe(command: str, config: Config, flags: Flags) -> None:
 
 def _refuse_detours(config: Config, *targets: Target) -> None:
     """Refuse what stands in for a target: clients are handed on by HTTP/1.1, directly."""
-    for target in targets:
-        for key, given in (("http2", target.http2), ("proxy", target.proxy is not None)):
+    for each in targets:
+        for key, given in (("http2", each.http2), ("proxy", each.proxy is not None)):
             if given:
-                place = config.at("targets", target.side, key)
+                place = config.at("targets", each.side, key)
                 raise ConfigError(
-                    f"{place}: targets.{target.side}.{key} does not go with live traffic",
+                    f"{place}: targets.{each.side}.{key} does not go with live traffic",
                     "shadow proxy speaks HTTP/1.1 to both services, and directly",
                 )
 
@@ -131,7 +133,7 @@ def _secondary(config: Config, flags: Flags) -> Target | None:
         option="--secondary",
         headers=tuple(table.headers.items()),
         verify_tls=table.verify_tls,
-        denied=parse_denied(config.safety.never),
+        denied=denied(config),
     )
     return live_target(found)
 
@@ -178,10 +180,10 @@ def _info(
         baseline=Side(name=baseline.name, url=baseline.url),
         candidate=Side(name=candidate.name, url=candidate.url),
         options={name: flags[name] for name in _TOLD if flags.get(name) not in (None, ())},
-        config_digest=plans.config_digest(config, flags),
+        config_digest=config_digest(config, flags),
         versions={"shadow": __version__},
-        baseline_build=plans.build(config, "baseline", flags),
-        candidate_build=plans.build(config, "candidate", flags),
+        baseline_build=build(config, "baseline", flags),
+        candidate_build=build(config, "candidate", flags),
         accept=tuple(rule.by for rule in accept_rules(config)),
         owners=config.endpoints.owners,
         files=config.endpoints.files,
@@ -196,7 +198,7 @@ def record_plan(flags: Flags) -> RecordPlan:
         side="baseline",
         name="upstream",
         option="--upstream",
-        denied=parse_denied(config.safety.never),
+        denied=denied(config),
     )
     rotate_bytes, rotate_s = flags["rotate_bytes"], flags["rotate_after"]
     if flags["keep_files"] is not None and rotate_s is None and rotate_bytes is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shadow.captures.openapi import read_templates
-from shadow.config.file import Config
-from shadow.config.rules import named
+from shadow.config.file import Config, named
 from shadow.endpoints import Endpoints
 
 

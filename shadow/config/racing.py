@@ -6,7 +6,7 @@ from typing import Final
 
 from shadow.config.asking import asking_plan
 from shadow.config.file import load
-from shadow.config.plans import Flags
+from shadow.config.flags import Flags
 from shadow.config.redacting import hidden
 from shadow.errors import ConfigError
 from shadow.masking import Masker

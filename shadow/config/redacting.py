@@ -6,8 +6,8 @@ from typing import get_args
 
 from shadow.captures.redact import Redaction, Redactor, Rule
 from shadow.captures.redact.rules import Names, Where, last_name
-from shadow.config.file import Config, RedactRuleTable
-from shadow.config.rules import named
+from shadow.config.file import Config, named
+from shadow.config.tables.redacting import RedactRuleTable
 from shadow.errors import ConfigError
 from shadow.masking import Hidden
 

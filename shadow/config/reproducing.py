@@ -6,7 +6,7 @@ import msgspec
 
 from shadow.config.asking import asking_plan
 from shadow.config.file import load
-from shadow.config.plans import Flags
+from shadow.config.flags import Flags
 from shadow.config.redacting import hidden
 from shadow.errors import ConfigError
 from shadow.masking import Masker
@@ -41,8 +41,11 @@ def minimise_plan(flags: Flags) -> MinimisePlan:
     _, run = found_by(asked)
     config = load(flags["config"])
     urls = {
-        side: flags[side] or _readable(info.url) or getattr(config.targets, side).url
-        for side, info in (("baseline", run.info.baseline), ("candidate", run.info.candidate))
+        side: flags[side] or _readable(info.url) or table.url
+        for side, info, table in (
+            ("baseline", run.info.baseline, config.targets.baseline),
+            ("candidate", run.info.candidate, config.targets.candidate),
+        )
     }
     return MinimisePlan(
         wanted=msgspec.structs.replace(asked, **urls),  # the commands name whom was asked

@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 
 from shadow import __version__
-from shadow.config.plans import ARGUMENTS, Flags, replay_plan
+from shadow.config.flags import ARGUMENTS, Flags
+from shadow.config.replaying import replay_plan
 from shadow.errors import ConfigError
 from shadow.replay.options import ReplayPlan
 from shadow.results.runs import RunInfo

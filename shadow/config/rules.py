@@ -6,7 +6,6 @@ import difflib
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from typing import Final, get_args
 
@@ -14,20 +13,12 @@ from shadow.compare.accept import AcceptRule, Responsibility
 from shadow.compare.classes import CLASSES
 from shadow.compare.classes.base import PolicyName
 from shadow.compare.rules import ListRule, PathPattern, Rules, Tolerance, parse_pattern
-from shadow.config.file import AcceptTable, Config, ListTable, ToleranceTable
+from shadow.config.file import Config, named
+from shadow.config.tables.rules import AcceptTable, ListTable, ToleranceTable
 from shadow.errors import ConfigError
 from shadow.model import Kind
 
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{16}")
-
-
-@contextmanager
-def named(config: Config, *place: str | int) -> Iterator[None]:
-    """Begin the message of a ConfigError with the file and line of the entry that is wrong."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f"{config.at(*place)}: {error.message}", error.hint) from None
 
 
 def class_policies(config: Config) -> dict[tuple[str, str], PolicyName]:

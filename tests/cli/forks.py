@@ -14,12 +14,12 @@ import traceback
 from typing import Any, NoReturn, TextIO
 
 from shadow import cli
-from shadow.config import accepting, plans
+from shadow.config import accepting, diffing, output, replaying
 from shadow.replay import diff, learning, replay
 from shadow.reports import explain, show
 
 UNEXPECTED = 99
-IMPORTED = (accepting, diff, explain, learning, plans, replay, show)
+IMPORTED = (accepting, diff, diffing, explain, learning, output, replay, replaying, show)
 
 
 def main() -> None:

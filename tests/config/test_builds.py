@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shadow.config import plans
+from shadow.config import builds
 from shadow.config.file import Config, load, parse
 from shadow.errors import ConfigError
 from shadow.replay.provenance import VersionSource
@@ -25,13 +25,13 @@ def test_a_build_of_file_and_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path.write_text('[targets.candidate]\nlockfile = "Cargo.lock"\ntoolchain = "rustc 1.83"\n')
     monkeypatch.chdir("/")  # the lock file is looked for beside the config
     found = load(str(path))
-    assert plans.build(found, "candidate", {"rust_version": "1.0"}) == Build(
+    assert builds.build(found, "candidate", {"rust_version": "1.0"}) == Build(
         version="1.0", toolchain="rustc 1.83", lockfile=hashlib.sha256(b"abc").hexdigest()
     )
-    assert plans.build(found, "baseline", {"rust_version": "1.0"}) == Build()
+    assert builds.build(found, "baseline", {"rust_version": "1.0"}) == Build()
     (tmp_path / "Cargo.lock").unlink()
     with pytest.raises(ConfigError) as caught:
-        plans.build(found, "candidate", {})
+        builds.build(found, "candidate", {})
     assert caught.value.message.startswith(f"{path}:2: targets.candidate.lockfile: ")
 
 
@@ -44,8 +44,8 @@ def test_a_build_of_file_and_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_where_a_version_is_said(version: dict[str, str], source: VersionSource) -> None:
-    assert plans.version_source(config(version=version), "candidate") == source
-    assert plans.version_source(config(version=version), "baseline") is None
+    assert builds.version_source(config(version=version), "candidate") == source
+    assert builds.version_source(config(version=version), "baseline") is None
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_where_a_version_is_said(version: dict[str, str], source: VersionSource)
 )
 def test_a_version_that_is_nowhere(version: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=f"targets.candidate.version.*{said}"):
-        plans.version_source(config(version=version), "candidate")
+        builds.version_source(config(version=version), "candidate")

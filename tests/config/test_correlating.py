@@ -10,7 +10,7 @@ import pytest
 
 from shadow.config.asking import asking_plan, refuse_shared
 from shadow.config.file import load
-from shadow.config.plans import learning_plan, replay_plan
+from shadow.config.replaying import learning_plan, replay_plan
 from shadow.errors import ConfigError
 from shadow.replay.options import ReplayPlan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shadow.config import plans
+from shadow.config import targets
 from shadow.config.file import Config, parse
 from shadow.errors import ConfigError
 from shadow.sending.target import Proxy
@@ -15,7 +15,7 @@ def config(**keys: object) -> Config:
 
 
 def test_straight_and_http1_unless_told_otherwise() -> None:
-    target = plans.target(config(), "candidate", None)
+    target = targets.target(config(), "candidate", None)
     assert (target.http2, target.proxy) == (False, None)
 
 
@@ -24,30 +24,30 @@ def test_http2_and_a_proxy_whose_password_is_in_the_environment(
 ) -> None:
     monkeypatch.setenv("PROXY_PASSWORD", "s3cret")
     keys = {"http2": True, "proxy": "http://me:${PROXY_PASSWORD}@127.0.0.1:3128"}
-    target = plans.target(config(**keys), "candidate", None)
+    target = targets.target(config(**keys), "candidate", None)
     assert target.http2
     assert target.proxy == Proxy(
         scheme="http", host="127.0.0.1", port=3128, username="me", password="s3cret"
     )
     # A URL on the command line goes the same way.
-    assert plans.target(config(**keys), "candidate", "https://other").proxy == target.proxy
+    assert targets.target(config(**keys), "candidate", "https://other").proxy == target.proxy
 
 
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:3128")
-    assert plans.target(config(), "candidate", None).proxy is None
+    assert targets.target(config(), "candidate", None).proxy is None
 
 
 def test_a_wrong_proxy_names_its_key() -> None:
     with pytest.raises(ConfigError) as caught:
-        plans.target(config(proxy="socks5://me:s3cret@h:1080"), "candidate", None)
+        targets.target(config(proxy="socks5://me:s3cret@h:1080"), "candidate", None)
     assert caught.value.message == "targets.candidate.proxy: a socks5 proxy is not supported"
 
 
 def test_http2_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "find_spec", lambda _name: None)
+    monkeypatch.setattr(targets, "find_spec", lambda _name: None)
     with pytest.raises(ConfigError) as caught:
-        plans.target(config(http2=True), "candidate", None)
+        targets.target(config(http2=True), "candidate", None)
     assert caught.value.message == "targets.candidate.http2: the package h2 is not installed"
     assert "shadow-traffic[http2]" in caught.value.hint

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from shadow.cli import group
-from shadow.config import plans
+from shadow.config import judging
 from shadow.config.file import parse
 from shadow.endpoints import Endpoints
 from shadow.sending.safety import Safety
@@ -190,7 +190,7 @@ def test_config_of_the_pages_is_accepted(block: Block, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, "x")
     data = tomllib.loads(block.text)
     config = parse(data, text=block.text)
-    plans.policy(config)
+    judging.policy(config)
     Endpoints(config.endpoints.templates)
     Safety(config.safety.reads)
     schema = json.loads((SCHEMAS / "config.schema.json").read_text("utf-8"))

@@ -17,7 +17,7 @@ from shadow.compare.codecs.content import MessageType
 from shadow.compare.codecs.values import OverBudgetError, UnreadableError
 from shadow.compare.json_text import to_text
 from shadow.config.file import parse
-from shadow.config.plans import messages, policy
+from shadow.config.judging import messages, policy
 from shadow.errors import ConfigError
 from shadow.model import Outcome
 from tests.compare.codecs.answers import (

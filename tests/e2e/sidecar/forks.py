@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from shadow import cli
-from shadow.config import live, plans
+from shadow.config import live, output, replaying
 from shadow.replay import replay
 from shadow.reports import show
 from shadow.results import postgres
@@ -27,7 +27,10 @@ from shadow.sidecar import proxying, recording, sinking
 
 PACKET = 1 << 16
 UNEXPECTED = 99
-IMPORTED = (live, plans, postgres, proxying, recording, replay, routes, show, sinking)
+IMPORTED = (
+    *(live, output, postgres, proxying, recording, replay),
+    *(replaying, routes, show, sinking),
+)
 
 
 def main() -> None:
