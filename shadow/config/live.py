@@ -22,7 +22,7 @@ from shadow.config.redacting import hidden, redaction
 from shadow.config.rules import accept_rules
 from shadow.config.runs import config_digest
 from shadow.config.safety import denied, safety
-from shadow.config.targets import target
+from shadow.config.targets import target, target_at
 from shadow.config.units import octets, seconds
 from shadow.errors import ConfigError
 from shadow.model import SideName
@@ -125,16 +125,7 @@ def _refuse_detours(config: Config, *targets: Target) -> None:
 def _secondary(config: Config, flags: Flags) -> Target | None:
     if flags["secondary"] is None:
         return None
-    table = config.targets.baseline
-    found = parse_target(
-        flags["secondary"],
-        side="baseline",
-        name="secondary",
-        option="--secondary",
-        headers=tuple(table.headers.items()),
-        verify_tls=table.verify_tls,
-        denied=denied(config),
-    )
+    found = target_at(config, "baseline", flags["secondary"], "--secondary", "secondary")
     return live_target(found)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,21 @@ def test_what_the_flags_say() -> None:
     assert found.info.command == "proxy"
     assert found.info.options["window"] == "90s"
     assert found.info.candidate_build.version == "1.4.2"
+
+
+def test_the_second_go_service_is_asked_in_the_way_of_the_first() -> None:
+    text = """
+[targets.baseline]
+host = "api.test"
+drop_headers = ["x-trace"]
+paths = { "/v1/" = "/api/v1/" }
+set_query = { key = "k" }
+"""
+    found = plan(text=text, secondary="http://127.0.0.1:8082")
+    assert found.secondary == replace(
+        found.baseline, name="secondary", port=8082, denied=found.secondary.denied
+    )
+    assert found.secondary.host_header == "api.test"
 
 
 def test_windows_of_one_pair_share_a_digest() -> None:
