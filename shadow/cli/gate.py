@@ -30,14 +30,14 @@ def command(*, run: str, phase: str, as_json: bool, on_inconclusive: str, **give
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
     from shadow.replay.telling import tell  # noqa: PLC0415 - as above
-    from shadow.reports import show  # noqa: PLC0415 - as above
+    from shadow.reports import machine, show  # noqa: PLC0415 - as above
     from shadow.results.gates.verdicts import exit_code  # noqa: PLC0415 - as above
     from shadow.rollout.gating import gate  # noqa: PLC0415 - as above
 
     plan = gating.gate_plan(file.load(given["config"]), phase)
     result = gate(given["store"], run, plan, tell=tell)
     if as_json:
-        print_data(show.gate_as_json(result))
+        print_data(machine.render(result))
     else:
         click.echo(show.gate_as_text(result), nl=False)
     return exit_code(result, on_inconclusive)

@@ -73,12 +73,13 @@ def status(**given: Any) -> int:
     """Show where each phase stands, what the current one lacks, and the last decisions."""
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
+    from shadow.reports import machine  # noqa: PLC0415 - as above
     from shadow.rollout import shown  # noqa: PLC0415 - as above
     from shadow.rollout.deciding import status  # noqa: PLC0415 - as above
 
     found = status(given["store"], given["run"], gating.phases_plan(file.load(given["config"])))
     if given["as_json"]:
-        print_data(shown.as_json(found))
+        print_data(machine.render(found))
     else:
         click.echo(shown.status_text(found), nl=False)
     return 0
@@ -103,6 +104,7 @@ def promote(**given: Any) -> int:
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
     from shadow.replay.telling import tell  # noqa: PLC0415 - as above
+    from shadow.reports import machine  # noqa: PLC0415 - as above
     from shadow.rollout import deciding, shown  # noqa: PLC0415 - as above
 
     plan = gating.phases_plan(file.load(given["config"]))
@@ -111,7 +113,7 @@ def promote(**given: Any) -> int:
         given["store"], given["run"], plan, account, override=given["override"], tell=tell
     )
     if given["as_json"]:
-        print_data(shown.as_json(result))
+        print_data(machine.render(result))
     else:
         click.echo(shown.promotion_text(result), nl=False)
     return result.exit_code
@@ -130,13 +132,14 @@ def demote(**given: Any) -> int:
     from shadow.config import file, gating  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - as above
     from shadow.replay.telling import tell  # noqa: PLC0415 - as above
+    from shadow.reports import machine  # noqa: PLC0415 - as above
     from shadow.rollout import deciding, shown  # noqa: PLC0415 - as above
 
     plan = gating.phases_plan(file.load(given["config"]))
     account = deciding.account(given)
     made = deciding.demote(given["store"], given["run"], plan, account, to=given["to"], tell=tell)
     if given["as_json"]:
-        print_data(shown.as_json(made))
+        print_data(machine.render(made))
     else:
         click.echo(shown.decision_text(made), nl=False)
     return 0

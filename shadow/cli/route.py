@@ -48,11 +48,12 @@ def _located(function: Function) -> Function:
 def status(**given: Any) -> int:
     """Show where each route stands, since when, by whom and why, and the last changes."""
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - loaded when the command runs
-    from shadow.rollout import routes, shown  # noqa: PLC0415 - as above
+    from shadow.reports import machine  # noqa: PLC0415 - as above
+    from shadow.rollout import routes  # noqa: PLC0415 - as above
 
     found = _routes(given).standing()
     if given["as_json"]:
-        print_data(shown.as_json(found))
+        print_data(machine.render(found))
     else:
         click.echo(routes.standing_text(found), nl=False)
     return 0
@@ -115,7 +116,8 @@ def reset(**given: Any) -> int:
 def _change(action: Any, given: dict[str, Any]) -> int:
     from shadow.replay.delivery import print_data  # noqa: PLC0415 - loaded when the command runs
     from shadow.replay.telling import tell  # noqa: PLC0415 - as above
-    from shadow.rollout import routes, shown  # noqa: PLC0415 - as above
+    from shadow.reports import machine  # noqa: PLC0415 - as above
+    from shadow.rollout import routes  # noqa: PLC0415 - as above
 
     change = routes.asked(
         action,
@@ -128,7 +130,7 @@ def _change(action: Any, given: dict[str, Any]) -> int:
     for line in routes.notes(moved):
         tell(line)
     if given["as_json"]:
-        print_data(shown.as_json(moved))
+        print_data(machine.render(moved))
     else:
         click.echo(routes.moved_text(moved))
     return 0

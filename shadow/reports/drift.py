@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shadow.model import Severity
+from shadow.reports import machine
 from shadow.reports.console import NARROWEST, columns, printed
 from shadow.reports.evidence import percentages
 from shadow.reports.provenance import build_text, commit_text, machine_text
@@ -33,7 +34,6 @@ from shadow.results.resolve import load_run
 from shadow.results.speed.verdicts import DELTA, Change
 from shadow.results.summary import Percentiles, withheld
 
-VERSION: Final = 1
 SHOWN: Final = 20
 """Findings of a kind, and endpoints, unless all are asked for."""
 _ARROW: Final = "→"
@@ -54,17 +54,12 @@ def show_drift(
     if no_values:
         found = without_values(found)
     if as_json:
-        text = render_json(found)
+        text = machine.render(found)
     else:
         out, limit = sys.stdout, None if show_all else SHOWN
         columns_of = width_of(out) if out else 100
         text = render(found, width=columns_of, color=bool(out and colored(out)), limit=limit)
     return text, bool(found.new)
-
-
-def render_json(found: Drift) -> str:
-    """The drift as one JSON object on one line, for programs."""
-    return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
 
 
 def without_values(found: Drift) -> Drift:

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from shadow.fuzzing.findings import Ended, Found, FuzzSummary
+from shadow.reports import machine
 from shadow.reports.text import cut_end, cut_path, pair, plain, plural
 
-VERSION: Final = 1
 SHOWN: Final = 20
 """Requests that are listed."""
 _PLACE: Final = 24
@@ -31,7 +31,7 @@ def render_json(summary: FuzzSummary) -> str:
     told = msgspec.to_builtins(summary)
     for name in ("new", "flaky"):
         told[name] = [_as_json(each) for each in getattr(summary, name)]
-    return msgspec.json.encode({"v": VERSION, **told}).decode() + "\n"
+    return machine.line(told)
 
 
 def _as_json(found: Found) -> dict[str, object]:

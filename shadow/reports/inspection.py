@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from shadow.captures import STDIN, digest, open_capture
 from shadow.captures.records import Fidelity
 from shadow.endpoints import Endpoints
 from shadow.masking import NOTHING_MORE, Hidden
+from shadow.reports import machine
 from shadow.reports.console import NARROWEST, columns, printed
 from shadow.reports.show import colored, readable_path
 from shadow.reports.show import width as width_of
@@ -27,7 +27,6 @@ from shadow.sending.safety import Safety
 from shadow.sessions.forecast import Forecast
 from shadow.sessions.hollow import REMEDIES
 
-VERSION: Final = 1
 SHOWN: Final = 15
 """Endpoints, unless all are asked for."""
 _SHOWN_NAMES: Final = 8
@@ -46,7 +45,7 @@ def inspect(
     """Read captures and say what is in them. Raises CaptureError."""
     found = read(paths, endpoints, safety, hidden)
     if as_json:
-        return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
+        return machine.render(found)
     out = sys.stdout
     return render(
         found,

@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 
 from shadow.captures.shell import quoted
+from shadow.reports import machine
 from shadow.reports.text import DASH, pair, percent, plain, plural
 from shadow.results.races import ALONE, Ended, Race, RacesSummary, Untold
 
-VERSION: Final = 1
 SHOWN: Final = 20
 """Findings of a kind that are listed."""
 SHOWN_ENDPOINTS: Final = 6
@@ -35,7 +35,7 @@ def render_json(summary: RacesSummary) -> str:
             each["class"] = each.pop("class_id")
             each["reproduce"] = command(race, summary)
     told |= {**found, "inconclusive": summary.open_questions, "exit_code": summary.exit_code}
-    return msgspec.json.encode({"v": VERSION, **told}).decode() + "\n"
+    return machine.line(told)
 
 
 def command(race: Race, summary: RacesSummary) -> str:

@@ -15,8 +15,9 @@ from shadow.captures.redact.scanning import Place
 from shadow.endpoints import Endpoints
 from shadow.masking import Hidden, Masker
 from shadow.model import Exchange
+from shadow.reports import machine
 from shadow.reports.console import columns, printed
-from shadow.reports.inspection import SHOWN, VERSION
+from shadow.reports.inspection import SHOWN
 from shadow.reports.show import colored
 from shadow.reports.show import width as width_of
 from shadow.reports.text import cut_end, plain, plural
@@ -46,7 +47,7 @@ def find_secrets(
     """Read captures and tell what is secret in them. Raises CaptureError and ConfigError."""
     found = scan(paths, endpoints, rules, hidden)
     if as_json:
-        return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
+        return machine.render(found)
     out = sys.stdout
     return printed(
         _blocks(found, None if show_all else SHOWN),

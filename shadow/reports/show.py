@@ -70,11 +70,6 @@ def gate_as_text(gate: GateResult) -> str:
     return gates.render(gate, width=width(out), color=colored(out))
 
 
-def gate_as_json(gate: GateResult) -> str:
-    """What a gate says as one JSON object on one line."""
-    return msgspec.json.encode({"v": 1, **msgspec.to_builtins(gate)}).decode() + "\n"
-
-
 def list_runs(store: str, *, as_json: bool, limit: int) -> str:
     """The runs of a store, newest first, a line each."""
     with Store.open(store, create=False) as opened:

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from shadow.errors import ShadowError
+from shadow.reports import machine
 from shadow.reports.console import NARROWEST, columns, printed
 from shadow.reports.evidence import share as share_text
 from shadow.reports.show import colored
@@ -27,7 +27,6 @@ from shadow.results.runs import Run
 from shadow.results.store import Store
 from shadow.results.trend import Trend, Unit, trend
 
-VERSION: Final = 1
 _SHOWN_RUNS: Final = 10
 _NUMBERS: Final = 46  # columns of four numbers and what parts them
 
@@ -45,7 +44,7 @@ def show_trend(
     runs, left_out = _runs(also, store, limit, all_captures=all_captures)
     found = trend(runs, what)
     if as_json:
-        return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
+        return machine.render(found)
     out = sys.stdout
     text = render(found, width=width_of(out) if out else 100, color=bool(out and colored(out)))
     if left_out:

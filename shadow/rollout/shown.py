@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import sys
 
-import msgspec
-
 from shadow.reports import gates, phases
 from shadow.reports.show import colored, width
 from shadow.results.phases import Decision
 from shadow.rollout.deciding import Promotion, Status
-
-VERSION = 1
-
-
-def as_json(found: msgspec.Struct) -> str:
-    """One JSON object on one line; its keys stay the same within one version `v`."""
-    return msgspec.json.encode({"v": VERSION, **msgspec.to_builtins(found)}).decode() + "\n"
 
 
 def status_text(found: Status) -> str:

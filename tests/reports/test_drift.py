@@ -13,7 +13,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from shadow.masking import WITHHELD
 from shadow.model import Divergence
-from shadow.reports.drift import change_text, render, render_json, without_values
+from shadow.reports import machine
+from shadow.reports.drift import change_text, render, without_values
 from shadow.results.drift import Drift, drift
 from shadow.results.evidence import Evidence
 from shadow.results.provenance import Build, Commit, Machine
@@ -154,7 +155,7 @@ def test_nothing_of_a_run_is_interpreted(make_record: MakeRecord) -> None:
 
 
 def test_as_json(drifted: Drift) -> None:
-    document = json.loads(render_json(drifted))
+    document = json.loads(machine.render(drifted))
     assert document["v"] == 1
     assert document["before"]["provenance"]["candidate"]["version"] == "0.0.0"
     assert [len(document[name]) for name in ("new", "gone")] == [1, 1]
@@ -162,9 +163,9 @@ def test_as_json(drifted: Drift) -> None:
 
 
 def test_no_values(drifted: Drift) -> None:
-    text = render_json(without_values(drifted))
+    text = machine.render(without_values(drifted))
     assert WITHHELD in text
-    assert "12.340000000000001" in render_json(drifted)
+    assert "12.340000000000001" in machine.render(drifted)
     assert "12.340000000000001" not in text
 
 
