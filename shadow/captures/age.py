@@ -14,7 +14,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final
@@ -228,12 +228,12 @@ def _recipient(pyrage: Any, text: str) -> Any:
         raise ConfigError(f"--encrypt-to: {text[:12]!a}… is no public key", _MAKE_ONE) from None
 
 
-def load_identities(environment: Mapping[str, str] = os.environ) -> list[Any]:
+def load_identities() -> list[Any]:
     """Return the private keys in the file that `SHADOW_AGE_IDENTITY` names.
 
     Raises ConfigError where it names none, or others can read it.
     """
-    path = environment.get(IDENTITY_VARIABLE, "")
+    path = os.environ.get(IDENTITY_VARIABLE, "")
     if not path:
         raise ConfigError(
             "it is encrypted with age", f"name the file with the private key in {IDENTITY_VARIABLE}"

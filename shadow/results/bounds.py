@@ -68,13 +68,13 @@ def upper_bound(count: int, trials: int, confidence: float = CONFIDENCE) -> floa
     return high
 
 
-def lower_bound(count: int, trials: int, confidence: float = CONFIDENCE) -> float | None:
+def lower_bound(count: int, trials: int) -> float | None:
     """Return the one-sided lower bound of Clopper and Pearson on a rate; None without trials.
 
     It is the lowest rate at which `count` or more of `trials` still have a probability of
     1 - confidence: of what did not happen, the upper bound.
     """
-    upper = upper_bound(trials - count, trials, confidence)
+    upper = upper_bound(trials - count, trials)
     return None if upper is None else 1 - upper
 
 
@@ -98,9 +98,9 @@ def at_most(count: int, trials: int, rate: float) -> float:
     return total
 
 
-def clean_exchanges_for(rate: float, confidence: float = CONFIDENCE) -> int:
+def clean_exchanges_for(rate: float) -> int:
     """Return how many exchanges without a divergence put the bound at `rate` or below.
 
     `rate` is a share above 0 and below 1.
     """
-    return math.ceil(math.log1p(-confidence) / math.log1p(-rate))
+    return math.ceil(math.log1p(-CONFIDENCE) / math.log1p(-rate))

@@ -42,7 +42,7 @@ def _advice(run: Run) -> str:
     return "replay again before you rely on them"
 
 
-def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
+def cautions(run: Run) -> Iterator[Caution]:
     """Yield the warnings of a run, the gravest first."""
     tally = run.tally
     if run.info.state != "finished":
@@ -54,7 +54,7 @@ def cautions(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[C
         )
     yield from _rules(run)
     yield from _builds(run)
-    yield from _evidence(run, max_incomparable, max_hollow)
+    yield from _evidence(run)
     yield from _bounds(tally)
 
 
@@ -89,7 +89,7 @@ def _rules(run: Run) -> Iterator[Caution]:
             )
 
 
-def _evidence(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[Caution]:
+def _evidence(run: Run) -> Iterator[Caution]:
     tally = run.tally
     sent = tally.read - tally.outcomes[Outcome.SKIPPED]
     incomparable, hollow = tally.outcomes[Outcome.INCOMPARABLE], tally.hollow
@@ -99,18 +99,18 @@ def _evidence(run: Run, max_incomparable: float, max_hollow: float) -> Iterator[
             text="no exchange could be judged, so this run says nothing",
             advice="see why exchanges were skipped or incomparable",
         )
-    if incomparable > max_incomparable * sent:
+    if incomparable > MAX_INCOMPARABLE * sent:
         yield Caution(
             code="incomparable",
             text=f"{incomparable:,} exchanges ({incomparable / sent:.1%}) are incomparable,"
-            f" more than {max_incomparable:.0%}",
+            f" more than {MAX_INCOMPARABLE:.0%}",
             advice="check that the baseline is up and not overloaded"
             + ("" if run.info.command in LIVE else ", then replay again"),
         )
     if hollow:
-        over = hollow > max_hollow * sent
+        over = hollow > MAX_HOLLOW * sent
         causes = list(_causes(tally))
-        limit = f", more than {max_hollow:.0%}" if over else ""
+        limit = f", more than {MAX_HOLLOW:.0%}" if over else ""
         yield Caution(
             code="hollow",
             text=f"{hollow:,} exchanges ({hollow / sent:.1%}) are hollow{limit}: recorded as a"

@@ -41,7 +41,6 @@ MAX_ELEMENTS: Final = 1_000_000
 """Elements of the info and of the evidence, told by their commas before they are made."""
 
 _LEVEL: Final = 9
-_STEP: Final = 1 << 20
 _WINDOW: Final = 32 << 20
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _MOST: Final = 2**53

@@ -188,8 +188,6 @@ def exit_code(
     fail_on: FailOn = "divergence",
     *,
     known: AbstractSet[str] = frozenset(),
-    max_incomparable: float = MAX_INCOMPARABLE,
-    max_hollow: float = MAX_HOLLOW,
 ) -> int:
     """Return the exit code of a completed run: 1 before 3 before 0.
 
@@ -201,8 +199,8 @@ def exit_code(
     sent = tally.read - tally.outcomes[Outcome.SKIPPED]
     if (
         not tally.compared
-        or tally.outcomes[Outcome.INCOMPARABLE] > max_incomparable * sent
-        or tally.hollow > max_hollow * sent
+        or tally.outcomes[Outcome.INCOMPARABLE] > MAX_INCOMPARABLE * sent
+        or tally.hollow > MAX_HOLLOW * sent
     ):
         return 3
     return 0
@@ -244,8 +242,6 @@ def summarise(
     judged: Judged | None = None,
     code: int | None = None,
     store: str = "",
-    max_incomparable: float = MAX_INCOMPARABLE,
-    max_hollow: float = MAX_HOLLOW,
 ) -> Summary:
     """Sum a run up. `code` is the exit code of the command; by default the run's own.
 
@@ -257,7 +253,7 @@ def summarise(
     if code is None:
         code = info.exit_code
     if code is None:
-        code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
+        code = exit_code(tally)
     endpoints = sorted(tally.endpoints.items(), key=lambda item: (-_exchanges(item[1]), item[0]))
     every = tally.endpoints.values()
     judged = judged or judge_evidence(run, evidence)
@@ -270,7 +266,7 @@ def summarise(
         captures=info.captures,
         baseline=info.baseline,
         candidate=info.candidate,
-        conclusion=_conclusion(tally, max_incomparable, max_hollow),
+        conclusion=_conclusion(tally),
         exit_code=code,
         read=tally.read,
         match=outcomes[Outcome.MATCH],
@@ -291,7 +287,7 @@ def summarise(
         latency_baseline=_side(every, *_BASELINE),
         latency_candidate=_side(every, *_CANDIDATE),
         endpoints=tuple(_endpoint(name, each, judged) for name, each in endpoints),
-        warnings=(*cautions(run, max_incomparable, max_hollow), *judged.cautions),
+        warnings=(*cautions(run), *judged.cautions),
         store=store,
         events=info.events,
         rate=judged.rate,
@@ -349,11 +345,10 @@ def _rule_state(by: Responsibility, run: Run, *, used: bool) -> RuleState:
     return "used" if used else "unused"
 
 
-def _conclusion(tally: Tally, max_incomparable: float, max_hollow: float) -> Conclusion:
+def _conclusion(tally: Tally) -> Conclusion:
     if tally.outcomes[Outcome.DIVERGENT]:
         return "divergent"
-    code = exit_code(tally, max_incomparable=max_incomparable, max_hollow=max_hollow)
-    return "inconclusive" if code else "match"
+    return "inconclusive" if exit_code(tally) else "match"
 
 
 def _exchanges(endpoint: EndpointTally) -> int:

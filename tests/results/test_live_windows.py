@@ -38,12 +38,12 @@ def test_no_verdict_on_speed_whatever_the_options(window: RunInfo) -> None:
 )
 def test_nobody_is_told_to_replay_it(window: RunInfo, state: RunState, advice: str) -> None:
     run = Run(info=msgspec.structs.replace(window, state=state), tally=Tally())
-    (first, *_) = cautions(run, 0.05, 0.05)
+    (first, *_) = cautions(run)
     assert (first.code, first.advice) == (state, advice)
     tally = Tally()
     run = Run(info=msgspec.structs.replace(window, state="finished"), tally=tally)
     tally.count_skipped("GET /a", "write")
-    assert not any("replay" in each.advice for each in cautions(run, 0.05, 0.05))
+    assert not any("replay" in each.advice for each in cautions(run))
 
 
 def failed(seq: int, make_record: MakeRecord, go: int | None, rust: int | None) -> Record:

@@ -64,13 +64,6 @@ def test_never_failing_still_says_inconclusive(make_record: MakeRecord) -> None:
     assert exit_code(outcomes(make_record, divergent=1, incomparable=9), "never") == 3
 
 
-def test_limits_can_be_moved(make_record: MakeRecord) -> None:
-    tally = outcomes(make_record, match=50, incomparable=30, hollow=20)
-    assert exit_code(tally, max_incomparable=0.3, max_hollow=0.2) == 0
-    assert exit_code(tally, max_incomparable=0.29, max_hollow=0.2) == 3
-    assert exit_code(tally, max_incomparable=0.3, max_hollow=0.19) == 3
-
-
 def test_only_new_signatures_fail_where_that_is_asked(
     make_record: MakeRecord, make_divergence: MakeDivergence, monkeypatch: pytest.MonkeyPatch
 ) -> None:

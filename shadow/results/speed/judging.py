@@ -30,7 +30,7 @@ LAG_SHARE: Final = 0.05
 
 
 def judge_speed(
-    paired: Mapping[str, Pairs], *, in_turn: bool, seed: int = 0, intervals: int | None = None
+    paired: Mapping[str, Pairs], *, in_turn: bool, intervals: int | None = None
 ) -> dict[str, Speed]:
     """Judge the speed of each endpoint; `in_turn` says that one side was asked at a time.
 
@@ -47,7 +47,7 @@ def judge_speed(
     for name, q in zip(tested, q_values, strict=True):
         speeds[name] = _concluded(tested[name], q)
     for name in most:
-        shifts, jitter = percentiles(paired[name], found[name][1], in_turn=in_turn, seed=seed)
+        shifts, jitter = percentiles(paired[name], found[name][1], in_turn=in_turn, seed=0)
         speeds[name] = msgspec.structs.replace(speeds[name], shifts=shifts, jitter=jitter)
     return speeds
 

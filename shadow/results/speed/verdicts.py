@@ -118,34 +118,32 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """Of candidate over baseline: what slows a whole machine is in both and falls out of it."""
 
 
-def decide(
-    ratio: Ratio, q: float, apart_us: float, delta: float = DELTA
-) -> tuple[SpeedVerdict, SpeedReason]:
+def decide(ratio: Ratio, q: float, apart_us: float) -> tuple[SpeedVerdict, SpeedReason]:
     """Judge an effect: its size and its interval both count.
 
-    Different where it is both significant and larger than `delta`; equivalent where the whole
+    Different where it is both significant and larger than `DELTA`; equivalent where the whole
     interval lies within it; else nothing can be said yet. What is `apart_us` by less than the
     generator can tell is not called different.
     """
-    if q < ALPHA and abs(ratio.value - 1) > delta:
+    if q < ALPHA and abs(ratio.value - 1) > DELTA:
         if abs(apart_us) < RESOLUTION_US:
             return "inconclusive", "fine"
         return ("faster" if ratio.value < 1 else "slower"), ""
-    if 1 - delta <= ratio.low and ratio.high <= 1 + delta:
+    if ratio.low >= 1 - DELTA and ratio.high <= 1 + DELTA:
         return "equivalent", ""
     return "inconclusive", "wide"
 
 
-def more_exchanges(ratio: Ratio, pairs: int, delta: float = DELTA) -> int | None:
+def more_exchanges(ratio: Ratio, pairs: int) -> int | None:
     """Return about how many more exchanges would make the interval narrow enough to decide.
 
-    Its half-width goes with 1/√n. It must not reach 1 where the effect is larger than `delta`,
-    nor leave ±`delta` where it is smaller. None where that takes more than `MANY` times what
-    there was, which is so where the effect is about as large as `delta` itself.
+    Its half-width goes with 1/√n. It must not reach 1 where the effect is larger than `DELTA`,
+    nor leave ±`DELTA` where it is smaller. None where that takes more than `MANY` times what
+    there was, which is so where the effect is about as large as `DELTA` itself.
     """
     effect, half = abs(math.log(ratio.value)), math.log(ratio.high / ratio.low) / 2
-    edge = math.log1p(delta)
-    wanted = effect if abs(ratio.value - 1) > delta else edge - effect
+    edge = math.log1p(DELTA)
+    wanted = effect if abs(ratio.value - 1) > DELTA else edge - effect
     if wanted <= 0 or half > wanted * math.sqrt(MANY):
         return None
     return max(1, math.ceil(pairs * ((half / wanted) ** 2 - 1)))

@@ -11,7 +11,7 @@ from scipy import stats
 from shadow.results.speed import judging
 from shadow.results.speed.effect import clusters, log_ratios, medians
 from shadow.results.speed.pairs import Pairs
-from shadow.results.speed.size import recommended
+from tests.results.speed.sizes import recommended
 
 Simulate = Callable[..., Pairs]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shadow.results.speed.size import recommended
+from tests.results.speed.sizes import recommended
 
 
 def test_a_wider_spread_a_smaller_effect_and_more_endpoints_take_more() -> None:
