@@ -12,13 +12,12 @@ import binascii
 import contextlib
 import io
 import os
-import stat
 import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import IO, Any, Final
 
+from shadow.captures.key_files import read_key
 from shadow.errors import ConfigError
 
 IDENTITY_VARIABLE: Final = "SHADOW_AGE_IDENTITY"
@@ -211,7 +210,7 @@ def parse_recipients(given: Sequence[str]) -> tuple[str, ...]:
         if text.startswith(("age1", "ssh-")):
             found.append(text)
             continue
-        lines = _read(Path(text), "--encrypt-to").decode("utf-8", "replace").splitlines()
+        lines = _read(text, "--encrypt-to").decode("utf-8", "replace").splitlines()
         found += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     for key in found:
         _recipient(pyrage, key)
@@ -239,7 +238,7 @@ def load_identities() -> list[Any]:
             "it is encrypted with age", f"name the file with the private key in {IDENTITY_VARIABLE}"
         )
     pyrage = _pyrage()
-    data = _read(Path(path), IDENTITY_VARIABLE, private=True)
+    data = _read(path, IDENTITY_VARIABLE, private=True)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
             return [pyrage.ssh.Identity.from_buffer(data)]
@@ -253,25 +252,10 @@ def load_identities() -> list[Any]:
     return found
 
 
-def _read(path: Path, source: str, *, private: bool = False) -> bytes:
-    if str(path).lstrip().upper().startswith(_PRIVATE):  # which no message must repeat
+def _read(path: str, source: str, *, private: bool = False) -> bytes:
+    if path.lstrip().upper().startswith(_PRIVATE):  # which no message must repeat
         raise ConfigError(f"{source}: a private key itself was given", "name a file instead")
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{source}: {path} is no file", _MAKE_ONE)
-            if private and status.st_mode & 0o077:
-                raise ConfigError(f"{source}: {path} can be read by others", f"chmod 600 {path}")
-            return file.read(_MAX_KEY_BYTES)
-    except OSError as error:
-        raise ConfigError(
-            f"{source}: {path} cannot be read: {error.strerror}", "check the path"
-        ) from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+    return read_key(path, most=_MAX_KEY_BYTES, private=private, source=source)
 
 
 def _pyrage() -> Any:

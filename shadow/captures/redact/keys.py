@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from shadow.captures.key_files import read_key
 from shadow.errors import ConfigError
 
 VARIABLE: Final = "SHADOW_REDACT_KEY"
@@ -26,38 +26,11 @@ def load_key(path: str | Path | None, environment: Mapping[str, str] = os.enviro
     for a key that is short, cannot be read or can be read by others.
     """
     if path is not None:
-        return _long_enough(_read(Path(path)), str(path))
+        return _long_enough(read_key(path, most=MAX_BYTES, private=True), str(path))
     given = environment.get(VARIABLE, "")
     if given:
         return _long_enough(os.fsencode(given), VARIABLE)
     return secrets.token_bytes(32)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        # A pipe would keep the open waiting for its writer.
-        with open(path, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{path}: is no file", "name a file that holds the key")
-            if status.st_mode & 0o077:
-                mode = stat.S_IMODE(status.st_mode)
-                raise ConfigError(
-                    f"{path}: the key can be read by others (mode {mode:03o})",
-                    f"chmod 600 {path}, or give the key in {VARIABLE}",
-                )
-            key = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the key cannot be read: {error.strerror}", "check the path"
-        ) from None
-    if len(key) > MAX_BYTES:
-        raise ConfigError(f"{path}: a key has at most {MAX_BYTES} bytes", _MAKE_ONE)
-    return key
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _long_enough(key: bytes, source: str) -> bytes:
