@@ -22,12 +22,11 @@ from shadow.results.discovery import adjusted
 from shadow.results.speed.effect import Floats, clusters, log_ratios, medians
 from shadow.results.speed.judging import saturated
 from shadow.results.speed.pairs import FEWEST_CLUSTERS, Pairs
+from shadow.results.speed.ranks import middle
 from shadow.results.speed.verdicts import Change, Changes, Ratio, decide
 
 Measure = Literal["baseline", "candidate", "ratio"]
 MEASURES: Final[tuple[Measure, ...]] = ("baseline", "candidate", "ratio")
-_PRECISION: Final = 1e-7  # of a log ratio
-_Z: Final = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
 def judge_changes(
@@ -44,8 +43,8 @@ def judge_changes(
         tested = [name for name in names if found[name][measure].p is not None]
         p_values = [p for name in tested if (p := found[name][measure].p) is not None]
         for name, q in zip(tested, adjusted(p_values), strict=True):
-            middle = _middle(before[name], measure)
-            found[name][measure] = _concluded(found[name][measure], q, middle)
+            typical_us = _typical(before[name], measure)
+            found[name][measure] = _concluded(found[name][measure], q, typical_us)
     return {name: Changes(**each) for name, each in found.items()}
 
 
@@ -74,15 +73,15 @@ def _logs(pairs: Pairs, measure: Measure) -> Floats:
     return np.log(np.maximum(times, 1).astype(np.float64))
 
 
-def _middle(pairs: Pairs, measure: Measure) -> float:
+def _typical(pairs: Pairs, measure: Measure) -> float:
     """The median service time that a change is a share of, in µs."""
     side = "candidate" if measure == "ratio" else measure
     return float(np.median(np.frombuffer(getattr(pairs, f"{side}_service"), dtype=np.uint32)))
 
 
-def _concluded(change: Change, q: float, middle_us: float) -> Change:
+def _concluded(change: Change, q: float, typical_us: float) -> Change:
     assert change.shift is not None
-    verdict, reason = decide(change.shift, q, (change.shift.value - 1) * middle_us)
+    verdict, reason = decide(change.shift, q, (change.shift.value - 1) * typical_us)
     return msgspec.structs.replace(change, verdict=verdict, reason=reason, q=q)
 
 
@@ -99,36 +98,15 @@ def rank_sum(before: Floats, after: Floats) -> float:
 def shift(before: Floats, after: Floats) -> Ratio:
     """Return the median of all differences after less before, and its 95 % interval, as ratios.
 
-    The interval holds the shifts that Mann and Whitney's test would not reject: it is between
-    two order statistics of the differences, found by the test's normal approximation. Source:
+    The interval holds the shifts that Mann and Whitney's test would not reject. Source:
     Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, sections 4.2 and 4.3.
     """
     one, other = np.sort(before), np.sort(after)
     number = len(one) * len(other)
+
+    def at_most(bound: float) -> int:
+        return int(np.searchsorted(other, one + bound, side="right").sum())
+
     deviation = (number * (len(one) + len(other) + 1) / 12) ** 0.5
-    outside = max(0, int(number / 2 - _Z * deviation))
-    centre = (_ranked(one, other, (number + 1) // 2) + _ranked(one, other, number // 2 + 1)) / 2
-    low = min(centre, _ranked(one, other, outside + 1))
-    high = max(centre, _ranked(one, other, number - outside))
-    return Ratio(value=float(np.exp(centre)), low=float(np.exp(low)), high=float(np.exp(high)))
-
-
-def _ranked(before: Floats, after: Floats, rank: int) -> float:
-    """Return the difference that has this rank (from 1) among all of them, to `_PRECISION`.
-
-    The differences are not made: those at most a bound are counted in one pass over the sorted
-    values, and the bound is moved until it is known, by interpolation and by halving in turn.
-    """
-    low, high = float(after[0] - before[-1]), float(after[-1] - before[0])
-    below, above = 0, len(before) * len(after)
-    halve = False
-    while high - low > _PRECISION:
-        share = 0.5 if halve else min(max((rank - below) / (above - below), 0.01), 0.99)
-        middle = low + (high - low) * share
-        count = int(np.searchsorted(after, before + middle, side="right").sum())
-        if count >= rank:
-            high, above = middle, count
-        else:
-            low, below = middle, count
-        halve = not halve
-    return high
+    within = float(other[0] - one[-1]), float(other[-1] - one[0])
+    return middle(number, deviation, within, at_most)

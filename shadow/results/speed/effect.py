@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from shadow.results.speed.pairs import FEWEST_CLUSTERS, Pairs
+from shadow.results.speed.ranks import middle
 from shadow.results.speed.verdicts import Ratio
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-_PRECISION: Final = 1e-7  # of a log ratio
-_Z: Final = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
 def clusters(pairs: Pairs) -> Integers:
@@ -87,39 +83,16 @@ def signed_rank(differences: Floats) -> float:
 def hodges_lehmann(differences: Floats) -> Ratio:
     """Return the median of all averages of two differences, and its 95 % interval, as ratios.
 
-    The interval holds the shifts that the signed-rank test would not reject: it is between two
-    order statistics of the averages, found by the test's normal approximation. Source:
+    The interval holds the shifts that the signed-rank test would not reject. Source:
     Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, sections 3.2 and 3.3.
     """
     ordered = np.sort(differences)
-    number = len(ordered)
-    averages = number * (number + 1) // 2
+    number, places = len(ordered), np.arange(len(ordered))
+
+    def at_most(bound: float) -> int:
+        ends = np.searchsorted(ordered, 2 * bound - ordered, side="right")
+        return int(np.maximum(ends - places, 0).sum())
+
     deviation = (number * (number + 1) * (2 * number + 1) / 24) ** 0.5
-    outside = max(0, int(averages / 2 - _Z * deviation))
-    centre = (_average(ordered, (averages + 1) // 2) + _average(ordered, averages // 2 + 1)) / 2
-    low = min(centre, _average(ordered, outside + 1))
-    high = max(centre, _average(ordered, averages - outside))
-    return Ratio(value=float(np.exp(centre)), low=float(np.exp(low)), high=float(np.exp(high)))
-
-
-def _average(ordered: Floats, rank: int) -> float:
-    """Return the average of two differences that has this rank (from 1) among all of them.
-
-    The averages are not made: those below a bound are counted in one pass, and the bound is
-    moved until it is known to `_PRECISION`, by interpolation and by halving in turn.
-    """
-    low, high = float(ordered[0]), float(ordered[-1])
-    below, above = 0, len(ordered) * (len(ordered) + 1) // 2
-    places = np.arange(len(ordered))
-    halve = False
-    while high - low > _PRECISION:
-        share = 0.5 if halve else min(max((rank - below) / (above - below), 0.01), 0.99)
-        middle = low + (high - low) * share
-        ends = np.searchsorted(ordered, 2 * middle - ordered, side="right")
-        count = int(np.maximum(ends - places, 0).sum())
-        if count >= rank:
-            high, above = middle, count
-        else:
-            low, below = middle, count
-        halve = not halve
-    return high
+    within = float(ordered[0]), float(ordered[-1])
+    return middle(number * (number + 1) // 2, deviation, within, at_most)
