@@ -21,6 +21,7 @@ from shadow.model import Divergence, Verdict
 from shadow.results.gates.verdicts import GateResult
 from shadow.results.record import Record, Revision
 from shadow.results.routes import RouteChange, RouteState
+from shadow.results.runs import RunInfo
 
 _ELSEWHERE = "choose another --events PATH"
 _LEVELS: dict[Verdict, str] = {
@@ -142,9 +143,9 @@ class Events:
                 "free some space, then run again; what was done is in the store",
             ) from None
 
-    def run_started(self, fields: Mapping[str, Any]) -> None:
+    def run_started(self, info: RunInfo) -> None:
         """The run begins: captures, targets, options."""
-        self._emit("info", "shadow.run.started", fields)
+        self._emit("info", "shadow.run.started", started_fields(info))
 
     def run_finished(self, fields: Mapping[str, Any]) -> None:
         """The run has ended: the settled counts and the exit code."""
@@ -242,6 +243,21 @@ def _withdraw(log: BinaryIO, stays: Callable[[bytes], bool]) -> int:
     log.writelines(kept)
     log.truncate()
     return len(lines) - len(kept)
+
+
+def started_fields(info: RunInfo) -> dict[str, Any]:
+    """The fields of one `shadow.run.started`."""
+    sides = (("baseline", info.baseline_build), ("candidate", info.candidate_build))
+    builds = {side: build.version for side, build in sides if build.version}
+    return {
+        "command": info.command,
+        "captures": list(info.captures),
+        "digest": info.digest,
+        "baseline": msgspec.to_builtins(info.baseline),
+        "candidate": msgspec.to_builtins(info.candidate),
+        "options": info.options,
+        "versions": {**info.versions, **builds},
+    }
 
 
 def gate_fields(result: GateResult) -> dict[str, Any]:

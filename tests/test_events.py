@@ -66,7 +66,7 @@ import sys
 from shadow.events import Events
 with Events.open(sys.argv[1], sys.argv[2]) as events:
     for number in range(200):
-        events.run_started({"number": number, "long": "x" * 9_000})
+        events.run_finished({"number": number, "long": "x" * 9_000})
 """
 
 

@@ -78,7 +78,7 @@ def conduct(
         ):
             memory = Memory()
             with ending.noted():
-                events.run_started(_started_fields(info))
+                events.run_started(info)
                 usage.begin()
                 log = HookLog(hook_log_path(store, info.id), files.masker)
                 begun = _has_begun(store, info.id, workers)
@@ -336,17 +336,3 @@ def _code(ending: _Ending, run: Run, output: Output, known: frozenset[str]) -> i
 def today() -> date:
     """The day on which acceptance rules are checked, in UTC."""
     return datetime.now(UTC).date()
-
-
-def _started_fields(info: RunInfo) -> dict[str, object]:
-    sides = (("baseline", info.baseline_build), ("candidate", info.candidate_build))
-    builds = {side: build.version for side, build in sides if build.version}
-    return {
-        "command": info.command,
-        "captures": list(info.captures),
-        "digest": info.digest,
-        "baseline": msgspec.to_builtins(info.baseline),
-        "candidate": msgspec.to_builtins(info.candidate),
-        "options": info.options,
-        "versions": {**info.versions, **builds},
-    }

@@ -278,7 +278,7 @@ class Archive:
         self._cursor, self._begun = "", time.monotonic()
         self._endpoints.clear()
         self._hold(store)
-        self._logged(lambda log: log.run_started(_started(info)))
+        self._logged(lambda log: log.run_started(info))
 
     def _own_log(self, store: Store, run_id: str) -> str:
         try:
@@ -389,17 +389,3 @@ def _text(error: Exception) -> str:
 
 def _exchange(record: Record, trace_id: str | None, log: Events) -> None:
     log.exchange(record, trace_id)
-
-
-def _started(info: RunInfo) -> dict[str, object]:
-    sides = (("baseline", info.baseline_build), ("candidate", info.candidate_build))
-    builds = {side: build.version for side, build in sides if build.version}
-    return {
-        "command": info.command,
-        "captures": [],
-        "digest": info.digest,
-        "baseline": msgspec.to_builtins(info.baseline),
-        "candidate": msgspec.to_builtins(info.candidate),
-        "options": info.options,
-        "versions": {**info.versions, **builds},
-    }
