@@ -9,17 +9,8 @@ import click
 from shadow.cli import options
 
 
-def _or_document(
-    context: click.Context, parameter: click.Parameter, captures: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Requests come from captures, from a document, or from both."""
-    if not captures and context.params.get("openapi") is None:
-        raise click.MissingParameter(ctx=context, param=parameter)
-    return captures
-
-
 @click.command(name="fuzz", short_help="Ask both services what nobody recorded.")
-@click.argument("captures", nargs=-1, metavar="CAPTURE…", callback=_or_document)
+@options.captures_or("openapi")
 @options.services
 @click.option(
     "--openapi",
@@ -68,10 +59,10 @@ def _or_document(
     help="Requests in flight at once; with 1 their order is the seed's.",
 )
 @options.timeout(10.0)
-@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@options.allow_writes
 @options.allow_commands
 @click.option("--no-minimise", is_flag=True, help="Write each finding with the request as it was.")
-@click.option("--noise-profile", metavar="FILE", help="Noise that was learned before.")
+@options.noise_profile
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @options.config
 def command(**given: Any) -> int:

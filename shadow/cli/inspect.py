@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from shadow.cli import options
+
 
 @click.command(name="inspect", short_help="Show what a capture holds and what it is fit for.")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE…")
-@click.option("--config", metavar="PATH", help="shadow.toml; default: the nearest one upward.")
+@options.config
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--all", "show_all", is_flag=True, help="Show every endpoint, or every place.")
 @click.option("--secrets", is_flag=True, help="Name what is secret in it, and where; no value.")

@@ -21,14 +21,8 @@ def command() -> None:
     "--secondary", metavar="URL", help="A second instance; else the first is asked twice."
 )
 @click.option("--out", required=True, metavar="FILE", help="Where the profile goes.")
-@click.option("--config", metavar="PATH", help="shadow.toml; default: the nearest one upward.")
-@click.option(
-    "--concurrency",
-    default=16,
-    show_default=True,
-    type=click.IntRange(1, 10_000),
-    help="Exchanges in flight at once.",
-)
+@options.config
+@options.concurrency
 @options.timeout()
 @click.option("--seed", default=0, show_default=True, type=int, help="Of sampling and order.")
 @options.allow_commands

@@ -40,6 +40,19 @@ def services(function: Function) -> Function:
     return go(rust(function))
 
 
+def captures_or(option: str) -> Callable[[Function], Function]:
+    """`CAPTURE…`: one at least, unless `option` says where requests come from."""
+
+    def check(
+        context: click.Context, parameter: click.Parameter, captures: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        if not captures and context.params.get(option) is None:
+            raise click.MissingParameter(ctx=context, param=parameter)
+        return captures
+
+    return click.argument("captures", nargs=-1, metavar="CAPTURE…", callback=check)
+
+
 def timeout(seconds: float = 30.0) -> Callable[[Function], Function]:
     """`--timeout`: how long a request may take."""
     return click.option(
@@ -55,6 +68,52 @@ def allow_commands(function: Function) -> Function:
     """`--allow-commands`: hooks and auth of the config may run commands."""
     return click.option(
         "--allow-commands", is_flag=True, help="Run the commands that shadow.toml names."
+    )(function)
+
+
+def allow_writes(function: Function) -> Function:
+    """`--allow-writes`: what is sent beside reads."""
+    return click.option(
+        "--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …)."
+    )(function)
+
+
+def concurrency(function: Function) -> Function:
+    """`--concurrency`: how much is asked at once."""
+    return click.option(
+        "--concurrency",
+        default=16,
+        show_default=True,
+        type=click.IntRange(1, 10_000),
+        help="Exchanges in flight at once.",
+    )(function)
+
+
+def patterns(function: Function) -> Function:
+    """`--endpoint` and `--exclude`: which endpoints."""
+    keep = click.option(
+        "--endpoint",
+        multiple=True,
+        metavar="PATTERN",
+        help="Keep endpoints like 'GET /v1/items*'. Repeatable.",
+    )
+    leave = click.option(
+        "--exclude", multiple=True, metavar="PATTERN", help="Leave such endpoints out. Repeatable."
+    )
+    return keep(leave(function))
+
+
+def limit(function: Function) -> Function:
+    """`--limit`: how much of a capture."""
+    return click.option(
+        "--limit", type=click.IntRange(1), help="Read this many exchanges, then stop."
+    )(function)
+
+
+def noise_profile(function: Function) -> Function:
+    """`--noise-profile`: what is known of Go's noise."""
+    return click.option(
+        "--noise-profile", metavar="FILE", help="Noise learned before, by `shadow noise learn`."
     )(function)
 
 
@@ -162,9 +221,7 @@ _RUN_OPTIONS = (
         "--phase", metavar="NAME", help="Let the gate of this phase decide on the exit code."
     ),
     on_inconclusive,
-    click.option(
-        "--noise-profile", metavar="FILE", help="Noise learned before, by `shadow noise learn`."
-    ),
+    noise_profile,
     click.option("--strict", is_flag=True, help="End the run at the first broken line."),
 )
 
@@ -193,7 +250,7 @@ def selection(function: Function) -> Function:
 
 
 _SELECTION_OPTIONS = (
-    click.option("--limit", type=click.IntRange(1), help="Read this many exchanges, then stop."),
+    limit,
     click.option(
         "--sample",
         default=1.0,
@@ -202,15 +259,7 @@ _SELECTION_OPTIONS = (
         help="Share of sessions to keep, 0 to 1; whole sessions, by the seed.",
     ),
     click.option("--method", "methods", multiple=True, help="Keep this method. Repeatable."),
-    click.option(
-        "--endpoint",
-        multiple=True,
-        metavar="PATTERN",
-        help="Keep endpoints like 'GET /v1/items*'. Repeatable.",
-    ),
-    click.option(
-        "--exclude", multiple=True, metavar="PATTERN", help="Leave such endpoints out. Repeatable."
-    ),
+    patterns,
 )
 
 
@@ -253,12 +302,7 @@ _SESSION = click.option(
     help="What tells clients apart: cookie:NAME or header:NAME.",
 )
 _SIDECAR_OPTIONS = (
-    click.option(
-        "--go", "--baseline", "baseline", metavar="URL", help="The service trusted today."
-    ),
-    click.option(
-        "--rust", "--candidate", "candidate", metavar="URL", help="The service under test."
-    ),
+    services,
     click.option("--secondary", metavar="URL", help="A second Go instance: learn noise from it."),
     click.option(
         "--noise",
@@ -333,7 +377,7 @@ _SIDECAR_OPTIONS = (
         type=click.IntRange(1, 10_000),
         help="Runs of this command that stay in the store; older ones are forgotten.",
     ),
-    click.option("--noise-profile", metavar="FILE", help="Noise that was learned before."),
+    noise_profile,
     click.option("--no-values", is_flag=True, help="Withhold compared values everywhere."),
     click.option("--traces", is_flag=True, help="OpenTelemetry spans of both sides."),
     _DRAIN,

@@ -36,19 +36,11 @@ from shadow.cli import options
     help="Seconds after which nothing more is asked.",
 )
 @options.timeout()
-@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@options.allow_writes
 @options.allow_commands
-@click.option("--limit", type=click.IntRange(1), help="Read this many exchanges, then stop.")
-@click.option(
-    "--endpoint",
-    multiple=True,
-    metavar="PATTERN",
-    help="Keep endpoints like 'GET /v1/items*'. Repeatable.",
-)
-@click.option(
-    "--exclude", multiple=True, metavar="PATTERN", help="Leave such endpoints out. Repeatable."
-)
-@click.option("--noise-profile", metavar="FILE", help="Noise that was learned before.")
+@options.limit
+@options.patterns
+@options.noise_profile
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="Print no progress and no text.")
 @click.option("--no-values", is_flag=True, help="Withhold compared values.")

@@ -9,17 +9,8 @@ import click
 from shadow.cli import options
 
 
-def _or_resume(
-    context: click.Context, parameter: click.Parameter, captures: tuple[str, ...]
-) -> tuple[str, ...]:
-    """A new run needs captures; one that goes on has its own."""
-    if not captures and context.params.get("resume") is None:
-        raise click.MissingParameter(ctx=context, param=parameter)
-    return captures
-
-
 @click.command(name="replay", short_help="Send a capture to both services and compare.")
-@click.argument("captures", nargs=-1, metavar="CAPTURE…", callback=_or_resume)
+@options.captures_or("resume")
 @click.option(
     "--go",
     "--baseline",
@@ -50,7 +41,7 @@ def _or_resume(
     type=click.IntRange(0, 100),
     help="Ask Rust so often again what only reads: findings that come and go are its own.",
 )
-@click.option("--allow-writes", is_flag=True, help="Also send what is not safe (POST, PATCH …).")
+@options.allow_writes
 @options.allow_commands
 @click.option(
     "--order",
@@ -60,13 +51,7 @@ def _or_resume(
     help="Keep the order in each session, or of everything: one exchange at a time.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing.")
-@click.option(
-    "--concurrency",
-    default=16,
-    show_default=True,
-    type=click.IntRange(1, 10_000),
-    help="Exchanges in flight at once.",
-)
+@options.concurrency
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Exchanges due a second.")
 @click.option(
     "--ceiling",
