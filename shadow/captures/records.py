@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 
 from shadow.captures.streams import Chunks
-from shadow.captures.syntax import unreplayable
-from shadow.model import Exchange
+from shadow.captures.syntax import check_headers, check_start, unreplayable
+from shadow.model import Exchange, Request
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -81,6 +81,16 @@ class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
 
 class UnwritableError(ValueError):
     """An exchange that a format cannot hold; its text is the reason, and quotes no value."""
+
+
+def check_sendable(request: Request) -> None:
+    """Refuse a request that a client could not send again as it was. Raises ValueError."""
+    check_start(request.method, request.target)
+    check_headers(request.headers, "request")
+    if request.truncated or request.decoded:
+        raise UnwritableError("the body of the request is not as it was sent")
+    if "#" in request.target:
+        raise UnwritableError("the target has a fragment")  # no client sends what follows it
 
 
 class Format(Protocol):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from shadow.errors import ConfigError, ShadowError, UnfinishedError
+from shadow.sending.fields import http_url
 
 TIMEOUT_S: Final = 10.0
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -92,12 +92,8 @@ def no_admin_port(url: str) -> UnfinishedError:
 
 def _checked(url: str) -> str:
     """Return scheme, host and port of a URL. Raises ConfigError, which quotes no password."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = http_url(url)
+    if parts is None:
         raise ConfigError("--admin is no http:// or https:// URL", _URL_HINT)
     if "@" in parts.netloc:
         raise ConfigError("--admin holds a user name", "the token is what it asks for")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from shadow.errors import ConfigError
 from shadow.sending.denied import Denied
-from shadow.sending.fields import FRAMING, HOP_BY_HOP, is_name
+from shadow.sending.fields import FRAMING, HOP_BY_HOP, http_url, is_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +47,8 @@ def parse_auth(auth: Auth, denied: Denied, option: str) -> Auth:
 
 
 def _check_url(url: str, denied: Denied, option: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or "@" in parts.netloc:
+    parts = http_url(url)
+    if parts is None or "@" in parts.netloc:
         raise ConfigError(f"{option} is no http:// or https:// URL", "https://HOST/PATH")
     entry = denied.of(parts.hostname or "")
     if entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
 
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Fields that say where the body ends; always computed from the body that is sent."""
@@ -23,6 +24,16 @@ HOP_BY_HOP = frozenset(
     }
 )
 """Fields that belonged to the recorded connection (RFC 9110 section 7.6.1), and `Expect`."""
+
+
+def http_url(text: str) -> SplitResult | None:
+    """The parts of an http:// or https:// URL with a host; None for anything else."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
 
 
 class Telling(dict[str, str]):

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from shadow.errors import ConfigError
+from shadow.sending.fields import http_url
 
 ATTEMPTS: Final = 4
 """Times that a message is sent at most; between them 0.5, 1 and 2 seconds pass."""
@@ -48,12 +49,8 @@ def parse_webhook(url: str, secret: str, timeout_s: float) -> Webhook:
         (url + secret).encode()
     except UnicodeEncodeError:
         raise ConfigError("webhook: the URL or the secret is not UTF-8", "export it anew") from None
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = http_url(url)
+    if parts is None:
         raise ConfigError("webhook.url is no http:// or https:// URL", "https://HOST/PATH")
     if "@" in parts.netloc:
         raise ConfigError(

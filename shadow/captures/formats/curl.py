@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from shadow.captures.records import Fidelity, UnwritableError
+from shadow.captures.records import Fidelity, UnwritableError, check_sendable
 from shadow.captures.shell import quoted
-from shadow.captures.syntax import check_headers, check_start
 from shadow.model import Exchange, Request
 
 _START: Final = b"""\
@@ -50,14 +49,9 @@ class CurlScript:
         not send the target or the body.
         """
         request = exchange.request
-        check_start(request.method, request.target)
-        check_headers(request.headers, "request")
-        if request.truncated or request.decoded:
-            raise UnwritableError("the body of the request is not as it was sent")
+        check_sendable(request)
         if not request.target.startswith("/"):
             raise UnwritableError("the target is no path")
-        if "#" in request.target:
-            raise UnwritableError("the target has a fragment")  # no client sends what follows it
         if request.method == "HEAD" and request.body:
             raise UnwritableError("curl sends no body with HEAD")
         words = " ".join(map(quoted, _options(request)))

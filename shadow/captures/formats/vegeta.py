@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from shadow.captures.formats.urls import split_url, url_of, utf8, with_host
-from shadow.captures.records import Broken, Fidelity, Record, UnwritableError, record_of
+from shadow.captures.records import Broken, Fidelity, Record, check_sendable, record_of
 from shadow.captures.streams import MAX_RECORD_BYTES, Chunks, Damage, split_records
 from shadow.captures.syntax import MalformedError, check_headers, check_start
 from shadow.model import Exchange, Request, isomorphic
@@ -71,12 +71,7 @@ class VegetaJsonFormat:
         or body.
         """
         request = exchange.request
-        check_start(request.method, request.target)
-        check_headers(request.headers, "request")
-        if request.truncated or request.decoded:
-            raise UnwritableError("the body of the request is not as it was sent")
-        if "#" in request.target:
-            raise UnwritableError("the target has a fragment")  # no client sends what follows it
+        check_sendable(request)
         fields: dict[str, list[str]] = {}
         for name, value in request.headers:
             if name.lower() != "content-length":  # Vegeta sets its own
