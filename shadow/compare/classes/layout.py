@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shadow.compare.classes.base import DivergenceClass, Place, Samples
 from shadow.compare.classes.examples import Example, json_pair
+from shadow.compare.classes.likeness import equal
 from shadow.compare.classes.value_types import SPELLED
 from shadow.compare.json_text import Number, Repeated
 from shadow.compare.walk import encode
@@ -37,19 +38,12 @@ def _is_duplicate_output_key(place: Place) -> bool:
     if isinstance(ours, Repeated) and _given(ours, key) > 1:
         return False
     return _given(theirs, key) > 1 and any(
-        name == key and _equal(ours[key], value) for name, value in theirs.pairs
+        name == key and equal(ours[key], value) for name, value in theirs.pairs
     )
 
 
 def _given(members: Repeated, key: str) -> int:
     return sum(name == key for name, _ in members.pairs)
-
-
-def _equal(left: Any, right: Any) -> bool:
-    try:
-        return bool(left == right)
-    except RecursionError:
-        return False
 
 
 def _tokens(items: Any) -> _Tokens | None:

@@ -23,6 +23,14 @@ def fold(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
+def equal(left: Any, right: Any) -> bool:
+    """Whether two values are equal; not where they are too deep to tell."""
+    try:
+        return bool(left == right)
+    except RecursionError:
+        return False
+
+
 def alike(go: Any, rust: Any, most: int = MAX_VALUES) -> bool:
     """Whether two values are equal but for the naming style of keys.
 

@@ -10,6 +10,7 @@ from shadow.compare.classes.decoder_texts import MISSING_FIELD, serde_reasons
 from shadow.compare.classes.error_texts import LONGEST, texts
 from shadow.compare.classes.examples import Example, answer, asked, plain
 from shadow.compare.classes.inputs import json_for, json_value
+from shadow.compare.classes.likeness import equal
 from shadow.compare.difference import ABSENT
 from shadow.compare.json_text import Number
 
@@ -84,15 +85,8 @@ def _is_silent_zero(place: Place) -> bool:
         theirs = theirs.get(step, ABSENT) if isinstance(theirs, dict) else ABSENT
         name = _respelled(step, sent)
         if name is not None:
-            return _same(sent[name], ours) and not _is_zero(ours) and _is_zero(theirs)
+            return equal(sent[name], ours) and not _is_zero(ours) and _is_zero(theirs)
     return False
-
-
-def _same(left: Any, right: Any) -> bool:
-    try:
-        return bool(left == right)
-    except RecursionError:
-        return False
 
 
 _SENT: Final = asked("/echo", "POST", '{"NAME":"a"}', Content_Type="application/json")

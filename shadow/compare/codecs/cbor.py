@@ -19,7 +19,7 @@ from typing import Final
 
 from shadow.compare.codecs.content import Content
 from shadow.compare.codecs.messagepack import text
-from shadow.compare.codecs.nesting import Nest, items
+from shadow.compare.codecs.nesting import Octets, items
 from shadow.compare.codecs.values import Meter, Tree, UnreadableError, integer, octets, real
 from shadow.compare.json_text import Json
 
@@ -57,19 +57,10 @@ def read(content: Content, meter: Meter) -> Tree:
     return Tree(value=nest.roots if sequence else nest.roots[0], repeats=nest.repeats)
 
 
-class _Reader:
+class _Reader(Octets):
     def __init__(self, data: bytes, meter: Meter) -> None:
-        self.data = data
+        super().__init__(data)
         self.meter = meter
-        self.position = 0
-        self.nest = Nest()
-
-    def take(self, count: int) -> bytes:
-        start = self.position
-        self.position += count
-        if self.position > len(self.data):
-            raise UnreadableError("cut short")
-        return self.data[start : self.position]
 
     def head(self) -> tuple[int, int, int]:
         """Major type, additional information, and the argument that follows it."""

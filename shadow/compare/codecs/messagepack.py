@@ -16,7 +16,7 @@ import struct
 from typing import Final
 
 from shadow.compare.codecs.content import Content
-from shadow.compare.codecs.nesting import Nest, items
+from shadow.compare.codecs.nesting import Octets, items
 from shadow.compare.codecs.values import Meter, Tree, UnreadableError, integer, octets, real
 from shadow.compare.json_text import Json
 
@@ -54,19 +54,7 @@ def read(content: Content, meter: Meter) -> Tree:
     return Tree(value=nest.roots[0], repeats=nest.repeats)
 
 
-class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.position = 0
-        self.nest = Nest()
-
-    def take(self, count: int) -> bytes:
-        start = self.position
-        self.position += count
-        if self.position > len(self.data):
-            raise UnreadableError("cut short")
-        return self.data[start : self.position]
-
+class _Reader(Octets):
     def number(self, form: str) -> int | float:
         value: int | float = struct.unpack(form, self.take(struct.calcsize(form)))[0]
         return value

@@ -80,6 +80,23 @@ class Nest:
         return found if plain else {"map": found}
 
 
+class Octets:
+    """The bytes of a binary format, taken from their beginning, and what is made of them."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+        self.nest = Nest()
+
+    def take(self, count: int) -> bytes:
+        """The next bytes. Raises UnreadableError where there are fewer."""
+        start = self.position
+        self.position += count
+        if self.position > len(self.data):
+            raise UnreadableError("cut short")
+        return self.data[start : self.position]
+
+
 def items(values: list[Json]) -> Json:
     """A list is what it holds."""
     return values
