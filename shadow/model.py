@@ -19,6 +19,9 @@ Headers = tuple[tuple[str, str], ...]
 
 NoAnswerKind = Literal["connect", "timeout", "reset", "protocol", "tls"]
 SideName = Literal["baseline", "candidate"]
+SIDES: Final[tuple[SideName, SideName]] = ("baseline", "candidate")
+
+FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -198,6 +201,11 @@ def header(headers: Sequence[tuple[str, str]], name: str) -> str | None:
         if key.lower() == name:
             return value
     return None
+
+
+def media_type(headers: Sequence[tuple[str, str]]) -> str:
+    """The media type of a message in lower case, without parameters; empty where none is said."""
+    return (header(headers, "content-type") or "").partition(";")[0].strip().lower()
 
 
 def isomorphic(text: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from shadow.model import Request, header
+from shadow.model import FORM, Request, media_type
 
 _TELLING: Final = frozenset(
     {
@@ -52,8 +52,8 @@ def _names(query: str) -> set[str]:
 def _body(request: Request) -> list[str]:
     if not request.body:
         return ["cut"] if request.truncated else []
-    media = (header(request.headers, "content-type") or "").partition(";")[0].strip().lower()
-    if media == "application/x-www-form-urlencoded":
+    media = media_type(request.headers)
+    if media == FORM:
         return [media, *sorted(_names(request.body.decode("latin-1")))]
     try:
         value = msgspec.json.decode(request.body)

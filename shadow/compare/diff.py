@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shadow.compare.json_text import Number, Repeated, json_type
+from shadow.compare.json_text import Number, json_type, pairs_of
 
 MAX_ITEMS: Final = 2_000
 """Items, on either side and after equal ends are cut off, that deepdiff is asked to align."""
@@ -59,8 +59,7 @@ def _deep_canonical(item: Any) -> bytes:
         elif isinstance(value, dict):
             parts.append("{")
             stack.append(_Close("}"))
-            pairs = value.pairs if isinstance(value, Repeated) else list(value.items())
-            for key, member in sorted(pairs, key=lambda pair: pair[0], reverse=True):
+            for key, member in sorted(pairs_of(value), key=lambda pair: pair[0], reverse=True):
                 stack.append(member)
                 stack.append(_Close(ascii(str(key)) + ":"))
         elif isinstance(value, list):

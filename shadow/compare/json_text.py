@@ -102,6 +102,11 @@ def repeated(pairs: list[tuple[str, Json]]) -> Repeated:
     return found
 
 
+def pairs_of(value: dict[str, Json]) -> list[tuple[str, Json]]:
+    """The members of an object, with all values of a name that repeats."""
+    return value.pairs if isinstance(value, Repeated) else list(value.items())
+
+
 TOKEN: Final = re.compile(
     r"[ \t\n\r]*(?:(?P<mark>[{}\[\]:,])"
     r'|(?P<string>"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")'
@@ -306,8 +311,7 @@ def to_text(value: Json, limit: int = 4096) -> str:
         elif isinstance(item, dict):
             piece = "{"
             stack.append(_Mark("}"))
-            pairs = item.pairs if isinstance(item, Repeated) else list(item.items())
-            _push_pairs(stack, pairs[:room])
+            _push_pairs(stack, pairs_of(item)[:room])
         elif isinstance(item, list):
             piece = "["
             stack.append(_Mark("]"))
@@ -344,13 +348,13 @@ def scalar_text(value: Json, room: int = 4096) -> str:
     if isinstance(value, str):
         cut = value if len(value) <= room else value[:room] + "…"
         text = json.encoder.encode_basestring(cut)
-        return text if _encodable(text) else json.encoder.encode_basestring_ascii(cut)
+        return text if is_encodable(text) else json.encoder.encode_basestring_ascii(cut)
     if isinstance(value, Number):
         return value.lexeme
     return {True: "true", False: "false", None: "null"}[value]
 
 
-def _encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether a text holds no lone surrogate, which no file or terminal takes."""
     if text.isascii():
         return True

@@ -10,7 +10,7 @@ from typing import Final
 
 from shadow.compare import json_places
 from shadow.compare.json_places import Kind, Value, without_member
-from shadow.compare.json_text import NotJsonError, string_value
+from shadow.compare.json_text import NotJsonError, is_encodable, string_value
 from shadow.fuzzing import edges
 
 Edit = Callable[[str, random.Random], str | None]
@@ -115,15 +115,7 @@ def key_case(text: str, draw: random.Random) -> str | None:
 def literal(text: str, draw: random.Random) -> str:
     """A string as JSON: as it is or all in escapes, a lone surrogate always as one."""
     spelled = json.dumps(text, ensure_ascii=draw.random() < 0.5)
-    return spelled if _encodable(spelled) else json.dumps(text)
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return spelled if is_encodable(spelled) else json.dumps(text)
 
 
 def _one_of(text: str, draw: random.Random, kind: Kind | None = None) -> Value | None:

@@ -10,11 +10,10 @@ import msgspec
 
 from shadow.fuzzing import fields, json_edits, parameters, paths
 from shadow.fuzzing.json_edits import Edit
-from shadow.model import Exchange, Headers, Request, header
+from shadow.model import FORM, Exchange, Headers, Request, media_type
 
 TWICE: Final = 0.125
 """The share of requests that are changed at two places."""
-_FORM: Final = "application/x-www-form-urlencoded"
 
 Change = Callable[[Request, random.Random], Request | None]
 """Makes another request of one, or None where it does not apply."""
@@ -65,8 +64,7 @@ def _in_query(edit: Edit) -> Change:
 
 def _in_form(edit: Edit) -> Change:
     def change(request: Request, draw: random.Random) -> Request | None:
-        kind = header(request.headers, "content-type") or ""
-        if not request.body or kind.partition(";")[0].strip().lower() != _FORM:
+        if not request.body or media_type(request.headers) != FORM:
             return None
         changed = edit(request.body.decode("latin-1"), draw)
         if changed is None:

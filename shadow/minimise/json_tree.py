@@ -11,7 +11,7 @@ import msgspec
 from shadow.compare.json_text import (
     Json,
     NotJsonError,
-    Repeated,
+    pairs_of,
     read_exact,
     scalar_text,
 )
@@ -84,8 +84,8 @@ def _node(value: Json, depth: int) -> Node:
     if depth > MAX_DEPTH:
         raise NotJsonError("nested too deep")
     if isinstance(value, dict):
-        pairs = value.pairs if isinstance(value, Repeated) else list(value.items())
-        return Node(members=tuple((scalar_text(k, _WHOLE), _node(v, depth + 1)) for k, v in pairs))
+        members = ((scalar_text(k, _WHOLE), _node(v, depth + 1)) for k, v in pairs_of(value))
+        return Node(members=tuple(members))
     if isinstance(value, list):
         return Node(items=tuple(_node(each, depth + 1) for each in value))
     return Node(text=scalar_text(value, _WHOLE))

@@ -11,9 +11,8 @@ import msgspec
 from shadow.minimise.budget import Asking, Budget, Oracle, OverBudgetError
 from shadow.minimise.ddmin import smallest
 from shadow.minimise.json_tree import Node, of_units, simpler, tree_of, units
-from shadow.model import Exchange, Request, header
+from shadow.model import FORM, Exchange, Request, media_type
 
-_FORM: Final = "application/x-www-form-urlencoded"
 _MAX_BYTES: Final = 64 * 1024
 """Of a body without a known form that is made smaller byte by byte."""
 _KEPT_ANYWAY: Final = frozenset({"host", "content-length", "transfer-encoding"})
@@ -174,11 +173,10 @@ async def _body(request: Request, keeps: Test) -> None:
 
     if await keeps(put(b"")):
         return
-    media = (header(request.headers, "content-type") or "").lower()
     tree = tree_of(request.body)
     if tree is not None:
         await _tree(tree, lambda node: keeps(put(node.written().encode())))
-    elif media.startswith(_FORM):
+    elif media_type(request.headers) == FORM:
         text = request.body.decode("latin-1")
         await _pairs(text, lambda pairs: put("&".join(pairs).encode("latin-1")), keeps)
     elif len(request.body) <= _MAX_BYTES:

@@ -16,7 +16,7 @@ import msgspec
 from shadow.captures import Broken, Unsupported, read
 from shadow.errors import ConfigError
 from shadow.masking import Hidden, Masker
-from shadow.model import Answer, Exchange, Observation, Outcome, SideName
+from shadow.model import SIDES, Answer, Exchange, Observation, Outcome, SideName
 from shadow.replay.asking import Asked, Asker, AskingPlan, NotAskedError
 from shadow.replay.delivery import print_data
 from shadow.replay.ledger import BrokenLines
@@ -148,8 +148,7 @@ class _Level:
     def wave(self, steps: Sequence[Step]) -> None:
         """Measure how much of a wave was really in flight at once."""
         asked = [each for _, each in steps if isinstance(each, Asked)]
-        sides: tuple[SideName, ...] = ("baseline", "candidate")
-        for side in sides:
+        for side in SIDES:
             times = [one.timing for one in (getattr(each, side) for each in asked) if one.timing]
             if times:
                 self._busy[side] += sum(each.service_s for each in times)

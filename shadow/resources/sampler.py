@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import msgspec
 import psutil
 
-from shadow.model import SideName
+from shadow.model import SIDES, SideName
 from shadow.resources.source import Sample, Source, Unreadable
 from shadow.results.resources import (
     Course,
@@ -30,7 +30,6 @@ EVERY_S: Final = 1.0
 MAX_READINGS: Final = 2_000
 """Ticks kept; beyond, every second one is dropped and readings are taken half as often."""
 
-_SIDES: Final[tuple[SideName, SideName]] = ("baseline", "candidate")
 _JOIN_S: Final = 5.0
 
 
@@ -120,8 +119,8 @@ class Sampler:
         """Return it all, with the ratio of both sides where both were read."""
         uses = self.uses()
         ratio = None
-        if len(uses) == len(_SIDES):
-            idle, run = zip(*map(self.readings, _SIDES), strict=True)
+        if len(uses) == len(SIDES):
+            idle, run = zip(*map(self.readings, SIDES), strict=True)
             ratio = cpu_ratio(run[0], run[1], (idle[0], idle[1]))
         with self._lock:
             busy = busy_share(self._machine)

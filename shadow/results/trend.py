@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from shadow.errors import ShadowError
-from shadow.model import Outcome
+from shadow.model import SIDES, Outcome
 from shadow.results.latency import Latency
 from shadow.results.runs import Run
 from shadow.results.summary import percentiles
@@ -24,7 +24,6 @@ MAX_ENDPOINTS: Final = 10
 """Endpoints, those with most exchanges, whose percentile is shown."""
 
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{4,16}")
-_SIDES: Final[tuple[Literal["baseline", "candidate"], ...]] = ("baseline", "candidate")
 
 
 class TrendRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +193,7 @@ def _times(
 ) -> Iterator[Series]:
     """The service time of both sides, where any run knows it."""
     labels = {"baseline": runs[-1].info.baseline.name, "candidate": runs[-1].info.candidate.name}
-    for side in _SIDES:
+    for side in SIDES:
         measure: Measure = "baseline_service" if side == "baseline" else "candidate_service"
 
         def time(run: Run, measure: Measure = measure) -> float | None:

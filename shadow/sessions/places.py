@@ -17,7 +17,7 @@ from shadow.compare.json_text import Json, NotJsonError, Number, read, string_va
 from shadow.compare.paths import Path, normalized, pattern
 from shadow.compare.rules import parse_pattern
 from shadow.errors import ConfigError
-from shadow.model import Headers, Request, Response, header, header_values
+from shadow.model import FORM, Headers, Request, Response, header, header_values, media_type
 
 Kind = Literal["json", "form", "header", "cookie", "query", "path"]
 Edit = Callable[["Place", str], str | None]
@@ -29,7 +29,6 @@ MAX_VALUES: Final = 10_000
 """Values of one body that are looked at."""
 MAX_DEPTH: Final = 64
 """Containers around a value of JSON that is looked at."""
-_FORM: Final = "application/x-www-form-urlencoded"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _IN_A_SEGMENT: Final = "!$&'()*+,;=:@"
@@ -156,8 +155,7 @@ def _body(request: Request, kinds: Collection[Kind], edit: Edit) -> bytes:
         return body
     if header(request.headers, "content-encoding") and not request.decoded:
         return body
-    media = (header(request.headers, "content-type") or "").lower()
-    if "form" in kinds and media.startswith(_FORM):
+    if "form" in kinds and media_type(request.headers) == FORM:
         return _pairs(body.decode("latin-1"), "form", edit).encode("latin-1", "replace")
     if "json" not in kinds or body.lstrip()[:1] not in (b"{", b"[", b'"'):
         return body

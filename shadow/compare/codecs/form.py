@@ -12,13 +12,14 @@ from urllib.parse import unquote_to_bytes
 
 from shadow.compare.codecs.content import Content, charset, decoded
 from shadow.compare.codecs.values import Meter, Tree, UnreadableError
+from shadow.model import FORM
 
 name: Final = "form"
 
 
 def claims(content: Content) -> bool:
     """Whether the body is labelled as a form."""
-    return content.media_type == "application/x-www-form-urlencoded"
+    return content.media_type == FORM
 
 
 def read(content: Content, meter: Meter) -> Tree:
