@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import get_args
 
 from shadow.config.file import Config, named
 from shadow.config.tables.around import StateTable
 from shadow.endpoints import path_of
 from shadow.errors import ConfigError
-from shadow.model import Request, SideName
+from shadow.model import SIDES, Request, SideName
 from shadow.replay.hooks import Hook, Moment, SideHooks
 from shadow.replay.state import Probe, Probes, reads_only
 from shadow.sending.fields import is_name, is_value
 from shadow.sending.safety import SAFE_METHODS
 from shadow.sending.target import Target
 from shadow.sessions.rules import NAME
-
-_SIDES: Final[tuple[SideName, ...]] = ("baseline", "candidate")
 
 
 def side_hooks(config: Config, targets: Sequence[Target]) -> tuple[SideHooks, ...]:
@@ -62,7 +60,7 @@ def refuse_commands(config: Config, *, allowed: bool) -> None:
 
     A config comes with a repository, and that may be somebody else's.
     """
-    for side in () if allowed else _SIDES:
+    for side in () if allowed else SIDES:
         table = config.targets.of(side)
         given = [("auth", "command")] if table.auth is not None and table.auth.command else []
         given += [
@@ -95,7 +93,7 @@ def probes(config: Config, *, live: bool) -> Probes:
             f"{config.at('state')}: [[state]] needs a live baseline, and --go recorded has none",
             "give --go URL, or another --config",
         )
-    urls = [config.targets.of(side).database or "" for side in _SIDES]
+    urls = [config.targets.of(side).database or "" for side in SIDES]
     return Probes(probes=tuple(found), databases=(urls[0], urls[1]))
 
 
@@ -107,7 +105,7 @@ def _probe(entry: StateTable, config: Config) -> Probe:
     if entry.sql is not None:
         if not reads_only(entry.sql):
             raise ConfigError("state: sql is no single SELECT", "a probe only reads")
-        for side in _SIDES:
+        for side in SIDES:
             if config.targets.of(side).database is None:
                 raise ConfigError(
                     f"state: targets.{side}.database is missing",

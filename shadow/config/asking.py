@@ -11,10 +11,9 @@ from shadow.config.naming import endpoints
 from shadow.config.safety import safety
 from shadow.config.targets import target
 from shadow.errors import ConfigError
-from shadow.model import SideName
+from shadow.model import SIDES
 from shadow.replay.asking import AskingPlan
 from shadow.sending.limits import Limits
-from shadow.sending.safety import refuse_denied
 
 
 def asking_plan(flags: Flags) -> AskingPlan:
@@ -27,8 +26,6 @@ def asking_plan(flags: Flags) -> AskingPlan:
     refuse_commands(config, allowed=flags.get("allow_commands", False))
     baseline = target(config, "baseline", flags["baseline"])
     candidate = target(config, "candidate", flags["candidate"])
-    for each in (baseline, candidate):
-        refuse_denied(each)
     return AskingPlan(
         baseline=baseline,
         candidate=candidate,
@@ -48,8 +45,7 @@ def refuse_shared(config: Config, flags: Flags) -> None:
 
     A file that names a URL speaks of that one only. Raises ConfigError.
     """
-    sides: tuple[SideName, ...] = ("baseline", "candidate")
-    for side in sides:
+    for side in SIDES:
         table = config.targets.of(side)
         is_meant = flags[side] in (None, table.url) or table.url is None
         if not table.isolated or not is_meant:

@@ -11,12 +11,13 @@ import msgspec
 
 from shadow.config.lines import Place, located, told
 from shadow.errors import ConfigError
+from shadow.model import SIDES
 
 _SECRETS: Final[tuple[Place, ...]] = (
     ("webhook", "secret"),
     *(
         ("targets", side, *keys)
-        for side in ("baseline", "candidate")
+        for side in SIDES
         for keys in (("auth", "oauth", "client_secret"), ("database",))
     ),
 )

@@ -25,7 +25,7 @@ from shadow.config.safety import denied, safety
 from shadow.config.targets import target, target_at
 from shadow.config.units import octets, seconds
 from shadow.errors import ConfigError
-from shadow.model import SideName
+from shadow.model import SIDES, SideName
 from shadow.results.runs import RunInfo, Side
 from shadow.rollout.routes import TOKEN_VARIABLE, admin_token
 from shadow.sending.limits import Limits
@@ -86,7 +86,6 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
 
 def live_target(target: Target) -> Target:
     """The target as live traffic reaches it: by its own name for itself. Raises ConfigError."""
-    refuse_denied(target)
     if target.auth is not None:
         raise ConfigError(
             f"targets.{target.side}.auth is for replays: live requests bring their own",
@@ -97,9 +96,7 @@ def live_target(target: Target) -> Target:
 
 def _refuse_unsafe(command: str, config: Config, flags: Flags) -> None:
     """Refuse writes to a service that is not isolated: a sink sends them to both."""
-    sides: tuple[SideName, ...] = ("candidate",)
-    if command == "sink":
-        sides = ("baseline", "candidate")
+    sides: tuple[SideName, ...] = SIDES if command == "sink" else ("candidate",)
     for side in sides:
         table = config.targets.of(side)
         if flags["allow_writes"] and not table.isolated:
@@ -191,6 +188,7 @@ def record_plan(flags: Flags) -> RecordPlan:
         option="--upstream",
         denied=denied(config),
     )
+    refuse_denied(upstream)
     rotate_bytes, rotate_s = flags["rotate_bytes"], flags["rotate_after"]
     if flags["keep_files"] is not None and rotate_s is None and rotate_bytes is None:
         raise ConfigError(

@@ -25,7 +25,6 @@ from shadow.masking import Hidden
 from shadow.replay.options import Correlation, NoisePlan, ReplayOptions, ReplayPlan
 from shadow.results.runs import Side
 from shadow.sending.limits import Limits
-from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Target
 
 RECORDED: Final = "recorded"
@@ -40,9 +39,6 @@ def replay_plan(flags: Flags) -> ReplayPlan:
     recorded = flags["baseline"] == RECORDED
     baseline = None if recorded else target(config, "baseline", flags["baseline"])
     candidate = target(config, "candidate", flags["candidate"])
-    for each in (baseline, candidate):
-        if each is not None:
-            refuse_denied(each)
     sides = (
         Side(name=label(config, "baseline"), url=baseline.url if baseline else ""),
         Side(name=candidate.name, url=candidate.url),
@@ -131,9 +127,7 @@ def _secondary(config: Config, flags: Flags, *, recorded: bool) -> Target | None
             "--secondary is compared with a live baseline, and --go recorded has none",
             "give --go URL",
         )
-    found = target_at(config, "baseline", flags["secondary"], "--secondary", "secondary")
-    refuse_denied(found)
-    return found
+    return target_at(config, "baseline", flags["secondary"], "--secondary", "secondary")
 
 
 def learning_plan(flags: Flags) -> tuple[ReplayPlan, Hidden]:

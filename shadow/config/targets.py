@@ -13,6 +13,7 @@ from shadow.model import SideName
 from shadow.sending.auth import Auth, OAuth, parse_auth
 from shadow.sending.denied import Denied
 from shadow.sending.reshape import parse_reshaping
+from shadow.sending.safety import refuse_denied
 from shadow.sending.target import Proxy, Target, parse_proxy, parse_target
 
 LABELS: Final[dict[SideName, str]] = {"baseline": "go", "candidate": "rust"}
@@ -39,10 +40,10 @@ def target(config: Config, side: SideName, url: str | None) -> Target:
 
 
 def target_at(config: Config, side: SideName, url: str, option: str, name: str) -> Target:
-    """The target at a URL, asked in the way of a side."""
+    """The target at a URL, asked in the way of a side. Raises ConfigError, also where denied."""
     table = config.targets.of(side)
     never = denied(config)
-    return parse_target(
+    found = parse_target(
         url,
         side=side,
         name=name,
@@ -63,6 +64,8 @@ def target_at(config: Config, side: SideName, url: str, option: str, name: str) 
         proxy=_proxy(table, side),
         auth=_auth(config, side, never),
     )
+    refuse_denied(found)
+    return found
 
 
 def _http2(table: TargetTable, side: SideName) -> bool:
