@@ -51,3 +51,13 @@ def test_http2_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPat
         targets.target(config(http2=True), "candidate", None)
     assert caught.value.message == "targets.candidate.http2: the package h2 is not installed"
     assert "shadow-traffic[http2]" in caught.value.hint
+
+
+def test_a_target_that_must_never_be_asked_is_not_made() -> None:
+    refused = parse(
+        {"targets": {"candidate": {"url": "https://h"}}, "safety": {"never": ["h", "second"]}}
+    )
+    for url in (None, "http://second:8080"):
+        with pytest.raises(ConfigError, match=r"\[safety\] never"):
+            targets.target(refused, "candidate", url)
+    assert targets.target(refused, "candidate", "http://127.0.0.1:1").port == 1
