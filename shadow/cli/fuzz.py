@@ -48,7 +48,7 @@ from shadow.cli import options
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="Seconds of this round.",
 )
 @click.option(

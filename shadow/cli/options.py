@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers. Of click's own, `nan` is in every one: it compares with no bound."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number. Raises BadParameter."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number.", param, ctx)
+        return number
 
 
 def store(function: Function) -> Function:
@@ -59,7 +73,7 @@ def timeout(seconds: float = 30.0) -> Callable[[Function], Function]:
         "--timeout",
         default=seconds,
         show_default=True,
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         help="Seconds a request may take in all.",
     )
 
@@ -255,7 +269,7 @@ _SELECTION_OPTIONS = (
         "--sample",
         default=1.0,
         show_default=True,
-        type=click.FloatRange(0, 1),
+        type=FiniteRange(0, 1),
         help="Share of sessions to keep, 0 to 1; whole sessions, by the seed.",
     ),
     click.option("--method", "methods", multiple=True, help="Keep this method. Repeatable."),
@@ -338,7 +352,7 @@ _SIDECAR_OPTIONS = (
         "--sample",
         default=1.0,
         show_default=True,
-        type=click.FloatRange(0, 1),
+        type=FiniteRange(0, 1),
         help="Share of exchanges that are compared; of a proxy `shadow-sample` may lower it.",
     ),
     click.option(

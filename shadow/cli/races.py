@@ -32,7 +32,7 @@ from shadow.cli import options
     default=600.0,
     show_default=True,
     metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="Seconds after which nothing more is asked.",
 )
 @options.timeout()

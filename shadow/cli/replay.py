@@ -31,7 +31,7 @@ from shadow.cli import options
     "--noise-sample",
     default=0.2,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=options.FiniteRange(0, 1),
     help="That share, beside the first 20 of each endpoint.",
 )
 @click.option(
@@ -52,15 +52,15 @@ from shadow.cli import options
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing.")
 @options.concurrency
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Exchanges due a second.")
+@click.option("--rate", type=options.FiniteRange(0, min_open=True), help="Exchanges due a second.")
 @click.option(
     "--ceiling",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="Exchanges a second never exceeded, whatever the schedule says.",
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="Follow the capture's timeline, so many times as fast.",
 )
 @click.option(
@@ -70,13 +70,13 @@ from shadow.cli import options
 )
 @click.option(
     "--max-error-share",
-    type=click.FloatRange(0, 1),
+    type=options.FiniteRange(0, 1),
     help="Stop when a larger share of the last 200 exchanges failed.",
 )
 @click.option(
     "--max-latency",
     metavar="MS",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="Stop when the median time of a service is longer, over the last 200.",
 )
 @options.timeout()

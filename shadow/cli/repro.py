@@ -48,14 +48,14 @@ from shadow.cli import options
     "--max-time",
     default=120.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="With --minimise: seconds it may take.",
 )
 @click.option(
     "--timeout",
     default=30.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     help="With --minimise: seconds a request may take.",
 )
 @options.config

@@ -61,7 +61,7 @@ def status(**given: Any) -> int:
 
 @command.command(name="set")
 @click.argument("route")
-@click.argument("percent", type=click.FloatRange(0, 100))
+@click.argument("percent", type=options.FiniteRange(0, 100))
 @_WHY_OPTIONAL
 @_WHO
 @_located

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -84,6 +86,20 @@ class Checker:
                     f"{self.at(place)}: {told(place)} stands in the file",
                     f'put it into the environment, and {place[-1]} = "${{SECRET}}" here',
                 )
+
+    def refuse_infinite(self, value: Any, place: Place) -> None:
+        """Refuse `inf` and `nan`, which TOML has: as a limit they are none."""
+        inner: Iterable[tuple[str | int, Any]] = ()
+        if isinstance(value, dict):
+            inner = value.items()
+        elif isinstance(value, list):
+            inner = enumerate(value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(
+                f"{self.at(place)}: {told(place)}: {value} is no finite number", "give a finite one"
+            )
+        for step, each in inner:
+            self.refuse_infinite(each, (*place, step))
 
     def _check_named(self, data: dict[str, Any], shape: Any, place: Place) -> None:
         """Check tables that go by names of the user, which msgspec's messages leave out."""

@@ -113,6 +113,8 @@ def parse(
     checker.refuse_secret(data)
     expanded = checker.expand(data, ()) if expand else data
     try:
-        return msgspec.convert({**expanded, "source": source}, Config)
+        config = msgspec.convert({**expanded, "source": source}, Config)
     except msgspec.ValidationError as error:
         raise checker.refusal(str(error)) from None
+    checker.refuse_infinite(data, ())
+    return config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -153,9 +152,9 @@ def _tolerance(limit: ToleranceTable) -> Tolerance:
             f"compare.tolerances {limit.path}: no tolerance is given",
             "add one of absolute, relative, ulp, seconds",
         )
-    if any(value is not None and not 0 <= value < math.inf for value in given):
+    if any(value is not None and value < 0 for value in given):
         raise ConfigError(
-            f"compare.tolerances {limit.path}: a tolerance is negative or not finite",
+            f"compare.tolerances {limit.path}: a tolerance is negative",
             "a tolerance is a number from 0",
         )
     return Tolerance(

@@ -74,6 +74,8 @@ COMMAND_LINES = [
     (f"diff {GO}", "Missing argument 'RUST_CAPTURE'", "shadow diff --help"),
     (f"{DIFF} --limit 0", "'--limit': 0 is not in the range", "shadow diff --help"),
     (f"{DIFF} --sample 2", "'--sample': 2.0 is not in the range", "shadow diff --help"),
+    (f"{DIFF} --sample nan", "'--sample': nan is no finite number", "shadow diff --help"),
+    (f"races {GO} --max-time inf", "'--max-time': inf is no finite number", "shadow races --help"),
     (f"{DIFF} --fail-on some", "'some' is not one of", "shadow diff --help"),
     (f"{DIFF} --since latest", "--since goes with --fail-on new", "add --fail-on new"),
     (f"{DIFF} --since 2020 --fail-on new", "no run 2020", "shadow runs"),
@@ -153,10 +155,21 @@ CONFIGS = [
         "one of fail, allow",
     ),
     (
-        '[[compare.tolerances]]\npath = "$.a"\nabsolute = nan\n',
-        ":1: compare.tolerances $.a: a tolerance is negative or not finite",
+        '[[compare.tolerances]]\npath = "$.a"\nabsolute = -1\n',
+        ":1: compare.tolerances $.a: a tolerance is negative",
         "from 0",
     ),
+    (
+        '[[compare.tolerances]]\npath = "$.a"\nabsolute = nan\n',
+        ":3: compare.tolerances[0].absolute: nan is no finite number",
+        "finite one",
+    ),
+    (
+        "[safety]\nmax_latency = inf\n",
+        ":2: safety.max_latency: inf is no finite number",
+        "finite one",
+    ),
+    ("[resources]\nidle_s = -1\n", ":2: resources.idle_s: Expected `float` >= 0", "config.md"),
 ]
 RULE = '[[accept]]\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
 CONFIGS += [

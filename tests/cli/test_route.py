@@ -136,7 +136,7 @@ def test_what_a_guard_did_is_seen(shadow: Shadow, stored: Path) -> None:
         (["set", "*", "101"], "101.0 is not in the range 0<=x<=100"),
         (["set", "*", "-1"], "No such option '-1'"),
         (["set", "*", "x"], "'x' is not a valid float"),
-        (["set", "*", "nan"], "nan is no share in percent"),
+        (["set", "*", "nan"], "nan is no finite number"),
         (["set", "*"], "Missing argument 'PERCENT'"),
         (["set", "", "5"], "that cannot be the name of a route"),
         (["set", "a\x1bb", "5"], "that cannot be the name of a route"),
