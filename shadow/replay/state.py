@@ -6,14 +6,16 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from shadow.errors import UnfinishedError
-from shadow.model import STATE, Answer, Exchange, Observation, Request, Response
+from shadow.model import STATE, Answer, Exchange, Observation, Request, Response, SideName
 from shadow.sending.service import Service
 from shadow.sessions.live import Correlator
 
@@ -22,7 +24,9 @@ MAX_PROBED: Final = 20_000
 MAX_ROWS: Final = 10_000
 """Of a probe by SQL; what comes later is left out on both sides, which is told by a last row."""
 SQL_S: Final = 30
-"""Seconds that one may take, where the database can be told."""
+"""Seconds that one may take, connecting among them."""
+_OWN_S: Final = 1
+"""So much later the database gives up by itself, where it can be told."""
 _VALUE: Final = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9_.-]*)\}")
 
 
@@ -70,8 +74,10 @@ class Prober:
     async def take(self, probe: Probe, session: str | None) -> tuple[Observation, Observation]:
         """What both sides have. Raises LackingValueError, UnfinishedError, `rewrite.Unsendable`."""
         if probe.sql is not None:
-            name = session or ""
-            first, second = (_selected(url, probe.sql, name) for url in self._databases)
+            first, second = (
+                _selected(url, probe, session or "", side)
+                for url, side in zip(self._databases, get_args(SideName), strict=True)
+            )
         else:
             requests = self.requests(probe, session)
             first, second = (
@@ -114,12 +120,32 @@ async def asked(service: Service, request: Request) -> Observation:
     return msgspec.structs.replace(found, timing=None)
 
 
-async def _selected(url: str, sql: str, session: str) -> Observation:
+async def _selected(url: str, probe: Probe, session: str, side: SideName) -> Observation:
     """What a SELECT gives on a side, as an answer of JSON: a list of rows.
 
-    Raises UnfinishedError, which does not show the URL.
+    In a thread of its own that nobody waits for: a database that hangs ends no call of a driver,
+    and the threads of a pool are joined at the end. Raises UnfinishedError, which does not show
+    the URL.
     """
-    return await asyncio.to_thread(_select, url, sql, session)
+    assert probe.sql is not None
+    answer: Future[Observation] = Future()
+    answer.set_running_or_notify_cancel()  # whoever gives up waiting leaves it as it is
+    Thread(target=_answer, args=(answer, url, probe.sql, session), daemon=True).start()
+    try:
+        async with asyncio.timeout(SQL_S):
+            return await asyncio.wrap_future(answer)
+    except TimeoutError:
+        raise UnfinishedError(
+            f"state: {probe.name}: targets.{side}.database gave no answer in {SQL_S} s",
+            "see what the database waits for, or ask for less by sql under [[state]]",
+        ) from None
+
+
+def _answer(answer: Future[Observation], url: str, sql: str, session: str) -> None:
+    try:
+        answer.set_result(_select(url, sql, session))
+    except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+        answer.set_exception(error)
 
 
 def _select(url: str, sql: str, session: str) -> Observation:
@@ -129,6 +155,8 @@ def _select(url: str, sql: str, session: str) -> Observation:
             with engine.connect() as connection, connection.begin() as transaction:
                 if engine.dialect.name == "postgresql":
                     connection.execute(text("SET TRANSACTION READ ONLY"))
+                    limit_ms = round((SQL_S + _OWN_S) * 1000)
+                    connection.execute(text(f"SET LOCAL statement_timeout = {limit_ms}"))
                 given = {"session": session} if ":session" in sql else {}
                 found = connection.execute(text(sql), given)
                 names = list(found.keys())
@@ -163,7 +191,7 @@ def _cell(value: object) -> object:
 
 
 def _limits(url: str) -> dict[str, Any]:
-    return {"timeout": SQL_S} if url.startswith("sqlite") else {}
+    return {"timeout": SQL_S + _OWN_S} if url.startswith("sqlite") else {}
 
 
 def reads_only(sql: str) -> bool:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from shadow.errors import UnfinishedError
@@ -13,6 +16,7 @@ from shadow.judge import Policy, judge
 from shadow.model import Answer, Outcome
 from shadow.replay import state
 from shadow.replay.state import Probe, Prober, Probes, reads_only
+from tests.postgres import Postgres, needs_postgres
 
 SQL = "SELECT id, amount FROM orders WHERE owner = :session ORDER BY id"
 
@@ -93,3 +97,38 @@ def test_a_table_without_end_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     rows = json.loads(taken((url, url))[0].response.body)
     assert len(rows) == 4
     assert rows[-1] == {"": "more than 3 rows"}
+
+
+def test_a_database_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "SQL_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://u:s3cret@127.0.0.1:{silent.getsockname()[1]}/d"
+        begun = time.monotonic()
+        with pytest.raises(UnfinishedError) as ended:
+            taken((url, "sqlite://"), "SELECT 1 AS a")
+        assert time.monotonic() - begun < 5
+    assert ended.value.message == (
+        "state: orders: targets.baseline.database gave no answer in 0.2 s"
+    )
+
+
+class TestOnPostgres:
+    pytestmark = needs_postgres
+
+    def test_a_statement_that_waits_is_given_up_there_too(
+        self, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(state, "SQL_S", 0.5)
+        monkeypatch.setattr(state, "_OWN_S", 0.5)
+        url = postgres.database()
+        postgres.ask("CREATE TABLE orders (id int)", database=url)
+        own = url.replace("postgresql:", "postgresql+psycopg:")
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE orders")
+            with pytest.raises(UnfinishedError, match=r"database gave no answer in 0\.5 s"):
+                taken((own, own), "SELECT id FROM orders")
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT id FROM%'"
+            deadline = time.monotonic() + 5
+            while postgres.ask(waiting, database=url) != [(0,)]:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)  # the server has no other way to say that it has given up
