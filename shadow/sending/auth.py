@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shadow.errors import ConfigError
-from shadow.sending.denied import Denied
+from shadow.sending.denied import NOTHING_DENIED, Denied
 from shadow.sending.fields import FRAMING, HOP_BY_HOP, http_url, is_name
 
 
@@ -17,6 +17,8 @@ class OAuth:
     client_id: str
     client_secret: str = field(repr=False)
     scope: str = ""
+    denied: Denied = field(default=NOTHING_DENIED, repr=False)
+    """What a connection to `token_url` must never lead to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,10 @@ class Auth:
 
 
 def parse_auth(auth: Auth, denied: Denied, option: str) -> Auth:
-    """Check what a config says. Raises ConfigError, beginning with `option`."""
+    """Check what a config says, and add what is `denied`.
+
+    Raises ConfigError, beginning with `option`.
+    """
     if bool(auth.command) == (auth.oauth is not None):
         raise ConfigError(f"{option}: one of command and oauth is wanted", "give exactly one")
     key = auth.header.lower()
@@ -43,6 +48,7 @@ def parse_auth(auth: Auth, denied: Denied, option: str) -> Auth:
         )
     if auth.oauth is not None:
         _check_url(auth.oauth.token_url, denied, f"{option}.oauth.token_url")
+        return replace(auth, oauth=replace(auth.oauth, denied=denied))
     return auth
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from shadow.errors import UnfinishedError
 from shadow.model import NoAnswer
 from shadow.sending.connection import Connection
+from shadow.sending.denied import Denied
 from shadow.sending.limits import Limits
 from shadow.sending.no_answer import connect_failure, no_connection
 from shadow.sending.reader import Heads
@@ -72,11 +73,15 @@ def refuse_peer(target: Target, peer: Any) -> None:
 
     Nothing has been sent on it. Raises UnfinishedError.
     """
-    if target.denied and isinstance(peer, tuple) and peer:
-        entry = target.denied.by_address(str(peer[0]))
+    refuse_address(target.denied, peer, f"target {target.name} ({target.url})")
+
+
+def refuse_address(denied: Denied, peer: Any, who: str) -> None:
+    """As `refuse_peer`, for whatever is asked: `who` it is begins the message."""
+    if denied and isinstance(peer, tuple) and peer:
+        entry = denied.by_address(str(peer[0]))
         if entry:
             raise UnfinishedError(
-                f"target {target.name} ({target.url}) led to {peer[0]}, which is on the list "
-                f"[safety] never: {entry}",
+                f"{who} led to {peer[0]}, which is on the list [safety] never: {entry}",
                 "nothing was sent there: look at what the name resolves to",
             )

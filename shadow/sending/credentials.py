@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Self
 
 import httpx
@@ -15,6 +16,7 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.model import Observation, Request
 from shadow.sending.auth import Auth, OAuth
 from shadow.sending.commands import output_of
+from shadow.sending.connect import refuse_address
 from shadow.sending.fields import is_value
 from shadow.sending.service import Done, Message, Service
 
@@ -96,6 +98,7 @@ class Credentials:
                     data=form,
                     auth=httpx.BasicAuth(oauth.client_id, oauth.client_secret),
                     headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+                    extensions={"trace": partial(self._step, oauth)},
                 ) as answer,
             ):
                 body = b""
@@ -112,6 +115,20 @@ class Credentials:
         except msgspec.DecodeError:
             raise self._failed("the token endpoint's answer holds no access_token") from None
         return found.access_token, found.expires_in or self._auth.ttl_s
+
+    async def _step(self, oauth: OAuth, event: str, info: dict[str, Any]) -> None:
+        """Refuse where a connection led to, before the secret goes there. Raises UnfinishedError.
+
+        The name may lead elsewhere now than it did when the config was read.
+        """
+        if event == "connection.connect_tcp.complete":
+            stream = info["return_value"]
+            try:
+                who = f"the token endpoint of {self._target}"
+                refuse_address(oauth.denied, stream.get_extra_info("server_addr"), who)
+            except UnfinishedError:
+                await stream.aclose()
+                raise
 
     def _failed(self, why: str) -> UnfinishedError:
         return UnfinishedError(

@@ -192,3 +192,35 @@ def test_what_can_be_no_auth_is_refused(auth: Auth, why: str) -> None:
 def test_a_token_endpoint_that_is_never_to_be_asked_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\[safety\] never"):
         parse_auth(oauth(1), parse_denied(["127.0.0.0/8"]), "targets.baseline.auth")
+
+
+def test_a_token_endpoint_that_leads_elsewhere_later_gets_no_secret() -> None:
+    """DNS rebinding: the name was harmless when the config was read."""
+    got: list[bytes] = []
+    told: list[str] = []
+
+    async def script(peer: Peer) -> None:
+        got.append(await peer.request())
+
+    async def run() -> None:
+        async with serve(script) as service:
+            harmless = oauth(service.port)
+            assert harmless.oauth is not None
+            denied = parse_denied(["127.0.0.1"])
+            rebound = replace(harmless, oauth=replace(harmless.oauth, denied=denied))
+            with pytest.raises(UnfinishedError) as refused:
+                await Credentials(rebound, "rust").__aenter__()
+            told.append(refused.value.message)
+
+    asyncio.run(run())
+    assert got in ([], [b""])
+    who, where = told[0].split(", which is ")
+    assert who == "the token endpoint of rust led to 127.0.0.1"
+    assert where == "on the list [safety] never: 127.0.0.1"
+
+
+def test_what_is_denied_is_known_when_a_token_is_asked_for() -> None:
+    denied = parse_denied(["10.0.0.0/8"])
+    found = parse_auth(oauth(1), denied, "targets.baseline.auth")
+    assert found.oauth is not None
+    assert found.oauth.denied == denied
