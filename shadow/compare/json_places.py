@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, cast
 
 import msgspec
@@ -76,13 +76,16 @@ def without_member(text: str, member: Value) -> str:
     return before.rstrip(_SPACE).removesuffix(",") + after
 
 
-def edited(text: str, edit: Callable[[Value, str], str | None]) -> str:
+def edited(
+    text: str, edit: Callable[[Value, str], str | None], found: Iterable[Value] | None = None
+) -> str:
     """Return a JSON text with the scalars for which `edit` gives another text, and all else kept.
 
-    `edit` is asked with the value and its text. Raises NotJsonError.
+    `edit` is asked with the value and its text, about those `found` or about all. Raises
+    NotJsonError.
     """
     parts, position = [], 0
-    for value in values(text):
+    for value in values(text) if found is None else found:
         if value.kind in ("object", "array"):
             continue
         other = edit(value, text[value.start : value.end])

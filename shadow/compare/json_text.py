@@ -65,6 +65,18 @@ def _reject(constant: str) -> Json:
     raise NotJsonError(f"{constant} is not JSON")
 
 
+def lossless(
+    members: Callable[[list[tuple[str, Json]]], Json] | None = None,
+) -> json.JSONDecoder:
+    """Make a decoder that keeps the lexemes of numbers; `members` makes an object of its pairs."""
+    return json.JSONDecoder(
+        parse_float=Number,
+        parse_int=Number,
+        parse_constant=_reject,
+        object_pairs_hook=members,
+    )
+
+
 def read(text: str) -> Document:
     """Read a JSON text; strings lose their spelling (`read_exact` keeps it).
 
@@ -80,14 +92,8 @@ def read(text: str) -> Document:
         repeats = True
         return repeated(pairs)
 
-    decoder = json.JSONDecoder(
-        parse_float=Number,
-        parse_int=Number,
-        parse_constant=_reject,
-        object_pairs_hook=members,
-    )
     try:
-        value = decoder.decode(text)
+        value = lossless(members).decode(text)
     except RecursionError:
         return read_exact(text)
     except json.JSONDecodeError as error:

@@ -26,6 +26,11 @@ _VARIABLE_KEY: Final = re.compile(
 )
 
 
+ITEM: Final = "[*]"
+"""The step of a pattern to an item of a list, or to a member with a variable key."""
+_STEP: Final = re.compile(r"\[(?:\*|'(?:[^'\\]|\\.)*')\]")
+
+
 def is_variable(key: str) -> bool:
     """A key that is a value in disguise: an integer, a uuid, hex of 16 or more, a date."""
     return _VARIABLE_KEY.fullmatch(key) is not None
@@ -39,7 +44,7 @@ def _escape(match: re.Match[str]) -> str:
 def _written(key: str) -> tuple[str, str]:
     """The step to a member, in a path and in a pattern."""
     name = "['" + _SPECIAL.sub(_escape, key) + "']"
-    return name, "[*]" if is_variable(key) else name
+    return name, ITEM if is_variable(key) else name
 
 
 _known: Final = lru_cache(maxsize=4096)(_written)
@@ -60,7 +65,12 @@ def normalized(path: Path) -> str:
 
 def pattern(path: Path) -> str:
     """The path with list positions and variable keys as `*`: `$['items'][*]['price']`."""
-    return "$" + "".join(["[*]" if isinstance(step, int) else _steps(step)[1] for step in path])
+    return "$" + "".join([ITEM if isinstance(step, int) else _steps(step)[1] for step in path])
+
+
+def steps_of(text: str) -> list[str]:
+    """The steps of a pattern, each as `pattern` writes it: `['items']`, `[*]`."""
+    return _STEP.findall(text)
 
 
 class Step:

@@ -17,8 +17,8 @@ from shadow.model import Answer, Exchange, Observation, Request, Response, heade
 from shadow.sessions.jar import MAX_COOKIES, Jar
 from shadow.sessions.mapping import Broken, Mapping
 from shadow.sessions.pieces import are_specific, is_specific, replaced
-from shadow.sessions.places import Found, Kind, Place, rewritten, values_of
-from shadow.sessions.rules import Rules, kinds_of, made_by
+from shadow.sessions.places import Found, Kind, Place, rewritten_at, values_of
+from shadow.sessions.rules import Rules, made_by
 from shadow.sessions.shifting import Shifts
 
 SESSIONS: Final = 20_000
@@ -174,7 +174,7 @@ class Correlator:
                 return value.live[side]
             return None
 
-        moved = rewritten(request, kinds_of({**places, **times}), edit)
+        moved = rewritten_at(request, {**places, **times}, edit)
         return moved, lacking[0] if lacking else None
 
     def _lacking_cookie(

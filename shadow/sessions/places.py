@@ -12,6 +12,7 @@ import msgspec
 
 from shadow.compare.encodings import UndecodableError, decode
 from shadow.compare.headers import Cookie
+from shadow.compare.json_lookup import scalars_at
 from shadow.compare.json_places import Value, edited
 from shadow.compare.json_text import Json, NotJsonError, Number, read, string_value
 from shadow.compare.paths import Path, normalized, pattern
@@ -70,20 +71,34 @@ def parse_place(text: str) -> Place:
 # Of a request.
 
 
-def rewritten(request: Request, kinds: Collection[Kind], edit: Edit) -> Request:
+def rewritten(
+    request: Request,
+    kinds: Collection[Kind],
+    edit: Edit,
+    *,
+    members: Collection[str] | None = None,
+) -> Request:
     """Return the request with what `edit` makes of the texts at its places of these kinds.
 
     What is not edited keeps its spelling. A body that is encoded, cut or longer than 8 MiB is
-    not looked into.
+    not looked into. Where `edit` has something for a few places of JSON only, `members` are
+    their names: to look at every one takes seconds for a megabyte.
     """
     target = _target(request.target, kinds, edit)
     headers = request.headers
     if "header" in kinds or "cookie" in kinds:
         headers = tuple((name, _header(name, value, kinds, edit)) for name, value in headers)
-    body = _body(request, kinds, edit)
+    body = _body(request, kinds, edit, members)
     if target == request.target and headers == request.headers and body == request.body:
         return request
     return msgspec.structs.replace(request, target=target, headers=headers, body=body)
+
+
+def rewritten_at(request: Request, places: Collection[Place], edit: Edit) -> Request:
+    """As `rewritten`, where `edit` has something for these places only."""
+    kinds = frozenset(place.kind for place in places)
+    members = [place.name for place in places if place.kind == "json"]
+    return rewritten(request, kinds, edit, members=members)
 
 
 def _target(target: str, kinds: Collection[Kind], edit: Edit) -> str:
@@ -149,7 +164,9 @@ def _cookies(value: str, edit: Edit) -> str:
     return ";".join(pairs)
 
 
-def _body(request: Request, kinds: Collection[Kind], edit: Edit) -> bytes:
+def _body(
+    request: Request, kinds: Collection[Kind], edit: Edit, members: Collection[str] | None
+) -> bytes:
     body = request.body
     if not body or request.truncated or len(body) > MAX_BODY:
         return body
@@ -160,7 +177,9 @@ def _body(request: Request, kinds: Collection[Kind], edit: Edit) -> bytes:
     if "json" not in kinds or body.lstrip()[:1] not in (b"{", b"[", b'"'):
         return body
     try:
-        return edited(body.decode(), lambda value, text: _json(value, text, edit)).encode()
+        text = body.decode()
+        found = None if members is None else scalars_at(text, members)
+        return edited(text, lambda value, lexeme: _json(value, lexeme, edit), found).encode()
     except (NotJsonError, UnicodeError):
         return body
 

@@ -17,8 +17,8 @@ import msgspec
 
 from shadow.model import Request
 from shadow.sessions.pieces import replaced
-from shadow.sessions.places import Place, rewritten
-from shadow.sessions.rules import ANY, kinds_of
+from shadow.sessions.places import Place, rewritten_at
+from shadow.sessions.rules import ANY
 
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)([Tt ])(\d\d:\d\d:\d\d)(\.\d+)?(Z|z|[+-]\d\d:?\d\d)?"
@@ -57,7 +57,7 @@ class Shifts:
         def edit(place: Place, text: str) -> str | None:
             return self.edited(places.get(place), text)
 
-        return rewritten(request, kinds_of(places), edit)
+        return rewritten_at(request, places, edit)
 
     def at(self, endpoint: str) -> dict[Place, Shift]:
         """The places of an endpoint's requests that hold times."""

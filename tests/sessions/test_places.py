@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from shadow.errors import ConfigError
 from shadow.model import Request, Response
-from shadow.sessions.places import Kind, Place, parse_place, rewritten, values_of
+from shadow.sessions.places import (
+    Kind,
+    Place,
+    parse_place,
+    rewritten,
+    rewritten_at,
+    values_of,
+)
 
 ALL: frozenset[Kind] = frozenset({"json", "form", "header", "cookie", "query", "path"})
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)
@@ -141,6 +148,21 @@ def test_looking_changes_nothing(
     request = Request(method="POST", target="/" + target, headers=tuple(headers), body=body)
     assert rewritten(request, kinds, lambda *_: None) is request
     assert rewritten(request, kinds, lambda _, text: text) is request
+
+
+@given(tree=trees, target=texts)
+def test_to_edit_at_some_places_is_to_edit_at_those_alone(tree: object, target: str) -> None:
+    body = json.dumps({"a": tree, "b": [tree, {"c": tree}]}, indent=1).encode()
+    request = Request(
+        method="POST", target=f"/x/{target}?q={target}", headers=(("Cookie", "s=1"),), body=body
+    )
+    named = ("$['a']", "$['b'][*]", "$['b'][*]['c']", "path:2", "query:q", "cookie:s")
+    places = {parse_place(each) for each in named}
+
+    def edit(place: Place, text: str) -> str | None:
+        return f"{text}!" if place in places else None
+
+    assert rewritten_at(request, places, edit) == rewritten(request, ALL, edit)
 
 
 @given(trees)
