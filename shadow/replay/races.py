@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from shadow.captures import Broken, Unsupported, read
-from shadow.errors import ConfigError
+from shadow.errors import ConfigError, ShadowError, UnfinishedError
 from shadow.masking import Hidden, Masker
 from shadow.model import SIDES, Answer, Exchange, Observation, Outcome, SideName
 from shadow.replay.asking import Asked, Asker, AskingPlan, NotAskedError
@@ -66,18 +66,24 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def races(plan: RacesPlan) -> int:
-    """Ask, tell what concurrency brings, and return the exit code. Raises ShadowError."""
+    """Ask, tell what concurrency brings, and return the exit code.
+
+    Raises ShadowError; what was found before that is told first.
+    """
     picked = pick(plan)
     targets = {"--go": plan.asking.baseline, "--rust": plan.asking.candidate}
     check_reachable(targets, plan.asking.limits)
     stop = Stop()
     with heeding(stop), asyncio.Runner(loop_factory=event_loop) as runner:
-        summary = runner.run(Hunt(plan, picked, stop).run())
+        hunt = Hunt(plan, picked, stop)
+        summary = runner.run(hunt.run())
     if not plan.quiet and sys.stderr is not None:
         sys.stderr.write(render(summary))
         sys.stderr.flush()
     if plan.as_json:
         print_data(render_json(summary))
+    if hunt.failure is not None and summary.ended == "failed":
+        raise UnfinishedError(hunt.failure.message, hunt.failure.hint)
     return summary.exit_code
 
 
@@ -168,6 +174,20 @@ class _Level:
         )
 
 
+async def _all_of(going: Sequence[AsyncGenerator[Step, None]]) -> list[Step | None]:
+    """The next step of each; None from one that has ended.
+
+    Raises what one of them raises, when all have ended theirs: one that goes on cannot be closed.
+    """
+    steps = await asyncio.gather(*(anext(each, None) for each in going), return_exceptions=True)
+    found = []
+    for each in steps:
+        if isinstance(each, BaseException):
+            raise each
+        found.append(each)
+    return found
+
+
 class Hunt:
     """Asks the sessions in rounds: in each one alone, then at each level, always shuffled anew.
 
@@ -188,26 +208,42 @@ class Hunt:
         """By the exchange, what the baseline answered to it first, alone."""
         self._room = MAX_BYTES
         self._rounds_done = 0
+        self.failure: ShadowError | None = None
+        """What ended it early, such as a hook that failed, where something was compared before."""
 
     async def run(self) -> RacesSummary:
-        """Ask until all rounds are done, the time is over, or a stop is requested."""
+        """Ask until all rounds are done, the time is over, or a stop is requested.
+
+        Raises ShadowError for what fails before anything was compared.
+        """
         began = time.monotonic()
         self._until = began + self._plan.max_time_s
         if len(self._levels) > 1:
-            async with Asker(self._plan.asking) as self._asker:
-                for number in range(self._plan.rounds):
-                    for level in self._levels:
-                        await self._pass(number, level)
-                    if self._ended() != "rounds":
-                        break
-                    self._rounds_done += 1
-                    if not self._plan.quiet:
-                        tell(f"round {number + 1} of {self._plan.rounds} done")
+            try:
+                async with Asker(self._plan.asking) as self._asker:
+                    await self._rounds()
+            except ShadowError as error:
+                compared = any(each.compared for each in self._told.values())
+                if not compared and not self._stop.requested:
+                    raise
+                self.failure = error
         return self._summary(time.monotonic() - began)
+
+    async def _rounds(self) -> None:
+        for number in range(self._plan.rounds):
+            for level in self._levels:
+                await self._pass(number, level)
+            if self._ended() != "rounds":
+                break
+            self._rounds_done += 1
+            if not self._plan.quiet:
+                tell(f"round {number + 1} of {self._plan.rounds} done")
 
     def _ended(self) -> Ended:
         if self._stop.requested:
             return "interrupted"
+        if self.failure is not None:
+            return "failed"
         return "time" if time.monotonic() > self._until else "rounds"
 
     async def _pass(self, number: int, level: int) -> None:
@@ -232,7 +268,7 @@ class Hunt:
                 going += begun
                 if not going:
                     break
-                steps = await asyncio.gather(*(anext(each, None) for each in going))
+                steps = await _all_of(going)
                 going = [one for one, step in zip(going, steps, strict=True) if step is not None]
                 await self._take(level, [each for each in steps if each is not None])
 
@@ -291,4 +327,5 @@ class Hunt:
             levels=tuple(each.summary() for each in self._told.values()),
             found=self._counts.found(max(1, self._rounds_done)),
             again=plan.again,
+            failure="" if self.failure is None else self.failure.message,
         )

@@ -21,6 +21,7 @@ _VALUE: Final = 40
 _ENDED: Final[dict[Ended, str]] = {
     "rounds": "all rounds are done",
     "time": "--max-time is over",
+    "failed": "ended early",
     "interrupted": "interrupted",
 }
 
@@ -112,7 +113,8 @@ def _cautions(summary: RacesSummary) -> Iterator[str]:
     if told:
         yield "; ".join(told)
     if summary.ended != "rounds":
-        yield _ENDED[summary.ended]
+        why = f": {plain(summary.failure)}" if summary.failure else ""
+        yield f"{_ENDED[summary.ended]}{why}"
     if summary.found.dropped:
         yield f"{summary.found.dropped:,} sightings are not counted: too many different findings"
     if summary.found.untold:

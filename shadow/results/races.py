@@ -28,7 +28,7 @@ _WITHIN: Final = 5
 seen once or twice may be anything that is rare."""
 
 Verdict = Literal["race", "suspected"]
-Ended = Literal["rounds", "time", "interrupted"]
+Ended = Literal["rounds", "time", "failed", "interrupted"]
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +148,8 @@ class RacesSummary(msgspec.Struct, frozen=True, kw_only=True):
     found: Found
     again: tuple[str, ...]
     """The words of the command."""
+    failure: str = ""
+    """What ended it, where it `failed`."""
 
     @property
     def unfit(self) -> float:
@@ -168,14 +170,17 @@ class RacesSummary(msgspec.Struct, frozen=True, kw_only=True):
         if self.unfit > MAX_UNFIT:
             open_.append("too much is incomparable or hollow")
         if not self.rounds_done:
-            open_.append("no round was done to its end: give it more --max-time")
+            more = ": give it more --max-time" if self.ended == "time" else ""
+            open_.append(f"no round was done to its end{more}")
         return tuple(open_)
 
     @property
     def exit_code(self) -> int:
-        """1 where a race is found, 3 where it cannot be told, 130 after an interrupt."""
+        """1 where a race is found, 3 where it cannot be told, 4 where it failed, 130 if stopped."""
         if self.ended == "interrupted":
             return 130
+        if self.ended == "failed":
+            return 4
         if self.found.races:
             return 1
         return 3 if self.open_questions else 0

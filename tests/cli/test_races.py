@@ -90,3 +90,36 @@ def test_each_side_gets_its_own_values(shadow: Shadow, tmp_path: Path) -> None:
         done = shadow("races", SESSIONS, *sides, *more)
     assert (done.code, done.json["races"]) == (0, [])
     assert {each["hollow"] + each["unsent"] for each in done.json["levels"]} == {0}
+
+
+def test_a_hook_that_fails_in_a_late_round_leaves_what_was_done(
+    shadow: Shadow, tmp_path: Path, targets: list[str]
+) -> None:
+    # Of each round it is the first of two: before what is asked alone, and before what is at once.
+    script = "echo >> count; test $(wc -l < count) -lt 5"
+    hook = f'[targets.candidate.hooks]\nreset = ["sh", "-c", "{script}"]\n'
+    (tmp_path / "shadow.toml").write_text(CONFIG.read_text("utf-8") + hook, "utf-8")
+    sides = targets[: targets.index("--config")]
+    stats = ("--endpoint", "GET /v1/stats", "--levels", "4", "--rounds", "3")
+    allowed = ("--allow-writes", "--allow-commands", "--json")
+    done = shadow("races", CAPTURE, *sides, "--config", "shadow.toml", *stats, *allowed)
+    assert done.code == 4
+    told = done.json
+    assert (told["ended"], told["rounds_done"], told["exit_code"]) == ("failed", 2, 4)
+    assert all(each["compared"] == 2 * told["exchanges"] for each in told["levels"])
+    failure = "hook reset of rust: sh ended with exit code 1"
+    assert told["failure"] == failure
+    assert f"ended early: {failure}\n" in done.err
+    assert done.err.splitlines()[-2] == f"shadow: {failure}"
+
+
+def test_a_hook_that_fails_at_once_is_all_there_is_to_tell(
+    shadow: Shadow, tmp_path: Path, targets: list[str]
+) -> None:
+    hook = '[targets.candidate.hooks]\nreset = ["false"]\n'
+    (tmp_path / "shadow.toml").write_text(CONFIG.read_text("utf-8") + hook, "utf-8")
+    sides = targets[: targets.index("--config")]
+    allowed = ("--allow-writes", "--allow-commands", "--config", "shadow.toml")
+    done = shadow("races", CAPTURE, *sides, "--endpoint", "GET /v1/stats", *allowed)
+    assert (done.code, done.out) == (4, "")
+    assert done.err.splitlines()[0] == "shadow: hook reset of rust: false ended with exit code 1"

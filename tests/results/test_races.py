@@ -172,7 +172,12 @@ def test_one_session_is_never_at_once_with_another() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({}, 0), ({"ended": "interrupted"}, 130), ({"rounds_done": 0, "ended": "time"}, 3)],
+    [
+        ({}, 0),
+        ({"ended": "interrupted"}, 130),
+        ({"ended": "failed"}, 4),
+        ({"rounds_done": 0, "ended": "time"}, 3),
+    ],
 )
 def test_the_exit_code(changes: dict[str, Any], code: int) -> None:
     counts = Counts([1, 16])
