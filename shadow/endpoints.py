@@ -111,8 +111,13 @@ class Endpoints:
 
     def __reduce__(self) -> tuple[type[Endpoints], tuple[list[str]]]:
         """Go to another process as what it was made from."""
+        return (Endpoints, (self.templates,))
+
+    @property
+    def templates(self) -> list[str]:
+        """The templates that were given."""
         ours = self._templates.values()
-        return (Endpoints, ([template.text for each in ours for template in each],))
+        return [template.text for each in ours for template in each]
 
     def name(self, method: str, target: str) -> str:
         """The endpoint of a request: `GET /v1/items/{id}`."""

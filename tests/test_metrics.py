@@ -365,3 +365,17 @@ def test_the_format_is_the_one_that_is_preferred(accept: str, wants: bool) -> No
     assert content_type.startswith(OPENMETRICS if wants else "text/plain; version=0.0.4;")
     assert text.endswith(b"\n# EOF\n") == wants
     assert text.count(b"# EOF") == wants
+
+
+def test_endpoints_of_the_config_are_told_apart_whatever_came_before() -> None:
+    template, long = "GET /v1/shops/{shop}", "PUT /" + 300 * "x"
+    counters = Counters([template, long])
+    for number in range(MAX_ENDPOINTS + 10):
+        counters.diverged(f"GET /{number}", "extra", "divergent")
+    counters.diverged(template, "extra", "divergent")
+    counters.fell_back(template)
+    counters.diverged(long, "extra", "divergent")
+    found = counted(counters, "shadow_divergences_total")
+    assert found[template, "extra", "divergent"] == found[long[:200], "extra", "divergent"] == 1
+    assert found["(other)", "extra", "divergent"] == 11
+    assert counted(counters, "shadow_fallbacks_total") == {(template,): 1}

@@ -21,7 +21,8 @@ from shadow.results.routes import GO_ALL, Guard
 OTHER: Final = "(other)"
 """Stands for every label value beyond the bound."""
 MAX_ENDPOINTS: Final = 200
-"""Endpoints and routes, which share their names, that have a series of their own."""
+"""Endpoints and routes, which share their names, that have a series of their own, besides those
+that the config names: whatever else clients ask for, these are told apart."""
 MAX_REASONS: Final = 50
 LABEL_CHARACTERS: Final = 200
 """Where a label value is cut."""
@@ -40,10 +41,14 @@ _CODES: Final = {0: "none", 1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 
 
 class LabelValues:
-    """The values of one label: the first so many as they are shown, `(other)` for the rest."""
+    """The values of one label: the first so many as they are shown, `(other)` for the rest.
 
-    def __init__(self, most: int) -> None:
+    Those that are `expected` are shown however many came before.
+    """
+
+    def __init__(self, most: int, expected: Iterable[str] = ()) -> None:
         self._most = most
+        self._expected = frozenset(each[:LABEL_CHARACTERS] for each in expected)
         self._values: dict[str, str] = {}
 
     def of(self, text: str) -> str:
@@ -54,7 +59,7 @@ class LabelValues:
     def _learn(self, text: str) -> str:
         if len(text) > LABEL_CHARACTERS:
             return self.of(text[:LABEL_CHARACTERS])
-        if len(self._values) >= self._most:
+        if len(self._values) >= self._most and text not in self._expected:
             return OTHER
         self._values[text] = value = shown(text)
         return value
@@ -85,8 +90,9 @@ class Durations:
 class Counters:
     """What the live path counts. All from one thread, the event loop's: two would lose counts."""
 
-    def __init__(self) -> None:
-        self.endpoints = LabelValues(MAX_ENDPOINTS)
+    def __init__(self, endpoints: Iterable[str] = ()) -> None:
+        """Take the names of the endpoints that the config has, masked."""
+        self.endpoints = LabelValues(MAX_ENDPOINTS, endpoints)
         """Of endpoints and of routes."""
         self.endpoints.of(GO_ALL)  # before clients can fill it
         self.durations = {side: Durations() for side in _SIDES}

@@ -64,7 +64,9 @@ class Sidecar:
         self.tell = tell
         self.ident = secrets.token_hex(6)
         self.started = datetime.now(UTC)
-        self.counters = Counters()
+        masker = Masker(withhold=plan.no_values, hidden=plan.hidden)
+        expected = [masker.mask_endpoint(each) for each in plan.endpoints.templates]
+        self.counters = Counters([*expected, *map(route_name, expected)])
         self.routing = Routing(plan.guards)
         self.tracing = open_tracing(enabled=plan.traces, tell=tell)
         self.traces = Traces(
@@ -84,7 +86,7 @@ class Sidecar:
             self.archive,
             room=plan.room,
             counters=self.counters,
-            masker=Masker(withhold=plan.no_values, hidden=plan.hidden),
+            masker=masker,
             noise=noise,
             policy=plan.policy,
             complain=self.complaints,

@@ -13,6 +13,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from shadow.errors import ShadowError, UnfinishedError
+from shadow.metrics.counters import MAX_ENDPOINTS
 from shadow.results.lock import is_held
 from shadow.results.routes import RouteChange
 from shadow.results.store import Store
@@ -109,6 +110,21 @@ def test_counts_agree_over_windows_and_breakdowns(tmp_path: Path) -> None:
         assert len(infos) >= 2
         assert {each.state for each in infos} == {"finished"}
         assert len([line for line in running.told if "traffic goes on" in line]) <= 2
+
+    run(story)
+
+
+def test_an_endpoint_of_the_config_is_told_apart_in_the_metrics(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path) as (running, _, rust):
+            counters = running.sidecar.counters
+            for number in range(MAX_ENDPOINTS):  # what a scanner asks for
+                counters.diverged(f"GET /{number}.php", "extra", "divergent")
+            rust.replies = lambda _: reply('{"other":1}')
+            await ask(running.port, "/v1/items/7")
+            await running.settled()
+            told = counters.tables["shadow_divergences_total"]
+            assert ITEM in {endpoint for endpoint, *_ in told}
 
     run(story)
 
