@@ -21,6 +21,17 @@ import msgspec
 
 from shadow.detectors import ALWAYS, Detectors
 from shadow.model import Divergence, readable
+from shadow.secret_names import (
+    CREDENTIAL_HEADERS,
+    QUERY_WORDS,
+    STEMS,
+    bare,
+    is_secret_header,
+    is_secret_name,
+    is_secret_query,
+    parameter_names,
+    plain_name,
+)
 
 VALUE_BYTES: Final = 1000
 """Where a compared value is cut (the event contract says 1 kB)."""
@@ -34,50 +45,17 @@ _KNOWN: Final = 1_024  # values whose masks are remembered: some 4 MB at most
 _NESTING: Final = 3  # levels of JSON in a string in JSON; what lies deeper is masked whole
 _ENCODINGS: Final = 3  # times that a text is percent-encoded and looked into
 
-_SECRET_NAME: Final = re.compile(
-    r".*(?:password|passphrase|secret|(?:api|private|secret|access|subscription)key"
-    r"|(?:access|refresh|id|auth|session|csrf|xsrf|bearer)token)s?"
-    r"|(?:token|pass|passwd|pwd|(?:proxy)?authorization|(?:set)?cookie|credential|jwt"
-    r"|(?:j|php)?sess(?:ion)?id|clientassertion)s?"
-)
-_SECRET_QUERY_NAME: Final = re.compile(r"key|auth|(?:x(?:amz|goog))?signature|sig|code")
-_SECRET_HEADER_WORD: Final = re.compile(
-    r"(?:^|-)(?:token|secret|password|apikey|jwt|auth|authorization|cookie|signature|session"
-    r"|sessionid)s?(?:-|$)"
-)
-_BRACKETS: Final = re.compile(r"[\[\]]+")
 _COOKIE_ATTRIBUTE: Final = re.compile(
     r"expires|max-age|domain|path|secure|httponly|samesite|partitioned|priority"
 )
+_LOOKS: Final = ("eyj", "bearer", "basic")
+"""How a token, or what stands before one, begins."""
 # A text with none of these has nothing to mask: each name and pattern here holds one of
 # them. Looked up in lower case.
-_HINTS: Final = (
-    "=",
-    "eyj",
-    "\\u",
-    "bearer",
-    "basic",
-    "token",
-    "pass",
-    "pwd",
-    "secret",
-    "key",
-    "auth",
-    "cookie",
-    "credential",
-    "jwt",
-    "sess",
-    "assertion",
-    "signature",
-)
+_HINTS: Final = ("=", "\\u", *_LOOKS, *STEMS)
 # The same for a text bared of all but letters and digits, which a name that is spelled with
 # separators cannot hide in. An `=` alone says nothing there: its name must hold one of these.
-_WORDS: Final = (
-    rb"eyj|bearer|basic|token|pass|pwd|secret|key|auth|cookie|credential|jwt|sess|assertion"
-    rb"|sig|code"
-)
-_LOWER: Final = bytes(range(256)).lower()
-_NO_WORD: Final = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 0x7F)
+_WORDS: Final = "|".join((*_LOOKS, *STEMS, *QUERY_WORDS)).encode()
 _COOKIE_VALUE: Final = re.compile(r"set-cookie/[^/]*")
 """The place of a cookie's value; its attributes stand one step below."""
 _MARK: Final = re.compile(r"\[masked:[0-9a-f]{4}\]")
@@ -118,40 +96,6 @@ def cut(text: str, limit: int = VALUE_BYTES) -> str:
     if len(data) <= limit and len(text) <= limit:
         return data.decode()
     return data[:limit].decode("utf-8", "ignore") + "…"
-
-
-@lru_cache(maxsize=4096)
-def _plain(name: str) -> str:
-    """Return a name in lower case and without separators, as the lists above spell names."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def bare(text: bytes) -> bytes:
-    """Return a text's letters and digits of ASCII in lower case: no separator hides a name."""
-    return text.translate(_LOWER, _NO_WORD)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether values under this JSON key, form field or cookie-like name are credentials."""
-    return _SECRET_NAME.fullmatch(_plain(name[-100:])) is not None
-
-
-def is_secret_query(name: str) -> bool:
-    """Whether values of this query parameter are credentials; it may be percent-encoded."""
-    names = parameter_names(unquote_plus(name))
-    if any(map(is_secret_name, names)):
-        return True
-    return bool(names) and _SECRET_QUERY_NAME.fullmatch(_plain(names[-1][-100:])) is not None
-
-
-def parameter_names(name: str) -> list[str]:
-    """Return the names that a parameter like `user[pins][0]` is made of; a position is none."""
-    return [part for part in _BRACKETS.split(name) if part and not part.isdigit()]
-
-
-def is_secret_header(name: str) -> bool:
-    """Whether values of this header field are credentials; `name` in lower case."""
-    return is_secret_name(name) or _SECRET_HEADER_WORD.search(name) is not None
 
 
 def path_names(path: str) -> tuple[str, ...]:
@@ -203,7 +147,7 @@ class Masker:
         self._detectors = Detectors((*ALWAYS, *hidden.detect), hidden.patterns)
         named = (*hidden.parameters, *hidden.members)
         self._hints = _HINTS + named
-        words = {re.escape(_plain(name)) for name in named} - {""}
+        words = {re.escape(plain_name(name)) for name in named} - {""}
         self._words = re.compile(b"|".join([_WORDS, *(word.encode() for word in sorted(words))]))
         self._key = blake2b(os.urandom(32) if key is None else key).digest()
         self.withhold = withhold
@@ -260,7 +204,7 @@ class Masker:
             return self._mask_set_cookie(value, cookie)
         if name == "cookie":
             return "; ".join(self._mask_pair(pair.strip()) for pair in value.split(";"))
-        if name in {"authorization", "proxy-authorization"}:
+        if name in CREDENTIAL_HEADERS:
             scheme, space, rest = value.partition(" ")
             return scheme + space + self.mark(rest) if space else self.mark(value)
         if is_secret_header(name) or name in self._headers:

@@ -10,11 +10,12 @@ from typing import Any, Literal
 import msgspec
 
 from shadow.compare.accept import Responsibility
-from shadow.masking import Masker, is_secret_name
+from shadow.masking import Masker
 from shadow.results.gates.verdicts import GateResult
 from shadow.results.provenance import Build, Commit, Machine, Provenance
 from shadow.results.resources import Resources
 from shadow.results.tally import Tally
+from shadow.secret_names import is_secret_name
 
 RunState = Literal["running", "finished", "interrupted", "failed", "killed"]
 """`killed` is what a reader finds: entered as running, and no process of it is alive."""

@@ -7,12 +7,9 @@ from typing import Final, Literal
 import msgspec
 
 from shadow.model import Request
+from shadow.secret_names import is_secret_header
 
 Cause = Literal["expired-token", "no-token", "missing-id", "state", "failing"]
-
-_CREDENTIALS: Final = frozenset(
-    {"authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token", "api-key"}
-)
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +47,7 @@ REMEDIES: Final[dict[Cause, Remedy]] = {
 
 def carries_credentials(request: Request) -> bool:
     """Whether a header of the request says who asks."""
-    return any(name.lower() in _CREDENTIALS for name, _ in request.headers)
+    return any(is_secret_header(name.lower()) for name, _ in request.headers)
 
 
 def cause_of(request: Request, endpoint: str, status: int) -> Cause:

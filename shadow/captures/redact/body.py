@@ -18,6 +18,7 @@ from shadow.captures.redact.marks import Marks
 from shadow.captures.redact.rules import Names
 from shadow.captures.redact.text import Texts
 from shadow.model import Headers, Request, Response
+from shadow.secret_names import WORDS
 
 MAX_BYTES: Final = 1024 * 1024
 """A body with more, decoded, is not looked into, and so not kept."""
@@ -39,14 +40,14 @@ _PART_CODED: Final = re.compile(
     r"^content-transfer-encoding:\s*+(?!7bit|8bit|binary)\S", re.IGNORECASE | re.MULTILINE
 )
 _BLANK_LINE: Final = re.compile(rb"(\r?\n\r?\n)")
-_WORDS: Final = (
-    *(b"pass", b"secret", b"token", b"credential", b"authorization", b"cookie", b"assertion"),
-    *(b"apikey", b"api_key", b"api-key", b"accesskey", b"access_key", b"access-key"),
-    *(b"privatekey", b"private_key", b"private-key", b"sessionid", b"session_id", b"session-id"),
-    b"sessid",
+_WORDS: Final = tuple(
+    word.replace(" ", between).encode()
+    for word in WORDS
+    if len(word) > len("pwd")
+    for between in (("", "_", "-") if " " in word else ("",))
 )
 # Three letters stand in random bytes too often, so they count only where names are expected.
-_SHORT_WORDS: Final = (b"pwd", b"jwt")
+_SHORT_WORDS: Final = tuple(word.encode() for word in WORDS if len(word) <= len("pwd"))
 _NAMED: Final = re.compile(r"msgpack|messagepack|cbor|bson|smile|ubjson")
 
 

@@ -13,7 +13,10 @@ import msgspec
 from shadow.captures.redact.marks import Action, Secret, octets
 from shadow.detectors import ALWAYS
 from shadow.errors import ConfigError
-from shadow.masking import (
+from shadow.secret_names import (
+    CREDENTIAL_HEADERS,
+    QUERY_WORDS,
+    WORDS,
     bare,
     is_secret_header,
     is_secret_name,
@@ -24,7 +27,6 @@ from shadow.masking import (
 LONGEST_NAME: Final = 300
 """Characters of a name that are looked at, from its end."""
 
-CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
 _CACHED: Final = 4096
 _EVERYWHERE: Final = re.compile(r"\$\.\.([^\s.\[\]'\"*]+)")
 _STEP: Final = re.compile(
@@ -32,14 +34,8 @@ _STEP: Final = re.compile(
     r"""|\[(?P<quote>['"])(?P<quoted>(?:(?!(?P=quote))[^\\]|\\.)+)(?P=quote)\]"""
 )
 
-# Each name that is a secret holds one of these, bared of all but letters and digits; a parameter
-# one of the second row too.
-_WORDS: Final = (
-    *(b"pass", b"pwd", b"secret", b"token", b"apikey", b"privatekey", b"accesskey", b"jwt"),
-    *(b"authorization", b"cookie", b"credential", b"sessionid", b"sessid", b"assertion"),
-    b"subscriptionkey",
-)
-_PARAMETER_WORDS: Final = (b"key", b"auth", b"sig", b"code")
+_WORDS: Final = tuple(bare(word.encode()) for word in WORDS)
+_PARAMETER_WORDS: Final = tuple(word.encode() for word in QUERY_WORDS)
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9a-fA-F]{2}")
 _ESCAPED_LETTER: Final = re.compile(r"\\u00[4-7]")
 
@@ -65,7 +61,7 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     """What is redacted beside what always is; case does not count in a name.
 
     Always: credentials in `Authorization` and `Proxy-Authorization`, every cookie's value,
-    whatever `shadow.masking` knows for a secret by its name, in headers, queries, forms, JSON
+    whatever `shadow.secret_names` knows for a secret, in headers, queries, forms, JSON
     and XML, and whatever `shadow.detectors` always finds.
     """
 
@@ -152,7 +148,7 @@ class Names:
     def _find_header(self, name: str) -> Secret | None:
         name = name.lower()
         found = self._headers.get(name)
-        if found is None and (name in CREDENTIALS or is_secret_header(name)):
+        if found is None and (name in CREDENTIAL_HEADERS or is_secret_header(name)):
             return Secret("header", name)
         return found
 

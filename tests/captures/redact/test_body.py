@@ -84,6 +84,7 @@ def test_pictures_are_kept_at_any_size() -> None:
         ("application/msgpack", b"\x81\xa3SSN\xa1x"),
         ("application/cbor", b"\xa1\x65token\x61x"),
         ("application/octet-stream", b"\0\0api_key=x"),
+        ("application/octet-stream", b"\0\0subscription-key=x"),
         ("application/json; charset=utf-16", SECRET.decode().encode("utf-16")),
         ("application/json", SECRET.decode().encode("utf-32")),
         ("", b"\xffsecret"),
