@@ -15,6 +15,7 @@ import click
 
 from shadow import __version__
 from shadow.errors import ShadowError
+from shadow.printable import printable
 
 COMMANDS: Final = {
     "replay": "Send a capture to both services and compare their answers.",
@@ -114,9 +115,9 @@ def _run() -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - Python's own 1 would read as a divergence
         message, hint, code = _told(error)
         with contextlib.suppress(OSError):
-            click.echo(f"shadow: {_one_line(message)}", err=True)
+            click.echo(f"shadow: {printable(message)}", err=True)
             if hint:
-                click.echo(f"  hint: {_one_line(hint)}", err=True)
+                click.echo(f"  hint: {printable(hint)}", err=True)
         return code
     return result if isinstance(result, int) else 0
 
@@ -161,8 +162,3 @@ def _places(trace: TracebackType | None) -> str:
         places.append(f"{name}:{trace.tb_lineno}")
         trace = trace.tb_next
     return " ".join(reversed(places[-8:]))
-
-
-def _one_line(text: str) -> str:
-    """The text without line ends and control characters: it may quote a file or a URL."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -7,6 +7,7 @@ from datetime import date
 
 from shadow.config.appending import append, place_of
 from shadow.errors import ConfigError, ShadowError
+from shadow.printable import printable
 from shadow.replay.conduct import today
 from shadow.results.finding import Finding
 from shadow.results.resolve import load_run
@@ -49,7 +50,7 @@ def entry(finding: Finding, reason: str, owner: str, expires: date, go_is_wrong:
     place = f"{finding.endpoint}  {finding.where} {finding.path_pattern} {finding.kind}"
     lines = [
         "[[accept]]",
-        "# " + "".join(c if c.isprintable() else "?" for c in place),
+        "# " + printable(place, "?"),
         f'signature = "{finding.signature}"',
         f"reason = {_quoted(reason)}",
         f"owner = {_quoted(owner)}",

@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 
 from shadow.metrics.names import METRICS, OURS
 from shadow.model import Kind, NoAnswerKind, Outcome, SideName, Verdict
+from shadow.printable import printable
 from shadow.results.routes import GO_ALL, Guard
 
 OTHER: Final = "(other)"
@@ -67,9 +68,7 @@ class LabelValues:
 
 def shown(text: str) -> str:
     """Return a text on one line that can be encoded: U+FFFD for what is not printable."""
-    if text.isprintable():
-        return text
-    return "".join([each if each.isprintable() else "\ufffd" for each in text])
+    return printable(text, "\N{REPLACEMENT CHARACTER}")
 
 
 class Durations:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from shadow.captures import WHOLE, Broken, Elsewhere, Unsupported
 from shadow.masking import NOTHING_MORE, Hidden, Masker
 from shadow.model import Exchange, readable
+from shadow.printable import printable
 from shadow.replay.options import ReplayPlan
 from shadow.replay.reading import LATER_S, Later, records
 from shadow.replay.selection import skip_reason
@@ -77,7 +78,7 @@ class DryRun:
         if len(self.first) < FIRST:
             target = self._masker.mask_target(readable(request.target))[:100]
             line = f"{exchange.id}  {request.method} {target}  {len(request.body)} bytes"
-            self.first.append("".join(c if c.isprintable() else "?" for c in line))
+            self.first.append(printable(line, "?"))
 
     def _text(self, total: int) -> str:
         baseline = self._plan.baseline

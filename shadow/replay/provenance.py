@@ -16,6 +16,7 @@ import msgspec
 
 from shadow.errors import ConfigError, UnfinishedError
 from shadow.model import Answer, NoAnswer, Request, header, isomorphic, readable
+from shadow.printable import printable
 from shadow.results.provenance import Build, Commit, Machine
 from shadow.results.runs import RunInfo
 from shadow.sending.choice import open_service
@@ -166,4 +167,4 @@ def _of_body(body: bytes) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:1000]).strip()
+    return printable(text[:1000]).strip()

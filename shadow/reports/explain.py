@@ -11,6 +11,7 @@ from shadow.compare.classes.base import DivergenceClass
 from shadow.compare.classes.examples import Example
 from shadow.errors import ShadowError
 from shadow.model import NoAnswer, Observation
+from shadow.printable import printable
 from shadow.results.finding import Finding
 from shadow.results.resolve import load_run
 
@@ -128,4 +129,4 @@ def finding_page(finding: Finding) -> str:
 
 def _plain(text: str) -> str:
     """Text of a capture or an answer, without control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return printable(text, "?")

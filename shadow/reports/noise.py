@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shadow.compare.noise import Endpoint, NoiseProfile, Place
+from shadow.printable import printable
 
 
 def show_profile(profile: NoiseProfile) -> str:
@@ -48,4 +49,4 @@ def _rules(name: str, endpoint: Endpoint) -> list[str]:
 
 
 def _plain(text: str, keep: str = "") -> str:
-    return "".join(c if c.isprintable() or c in keep else "?" for c in text)
+    return printable(text, "?", keep=keep)

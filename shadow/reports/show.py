@@ -10,6 +10,7 @@ import msgspec
 
 from shadow.errors import ConfigError
 from shadow.model import Outcome
+from shadow.printable import printable
 from shadow.reports import FORMATS, gates, page, terminal, wording
 from shadow.results.export import write_export
 from shadow.results.gates.verdicts import GateResult
@@ -101,8 +102,7 @@ def _code(info: RunInfo) -> str:
 
 
 def _of(info: RunInfo) -> str:
-    captures = " ".join(info.captures)
-    return "".join(c if c.isprintable() else " " for c in captures)[:200]
+    return printable(" ".join(info.captures))[:200]
 
 
 def readable_path(path: str | os.PathLike[str]) -> str:

@@ -19,6 +19,7 @@ import msgspec
 import zstandard
 
 from shadow.errors import ShadowError, UnfinishedError
+from shadow.printable import printable
 from shadow.results.evidence import MAX_SHAPES, MAX_TOTAL, EndpointEvidence, Evidence
 from shadow.results.failures import Failures
 from shadow.results.finding import MAX_EXAMPLES
@@ -192,8 +193,7 @@ def read_export(path: str) -> tuple[Run, Evidence]:
 
 
 def _reason(error: ValueError) -> str:
-    said = str(error)[:300]
-    return "".join(c if c.isprintable() else " " for c in said)
+    return printable(str(error)[:300])
 
 
 def _unpacked(file: BinaryIO) -> bytes:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shadow.errors import ShadowError, UnfinishedError
+from shadow.printable import printable
 from shadow.results.tables import SCHEMA_VERSION, metadata
 
 if TYPE_CHECKING:
@@ -313,4 +314,4 @@ def _said(error: psycopg.Error) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     line = next((each for each in lines if "FATAL" in each), lines[0] if lines else "no reason")
     line = line.rpartition(" failed: ")[2].removeprefix("FATAL:").strip()  # whereto, we know
-    return "".join(c if c.isprintable() else " " for c in line[:300])
+    return printable(line[:300])

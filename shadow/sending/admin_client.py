@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from shadow.errors import ConfigError, ShadowError, UnfinishedError
+from shadow.printable import printable
 from shadow.sending.fields import http_url
 
 TIMEOUT_S: Final = 10.0
@@ -46,8 +47,7 @@ class AdminClient:
         if body is not None:
             headers.append((b"Content-Type", b"application/json"))
         if operator:
-            shown = "".join(c if c.isprintable() else " " for c in operator)
-            headers.append((OPERATOR.encode(), shown.encode()))
+            headers.append((OPERATOR.encode(), printable(operator).encode()))
         try:
             with (
                 httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client,

@@ -8,6 +8,7 @@ from typing import Final
 from shadow.captures.records import Fidelity, UnwritableError, check_sendable
 from shadow.captures.shell import quoted
 from shadow.model import Exchange, Request
+from shadow.printable import printable
 
 _START: Final = b"""\
 #!/bin/sh
@@ -58,7 +59,7 @@ class CurlScript:
         body = base64.b64encode(request.body).decode()
         pipe = f"printf %s '{body}' | base64 -d | " if body else ""
         url = f'"$BASE_URL"{quoted(request.target)}'
-        comment = "".join(c if c.isprintable() else "?" for c in exchange.id)
+        comment = printable(exchange.id, "?")
         return f"\n# {comment}\n{pipe}ask {words} {url}\n".encode("utf-8", "replace")
 
 

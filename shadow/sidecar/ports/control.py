@@ -26,6 +26,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from shadow.errors import ConfigError, ShadowError, UnfinishedError
+from shadow.printable import printable
 from shadow.reports.live import LivePage, live_json
 from shadow.reports.live.view import Live, LiveRoutes
 from shadow.results.routes import GO_ALL, RouteChange, RouteState
@@ -309,7 +310,7 @@ def _decoded(body: bytes, kind: type[_Body]) -> _Body:
         value = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_constant)
         return msgspec.convert(value, kind)
     except (ValueError, RecursionError) as error:
-        said = "".join(c if c.isprintable() else " " for c in str(error))[:_FIELD_ERROR]
+        said = printable(str(error))[:_FIELD_ERROR]
         members = ", ".join(field.name for field in msgspec.structs.fields(kind))
         raise Refused(400, f"the body is wrong: {said}", f"an object with {members}") from None
 
