@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +19,7 @@ import msgspec
 
 from shadow.captures.elements import Elements
 from shadow.captures.formats.har_writing import BEGINNING, CHARSET, Shadow, written
+from shadow.captures.formats.plain_values import moment
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported
 from shadow.captures.streams import Chunks, Damage
 from shadow.captures.syntax import (
@@ -195,7 +195,7 @@ def _record(entry: _Entry, position: int, path: str) -> Record:
                 response=response,
                 error=_error(entry.response),
                 latency_ms=None if response is None else _latency_ms(entry.time),
-                ts=_time(entry.started),
+                ts=moment(entry.started),
             )
             return exchange if entry.shadow is None else _as_it_was(exchange, entry.shadow)
     return Unsupported(
@@ -387,11 +387,3 @@ def _in_charset(text: str, charset: str | None) -> bytes | None:
 
 def _latency_ms(time: float | None) -> float | None:
     return time if time is not None and 0 <= time < math.inf else None
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

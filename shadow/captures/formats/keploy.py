@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
+
 from shadow.captures.formats.plain_values import (
     fields,
-    is_decoded,
+    head_of,
     member,
     moment,
     octets,
-    status_of,
     text,
+    with_body,
 )
 from shadow.captures.formats.urls import split_url, with_host
 from shadow.captures.records import Broken, Fidelity, Record, Unsupported, record_of
@@ -26,7 +28,6 @@ from shadow.captures.syntax import (
     check_headers,
     check_id,
     check_start,
-    check_status,
     has_no_body,
 )
 from shadow.captures.yaml_text import items
@@ -98,16 +99,11 @@ def _record(document: Any, line: int, path: str) -> Record:
 def _response(part: Any, method: str) -> Response | None:
     if part is None:
         return None
-    status = status_of(member(part, "status_code"))
-    check_status(status)
-    headers = fields(member(part, "header"))
-    check_headers(headers, "response")
-    if has_no_body(method, status):
-        return Response(status=status, headers=headers)
+    head = head_of(member(part, "status_code"), member(part, "header"))
+    if has_no_body(method, head.status):
+        return head
     found = member(part, "body")
     # A body over 1 MiB is not kept, and of a stream there are the events.
     if member(part, "body_skipped") == "true" or isinstance(found, list):
-        return Response(status=status, headers=headers, truncated=True)
-    body = octets(found)
-    decoded = is_decoded(headers, body, textual=True)
-    return Response(status=status, headers=headers, body=body, decoded=decoded)
+        return msgspec.structs.replace(head, truncated=True)
+    return with_body(head, octets(found), textual=True)

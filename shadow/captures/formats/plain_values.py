@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from shadow.captures.syntax import MalformedError
-from shadow.model import Headers, header, isomorphic
+import msgspec
+
+from shadow.captures.syntax import MalformedError, check_headers, check_status
+from shadow.model import Headers, Response, header, isomorphic
 
 
 def member(value: Any, *names: str) -> Any:
@@ -73,6 +75,20 @@ def is_decoded(headers: Headers, body: bytes, *, textual: bool) -> bool:
     if coding in ("gzip", "x-gzip"):
         return not body.startswith(b"\x1f\x8b")
     return textual
+
+
+def head_of(status: Any, headers: Any) -> Response:
+    """Return an answer without a body. Raises MalformedError."""
+    head = Response(status=status_of(status), headers=fields(headers))
+    check_status(head.status)
+    check_headers(head.headers, "response")
+    return head
+
+
+def with_body(head: Response, body: bytes, *, textual: bool) -> Response:
+    """Return an answer with its body, which the file may have as text."""
+    decoded = is_decoded(head.headers, body, textual=textual)
+    return msgspec.structs.replace(head, body=body, decoded=decoded)
 
 
 def moment(value: Any) -> datetime | None:

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from shadow.captures.formats.plain_values import (
     fields,
-    is_decoded,
+    head_of,
     member,
     moment,
     octets,
-    status_of,
     text,
+    with_body,
 )
 from shadow.captures.formats.urls import split_url, with_host
 from shadow.captures.records import Broken, Fidelity, Record, record_of
@@ -29,7 +29,6 @@ from shadow.captures.syntax import (
     MalformedError,
     check_headers,
     check_start,
-    check_status,
     has_no_body,
 )
 from shadow.captures.yaml_text import items
@@ -91,15 +90,11 @@ def _record(item: Any, identity: str, line: int, path: str) -> Record:
 def _response(part: Any, method: str) -> Response | None:
     if part is None:
         return None
-    status = status_of(member(part, "status", "code"))
-    check_status(status)
-    headers = fields(member(part, "headers"))
-    check_headers(headers, "response")
-    if has_no_body(method, status):
-        return Response(status=status, headers=headers)
+    head = head_of(member(part, "status", "code"), member(part, "headers"))
+    if has_no_body(method, head.status):
+        return head
     body, textual = _body(member(part, "body"))
-    decoded = is_decoded(headers, body, textual=textual)
-    return Response(status=status, headers=headers, body=body, decoded=decoded)
+    return with_body(head, body, textual=textual)
 
 
 def _body(value: Any) -> tuple[bytes, bool]:
