@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from shadow.config.file import Config, named
 from shadow.config.flags import Flags
@@ -20,7 +21,12 @@ def safety(config: Config, *, allow_writes: bool) -> Safety:
 def denied(config: Config) -> Denied:
     """Where nothing is sent. Raises ConfigError for what names no host."""
     with named(config, "safety", "never"):
-        return parse_denied(config.safety.never)
+        return _denied(tuple(config.safety.never))
+
+
+_denied: Final = lru_cache(maxsize=1)(parse_denied)
+"""Names are looked up once for all targets of a command: one that is slow to resolve, or to fail,
+would keep each of them waiting."""
 
 
 def may_write(config: Config, flags: Flags) -> bool:

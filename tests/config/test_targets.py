@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from shadow.config import targets
 from shadow.config.file import Config, parse
 from shadow.errors import ConfigError
+from shadow.model import SIDES
 from shadow.sending.target import Proxy
 
 
@@ -61,3 +64,24 @@ def test_a_target_that_must_never_be_asked_is_not_made() -> None:
         with pytest.raises(ConfigError, match=r"\[safety\] never"):
             targets.target(refused, "candidate", url)
     assert targets.target(refused, "candidate", "http://127.0.0.1:1").port == 1
+
+
+def test_hosts_that_must_never_be_targets_are_looked_up_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    found = parse({"safety": {"never": ["one.test", "two.test", "*.three.test"]}})
+    both = [targets.target(found, side, "http://127.0.0.1:1") for side in SIDES]
+    assert [each for each in asked if each.endswith(".test")] == ["one.test", "two.test"]
+    assert [bool(each.denied) for each in both] == [True, True]
+
+
+def test_an_entry_that_is_no_host_names_its_file() -> None:
+    with pytest.raises(ConfigError, match=r"^shadow.toml: \[safety\] never: 'a b' is no host"):
+        targets.target(parse({"safety": {"never": ["a b"]}}), "baseline", "http://h")
