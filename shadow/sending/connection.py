@@ -142,6 +142,11 @@ class Connection(asyncio.Protocol):
             self._receiver, self._passing = None, False
             self._reader.keep_only()
 
+    def forget(self) -> None:
+        """Keep no copy of the answer's body."""
+        if self._passing:
+            self._reader.forget()
+
     def give_up(self, kind: NoAnswerKind, detail: str) -> None:
         """Close the connection, and say so."""
         if self._done is not None:

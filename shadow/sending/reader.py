@@ -165,6 +165,11 @@ class AnswerReader:
         """Hand on nothing more: the body is read up to the bound on the copy of it."""
         self._passing, self._fresh = False, []
 
+    def forget(self) -> None:
+        """Keep no copy of a body that is handed on, neither of what has come nor of the rest."""
+        self._dropped += len(self._body)
+        self._body, self.truncated = b"", True
+
     def take_fresh(self) -> bytes:
         """Hand over the body that has come since the last time; with `passing` only."""
         fresh, self._fresh = self._fresh, []

@@ -40,6 +40,9 @@ class Source(Protocol):
         It has the time that is left now, for all of it.
         """
 
+    def forget(self) -> None:
+        """Hand the answer on and keep no copy of its body: `Done` takes it as truncated."""
+
     def give_up(self, kind: NoAnswerKind, detail: str) -> None:
         """Close the connection; `Done` is called at once, and takes this for what came of it."""
 

@@ -20,7 +20,7 @@ from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
 from shadow.sidecar.relay.forwarding import Forwarding
-from shadow.sidecar.relay.passage import COPY_BYTES, Passage
+from shadow.sidecar.relay.passage import COPY_BYTES, Copies, Passage
 from shadow.sidecar.relay.tunnel import IGNORED, Tunnels
 from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
@@ -57,6 +57,7 @@ class Proxy:
         self._session = plan.session
         self._forwarding = Forwarding(sidecar.ident)
         self._tunnels = Tunnels(plan.baseline)
+        self.copies = Copies()
         self._passed = Batches(self._see_to)
         self._open: set[Passage] = set()
         """Those that have not ended."""

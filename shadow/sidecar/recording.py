@@ -27,10 +27,10 @@ from shadow.sidecar.plans import RecordPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told, served
 from shadow.sidecar.ports.status import Readiness, status_app
 from shadow.sidecar.proxying import LIVE_CONNECTIONS, refuse_upgrade, unanswered
-from shadow.sidecar.relay.forwarding import Forwarding
-from shadow.sidecar.relay.passage import COPY_BYTES, Passage
+from shadow.sidecar.relay.forwarding import RECORDED, Forwarding
+from shadow.sidecar.relay.passage import COPY_BYTES, Copies, Passage
 from shadow.sidecar.relay.tunnel import IGNORED, Tunnels
-from shadow.sidecar.server.call import Call
+from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
 from shadow.sidecar.tasks import Tasks
 
@@ -145,8 +145,9 @@ class Recording:
         self._counters = counters
         self._tasks = tasks
         self._complain = complain
-        self._forwarding = Forwarding(marked=False)
+        self._forwarding = Forwarding(mark=RECORDED)
         self._tunnels = Tunnels(plan.upstream)
+        self.copies = Copies()
         self._name = secrets.token_hex(4)
         self._exchanges = 0
         self._open: set[Passage] = set()
@@ -155,6 +156,11 @@ class Recording:
 
     def handle(self, call: Call) -> None:
         """Take a request."""
+        if self._forwarding.way(call.request.headers) == "loop":
+            self.refused("loop")
+            self._counters.skipped("loop")
+            answer_plainly(call, 508, "this request came from here: --upstream leads back to it")
+            return
         onward = self._forwarding.onward(call.request, call.peer)
         if call.upgrade and call.upgrade not in IGNORED:
             self.spawn(self._tunnel(call, onward))
@@ -218,8 +224,8 @@ class Recording:
         self._open.discard(passage)
         counters, seen = self._counters, passage.seen.get("baseline")
         counters.answered("baseline", passage.status)
-        if seen is None:
-            counters.skipped(unanswered(passage))
+        if seen is None or passage.unsent:  # of which no service is to blame
+            counters.skipped("unsent" if passage.unsent else unanswered(passage))
             return
         if isinstance(seen, NoAnswer):
             counters.upstream_failed("baseline", seen.kind)

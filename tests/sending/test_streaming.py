@@ -387,6 +387,38 @@ def test_giving_up(run: Run, started: bool) -> None:
     run(main())
 
 
+def test_a_copy_that_is_not_wanted_any_more_is_not_kept(run: Run) -> None:
+    """The answer goes on all the same, and the connection serves again."""
+    go_on = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(LENGTH + b"one")
+        await go_on.wait()
+        await peer.send(b"two")
+        await peer.request()
+        await peer.send(OK)
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, Wire(service.target()) as wire:
+            taker = Taker()
+            done = asking(wire, taker)
+            source = await taker.is_sent()
+            await taker.has(b"one")
+            source.forget()
+            (connection,) = wire._pool.open
+            assert connection._reader._body == b""
+            go_on.set()
+            seen = answer(await done).response
+            assert (seen.body, seen.truncated, taker.body) == (b"", True, b"onetwo")
+            source.forget()  # is nothing
+            assert answer(await asking(wire, Taker())).response.body == b"ok"
+            assert service.accepted == 1
+
+    run(main())
+
+
 def test_a_receiver_that_gives_up_at_the_head_gets_nothing_more(run: Run) -> None:
     class Giving(Taker):
         def head(self, status: int, headers: Headers) -> None:

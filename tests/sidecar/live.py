@@ -14,7 +14,7 @@ from shadow.sending.limits import Limits
 from shadow.sending.target import Target
 from shadow.sending.wire import Wire
 from shadow.sidecar.relay.forwarding import Forwarding
-from shadow.sidecar.relay.passage import Passage
+from shadow.sidecar.relay.passage import Copies, Passage
 from shadow.sidecar.server import server
 from shadow.sidecar.server.call import Call, Service
 from shadow.sidecar.server.limits import ServerLimits
@@ -104,6 +104,7 @@ class Owner:
         self.side: SideName = "baseline"
         """Which one serves."""
         self.budget = 1_000
+        self.copies = Copies()
         self.reasons: list[str] = []
         self.failures: list[Exception] = []
         self.ended_: list[Ended] = []

@@ -184,6 +184,28 @@ def test_no_answer_is_written_as_an_error(tmp_path: Path) -> None:
     assert found.error.kind == "reset"
 
 
+def test_what_could_not_be_sent_is_no_failure_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of file descriptors here: a replay would take it for what the service did."""
+    out = tmp_path / "traffic.jsonl"
+
+    async def send(*_: Any, **__: Any) -> Any:
+        raise UnfinishedError("out of file descriptors", "raise `ulimit -n`")
+
+    async def story() -> None:
+        async with trying(out) as trial:
+            monkeypatch.setattr(Wire, "send", send)
+            assert (await ask(trial.port)).status == 502
+            assert trial.told == ["out of file descriptors; traffic goes on"]
+            table = trial.counters.tables
+            assert table["shadow_skipped_total"][("unsent",)] == 1
+            assert not any(table["shadow_upstream_failures_total"].values())
+
+    run(story)
+    assert not out.exists()
+
+
 def test_what_is_longer_than_its_copy_is_marked(tmp_path: Path) -> None:
     out = tmp_path / "traffic.jsonl.gz"
     long = b"x" * (COPY_BYTES + 1)
@@ -206,6 +228,31 @@ def test_what_is_longer_than_its_copy_is_marked(tmp_path: Path) -> None:
     assert posted.response is not None
     assert not posted.response.truncated
     assert (whole.request.truncated, len(whole.request.body)) == (False, COPY_BYTES // 2)
+
+
+def test_a_request_that_comes_round_again_is_refused(tmp_path: Path) -> None:
+    """Else one request would take all connections, and fill the disk."""
+    out = tmp_path / "traffic.jsonl"
+
+    async def story() -> None:
+        async with trying(out) as trial:
+
+            async def round_again(asked: Asked) -> bytes:
+                fields = [f"{name}: {value}" for name, value in asked.headers if name != "Host"]
+                got = await ask(trial.port, asked.target, fields=fields)
+                return reply(got.body, got.status)
+
+            trial.service.replies = round_again
+            got = await ask(trial.port)
+            assert got.status == 508
+            assert b"leads back to it" in got.body
+            assert len(trial.service.asked) == 1
+            table = trial.counters.tables
+            assert table["shadow_client_refused_total"][("loop",)] == 1
+            assert table["shadow_skipped_total"][("loop",)] == 1
+
+    run(story)
+    assert [each.response.status for each in read(out) if each.response] == [508]
 
 
 def test_what_is_not_written_is_counted(tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from shadow.model import Headers, Request
 from shadow.sending.fields import Telling
 
 MARK: Final = "Shadow-Via"
-_MARK: Final = MARK.lower()
+RECORDED: Final = "Shadow-Recorded-Via"
+"""The mark of a recorder, another one: what it passes on is mirrored behind it like any other."""
+_MARKS: Final = frozenset({MARK.lower(), RECORDED.lower()})
 _PROTO: Final = ("X-Forwarded-Proto", "http")
-_TELLING: Final = Telling(_MARK, "connection", "x-forwarded-for", "x-forwarded-proto")
-_MERGED: Final = frozenset({_MARK, "x-forwarded-for"})
-"""Fields that go on as one, with what we add."""
+_TELLING: Final = Telling(*_MARKS, "connection", "x-forwarded-for", "x-forwarded-proto")
 _ORDINARY: Final = frozenset({("connection", "keep-alive"), ("connection", "close")})
 """What a `Connection` may say that names no field."""
-_NEVER_NAMED: Final = frozenset({"host", "content-length", "transfer-encoding", _MARK})
+_NEVER_NAMED: Final = _MARKS | {"host", "content-length", "transfer-encoding"}
 """Fields that go on whatever `Connection` says: a request is another one without them."""
 MAX_MARKS: Final = 1_000
 """Characters of a mark; a longer one is a loop of somebody's."""
@@ -35,13 +35,16 @@ Way = Literal["own", "other", "loop"]
 class Forwarding:
     """Marks requests as those of one sidecar."""
 
-    def __init__(self, ident: str = "", *, marked: bool = True) -> None:
+    def __init__(self, ident: str = "", *, mark: str = MARK) -> None:
         self.ident = ident or secrets.token_hex(6)
-        self._marked = marked
+        self._mark = mark
+        self._key = mark.lower()
+        self._merged = frozenset({self._key, "x-forwarded-for"})
+        """Fields that go on as one, with what we add."""
 
     def way(self, headers: Headers) -> Way:
         """Say where a request has been."""
-        marks = [value for name, value in headers if _TELLING[name] == _MARK]
+        marks = [value for name, value in headers if _TELLING[name] == self._key]
         if not marks:
             return "own"
         mark = ",".join(marks)
@@ -60,7 +63,7 @@ class Forwarding:
             key = _TELLING[field[0]]
             if key:
                 special.append((key, field[1]))
-                if key in _MERGED:
+                if key in self._merged:
                     continue
             fields.append(field)
         if special and (len(special) > 1 or special[0] not in _ORDINARY):
@@ -74,7 +77,7 @@ class Forwarding:
         for key, value in special:
             if key == "x-forwarded-for":
                 earlier += f"{value}, "
-            elif key == _MARK:
+            elif key == self._key:
                 mark += f"{value}, "
             elif key == "x-forwarded-proto":
                 proto = True
@@ -85,13 +88,12 @@ class Forwarding:
             ours.append(("X-Forwarded-For", earlier[:-2]))
         if not proto:
             ours.append(_PROTO)
-        if self._marked:
-            ours.append((MARK, mark + self.ident))
+        ours.append((self._mark, mark + self.ident))
         return ours
 
     def copied(self, headers: Headers, request: Request) -> Request:
         """Return a request that came as a copy, with its fields as they were, and our mark."""
-        return _with(request, (*headers, (MARK, self.ident)))
+        return _with(request, (*headers, (self._mark, self.ident)))
 
 
 def _end_to_end(fields: _Fields, special: _Fields) -> tuple[_Fields, _Fields]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from math import inf
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 from shadow.model import Answer, Exchange, Headers, NoAnswer, Observation, Request, SideName
@@ -19,12 +21,37 @@ from shadow.sidecar.traces import Spans
 
 COPY_BYTES: Final = 1 << 20
 """Of a request's body, and of an answer's, that are kept to be compared."""
+COPIES_BYTES: Final = 64 << 20
+"""Of all bodies that come in parts at one time: a thousand open streams must not take a GiB."""
 HOLD_S: Final = 1.0
 """For the body of a failure that comes in parts, before Go is asked in its place."""
 
 
+class Copies:
+    """The room for copies of bodies that are under way: of requests, and of answers in parts."""
+
+    __slots__ = ("bytes", "most")
+
+    def __init__(self, most: int = COPIES_BYTES) -> None:
+        self.most = most
+        self.bytes = 0
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes of it, where there are as many."""
+        if self.bytes + size > self.most:
+            return False
+        self.bytes += size
+        return True
+
+    def give(self, size: int) -> None:
+        """Give them back."""
+        self.bytes -= size
+
+
 class Owner(Protocol):
     """Whose passages they are."""
+
+    copies: Copies
 
     def wire(self, side: SideName) -> Wire:
         """Return what sends to a side."""
@@ -53,8 +80,11 @@ class Passage:
     """
 
     __slots__ = (
+        "_begun",
         "_body",
         "_chunked",
+        "_copied",
+        "_copying",
         "_holding",
         "_owner",
         "_pending",
@@ -78,6 +108,7 @@ class Passage:
         "status",
         "too_long",
         "unsent",
+        "waited_s",
     )
 
     def __init__(self, owner: Owner, call: Call, onward: Request) -> None:
@@ -105,6 +136,9 @@ class Passage:
         """It could not be sent, for which no service is to blame."""
         self.too_long = False
         """The copy of the body is not whole."""
+        self.waited_s = inf
+        """For the head of an answer in parts; of one that came whole there was nothing else."""
+        self._begun = 0.0
         self._source: Source | None = None
         self._sent = onward
         self._holding = False
@@ -115,11 +149,16 @@ class Passage:
         """Of the body, while a connection is waited for."""
         self._body: bytearray | None = None
         """Of a body that comes in parts: the copy."""
+        self._copied = 0
+        """Bytes of an answer in parts that the wire keeps."""
+        self._copying = True
+        """It keeps the rest of it, too."""
 
     def go(self) -> None:
         """Send the request to its side."""
         wire, call = self._owner.wire(self.side), self.call
         self._holding = False
+        self._begun = perf_counter()
         self._sent = request = self._owner.request_for(self)
         try:
             message = wire.render(request) if call.whole else self._first_part(wire, request)
@@ -155,7 +194,8 @@ class Passage:
     def _first_part(self, wire: Wire, request: Request) -> bytes:
         head, self._chunked = render_head(request, wire.target)
         body = request.body
-        self._body = bytearray(body)
+        self._body = bytearray()
+        self._keep(body)
         return head + (chunk(body) if self._chunked and body else body)
 
     # The request's body, as it comes.
@@ -174,10 +214,14 @@ class Passage:
             self._source.more(part, ended=not self._uploading)
 
     def _keep(self, data: bytes) -> None:
-        if self._body is not None:
-            self._body += data
-            if len(self._body) > COPY_BYTES:
-                self.too_long, self._body = True, None
+        kept, copies = self._body, self._owner.copies
+        if kept is None:
+            return
+        if len(kept) + len(data) <= COPY_BYTES and copies.take(len(data)):
+            kept += data
+        else:
+            copies.give(len(kept))
+            self.too_long, self._body = True, None
 
     # What the wire calls.
 
@@ -202,7 +246,7 @@ class Passage:
             asyncio.get_running_loop().call_later(HOLD_S, self._held, source)
             return
         call.writable = self._client_takes
-        self.status = status
+        self.status, self.waited_s = status, perf_counter() - self._begun
         call.begin(status, headers)
 
     def _held(self, source: Source) -> None:
@@ -211,8 +255,18 @@ class Passage:
             source.give_up("timeout", f"total: {HOLD_S:g} s passed")
 
     def piece(self, data: bytes) -> None:
-        """Hand on a part of the answer."""
+        """Hand on a part of the answer, of which the wire keeps a copy while there is room."""
         self.call.piece(data)
+        if not self._copying:
+            return
+        size, copies = len(data), self._owner.copies
+        if self._copied + size <= COPY_BYTES and copies.take(size):
+            self._copied += size
+        else:
+            copies.give(self._copied)
+            self._copied, self._copying = 0, False
+            if self._source is not None:
+                self._source.forget()
 
     def writable(self, *, now: bool) -> None:
         """Hold back the client while the service does not take what it sends."""
@@ -299,6 +353,8 @@ class Passage:
         call = self.call
         call.gone = call.writable = call.more = None
         self.too_long = self.too_long or self._uploading
+        self._owner.copies.give(self._copied + len(self._body or b""))
+        self._copied = 0
         if self._body is not None:
             self.request = _with(self.request, bytes(self._body))
             self.onward = _with(self.onward, bytes(self._body))

@@ -7,16 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.model import Headers, Request
-from shadow.sidecar.relay.forwarding import MARK, MAX_MARKS, Forwarding
+from shadow.sidecar.relay.forwarding import MARK, MAX_MARKS, RECORDED, Forwarding
 
 OURS = Forwarding("me")
 
 
 def onward(*headers: tuple[str, str], peer: str = "192.0.2.7", marked: bool = False) -> Headers:
+    """What a proxy sends on; without its mark, which comes last, unless that is wanted."""
     request = Request(method="POST", target="/a?", headers=headers, body=b"body")
-    sent = Forwarding("me", marked=marked).onward(request, peer)
+    sent = Forwarding("me").onward(request, peer)
     assert (sent.method, sent.target, sent.body) == ("POST", "/a?", b"body")
-    return sent.headers
+    assert sent.headers[-1][0] == MARK
+    return sent.headers if marked else sent.headers[:-1]
 
 
 FOR, PROTO = ("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "http")
@@ -75,7 +77,20 @@ def test_the_mark() -> None:
     assert onward(marked=True)[-1] == (MARK, "me")
     came = (("shadow-via", "one"), ("A", "b"), (MARK, "two"), ("Connection", "shadow-via"))
     assert onward(*came, marked=True) == (("A", "b"), FOR, PROTO, (MARK, "one, two, me"))
-    assert (MARK, "one, two, me") not in onward(*came)
+
+
+def test_the_mark_of_a_recorder_is_another_one() -> None:
+    """Each leaves that of the other alone, however a client names it."""
+    recorder = Forwarding("rec", mark=RECORDED)
+    came = (("Shadow-Via", "one"), ("Connection", "shadow-via, shadow-recorded-via"))
+    request = Request(method="GET", target="/", headers=came)
+    recorded = recorder.onward(request, "192.0.2.7")
+    assert recorded.headers == (("Shadow-Via", "one"), FOR, PROTO, (RECORDED, "rec"))
+    assert (recorder.way(came), recorder.way(recorded.headers)) == ("own", "loop")
+    assert OURS.way(recorded.headers) == "other"
+    assert OURS.way(recorded.headers[1:]) == "own"
+    proxied = OURS.onward(recorded, "192.0.2.8").headers
+    assert (recorder.way(proxied), OURS.way(proxied)) == ("loop", "loop")
 
 
 @pytest.mark.parametrize(

@@ -567,6 +567,71 @@ def test_a_long_answer_to_a_slow_client(run: Run) -> None:
     run(main())
 
 
+def test_copies_of_answers_that_are_under_way_are_bounded_together(run: Run) -> None:
+    """However many streams are open: beyond, an answer goes on, and none of it is kept."""
+    end = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HEAD + b"Content-Length: 1000\r\n\r\n" + b"x" * 600)
+        await end.wait()
+        await peer.send(b"y" * 400)
+        await peer.closed()
+
+    async def main() -> None:
+        async with serve(script) as service, proxying(service.target()) as live:
+            copies = live.owner.copies = passage.Copies(1_100)
+            clients = [await live.connect() for _ in range(3)]
+            for client in clients:
+                await client.send(get())
+                await client.head()
+                assert await client.exactly(600) == b"x" * 600
+            kept = [each._reader._body for each in live.owner.wire("baseline")._pool.open]
+            assert sorted(map(len, kept)) == [0, 0, 600]
+            assert copies.bytes == 600
+            end.set()
+            for client in clients:
+                assert await client.exactly(400) == b"y" * 400
+            seen = [(await live.owner.end(number)).seen["baseline"] for number in (1, 2, 3)]
+            found = sorted(len(answered(each).response.body) for each in seen)
+            assert found == [0, 0, 1_000]
+            assert [answered(each).response.truncated for each in seen].count(True) == 2
+            assert copies.bytes == 0
+
+    run(main())
+
+
+def test_copies_of_bodies_that_are_under_way_are_bounded_together(run: Run) -> None:
+    sent: list[bytes] = []
+
+    async def main() -> None:
+        async with (
+            serve(uploads(sent)) as service,
+            proxying(service.target(), limits=SMALL) as live,
+        ):
+            copies = live.owner.copies = passage.Copies(3_000)
+            bodies = [bytes([65 + number]) * 2_500 for number in range(3)]
+            clients = [await live.connect() for _ in bodies]
+            for client, body in zip(clients, bodies, strict=True):
+                await client.send(post(body)[:-500])
+            await until(lambda: len(live.owner.wire("baseline")._pool) == 3)
+            assert copies.bytes == 2_000
+            for client, body in zip(clients, bodies, strict=True):
+                assert (await client.ask(body[-500:])).status == 200
+            ended = [await live.owner.end(number) for number in (1, 2, 3)]
+            assert [each.too_long for each in ended].count(True) == 2
+            assert copies.bytes == 0
+            (whole,) = [each for each in ended if not each.too_long]
+            assert whole.request.body in bodies
+
+    run(main())
+    assert sorted(request[-2_500:] for request in sent) == [
+        b"A" * 2_500,
+        b"B" * 2_500,
+        b"C" * 2_500,
+    ]
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize(
     "sent", [HEAD + b"Content-Length: 6\r\n\r\none", CHUNKED + b"3\r\none\r\n", HEAD + b"\r\none"]
