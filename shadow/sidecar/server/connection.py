@@ -10,7 +10,7 @@ from typing import Final, cast
 from shadow.sidecar.server.call import TEXT, Call, Service, Taken
 from shadow.sidecar.server.heads import Heads
 from shadow.sidecar.server.limits import ServerLimits
-from shadow.sidecar.server.reader import RequestReader
+from shadow.sidecar.server.reader import Held, RequestReader
 from shadow.sidecar.server.refusals import Refusal
 from shadow.sidecar.server.sockets import reset_when_closed, untaken
 
@@ -29,6 +29,7 @@ class Connections:
         self.all: set[ClientConnection] = set()
         self.draining = False
         """One that is made now was accepted just before nobody was any more."""
+        self.held = Held()
         self._none = asyncio.Event()
 
     def add(self, connection: ClientConnection) -> None:
@@ -62,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self.heads = heads
         self._open = open_
         self._loop = asyncio.get_running_loop()
-        self._reader = RequestReader(self, limits)
+        self._reader = RequestReader(self, limits, open_.held)
         self.call: Call | None = None
         """The one that is being answered."""
         self._waiting: deque[Call] = deque()

@@ -24,5 +24,7 @@ class ServerLimits:
     max_fields: int = 500
     body_at_once: int = 256 << 10
     """A longer body is handed on in parts, as it comes."""
+    held_bodies: int = 64 << 20
+    """Bytes of bodies that are not whole yet, of all clients together; beyond, none waits to be."""
     pipelined: int = 64
     """Requests that wait for their turn on one connection; it closes after the last of them."""

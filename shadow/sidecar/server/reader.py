@@ -60,6 +60,15 @@ class Taker(Client, Protocol):
         """Take that reading failed by a fault of our own."""
 
 
+class Held:
+    """What all connections of a server keep of bodies that are not whole yet."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
 class RequestReader:
     """Reads the requests of one connection."""
 
@@ -67,6 +76,7 @@ class RequestReader:
         "_body",
         "_fed",
         "_fields",
+        "_held",
         "_limits",
         "_parked",
         "_parser",
@@ -76,9 +86,10 @@ class RequestReader:
         "coming",
     )
 
-    def __init__(self, taker: Taker, limits: ServerLimits) -> None:
+    def __init__(self, taker: Taker, limits: ServerLimits, held: Held) -> None:
         self._taker = taker
         self._limits = limits
+        self._held = held
         self._parser = httptools.HttpRequestParser(self)
         self.coming: Call | None = None
         """The one whose body is still to come."""
@@ -98,6 +109,8 @@ class RequestReader:
     def forget(self) -> None:
         """Read nothing more: the connection is lost."""
         self.coming = None
+        self._held.bytes -= len(self._body)
+        self._body = b""
         del self._parser, self._taker  # they hold each other
 
     def feed(self, data: bytes) -> None:
@@ -201,7 +214,9 @@ class RequestReader:
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += data
-        if len(self._body) > self._limits.body_at_once:
+        held, limits = self._held, self._limits
+        held.bytes += len(data)
+        if len(self._body) > limits.body_at_once or held.bytes > limits.held_bodies:
             if self._taker.is_free():
                 self._fill(call)
                 self._taker.give(call)
@@ -228,6 +243,7 @@ class RequestReader:
             headers=request.headers,
             body=bytes(self._body),
         )
+        self._held.bytes -= len(self._body)
         self._body = b""
 
 

@@ -408,6 +408,32 @@ def test_a_long_body_behind_another_request_waits_for_its_turn(run: Run) -> None
     run(main())
 
 
+def test_bodies_that_are_not_whole_are_bounded_over_all_clients(run: Run) -> None:
+    """However many clients send a part and no more: beyond, one is handed on as it comes."""
+    calls = Calls(leave)
+    limits = ServerLimits(held_bodies=1_000)
+
+    async def main() -> None:
+        async with serving(calls, limits) as served:
+            held = served.server._open.held
+            first, second, third = [await served.connect() for _ in range(3)]
+            await first.send(post(b"x" * 900)[:-300])
+            await until(lambda: held.bytes == 600)
+            await second.send(post(b"y" * 900)[:-300])
+            call = await calls.call()
+            assert (call.request.body, call.whole) == (b"y" * 600, False)
+            assert held.bytes == 600
+            await first.send(b"x" * 300)
+            assert (await calls.call(2)).request.body == b"x" * 900
+            assert held.bytes == 0
+            await third.send(post(b"z" * 900)[:-300])
+            await until(lambda: held.bytes == 600)
+            third.reset()
+            await until(lambda: held.bytes == 0)
+
+    run(main())
+
+
 # Expect.
 
 EXPECTING = get("/", "Expect: 100-Continue", "Content-Length: 2", method="POST")
