@@ -208,11 +208,21 @@ class Proxy:
             return "truncated"
         if not self._may_copy(passage):
             return "write"
+        return "long-answer" if self._is_too_long(passage, answered) else ""
+
+    def _is_too_long(self, passage: Passage, answered: Observation) -> bool:
+        """Whether an answer took so long that it is not asked for again.
+
+        That there was none is evidence, however long it took; and so it is that Rust let a client
+        wait for the beginning. What comes behind that may be a stream without an end.
+        """
         timing = answered.timing
-        long = timing is not None and timing.service_s > self._sidecar.longest_s
-        # That there was none is evidence, however long it took.
-        long = long and isinstance(answered, Answer) and not passage.fell_back
-        return "long-answer" if long else ""
+        if timing is None or not isinstance(answered, Answer) or passage.fell_back:
+            return False
+        taken_s = timing.service_s
+        if passage.side == "candidate":
+            taken_s -= passage.waited_s
+        return taken_s > self._sidecar.longest_s
 
     def _may_copy(self, passage: Passage) -> bool:
         """Look once more at a request whose body came in parts: a form may be a write."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -49,7 +50,7 @@ SETTLE_S: Final = 5.0
 ANSWER_BYTES: Final = 4 * COPY_BYTES
 """Of an answer to a copy that are kept; a longer one is not compared."""
 LONG_SHARE: Final = 0.5
-"""Of the timeout: a served answer that took longer is not asked for again."""
+"""Of the timeout: an answer of Go that took longer is not asked for again."""
 CHECK_S: Final = 0.05
 """How soon a verdict against the candidate is weighed."""
 
@@ -108,7 +109,7 @@ class Sidecar:
         self.kept = True
         """At the end: whether the store has taken everything."""
         self.longest_s = plan.limits.timeout_s * LONG_SHARE
-        """An answer that took longer is not asked for again, and is no evidence of speed."""
+        """An answer of Go that took longer is not asked for again, and is no evidence of speed."""
         self._exchanges = 0
         self._session_key = secrets.token_bytes(16)
         self._check_soon: asyncio.TimerHandle | None = None
@@ -266,15 +267,21 @@ class Sidecar:
         """
         if any(_is_absent(copy.seen[side]) for side in copy.messages):
             return
-        self._observe(copy.endpoint, judgement, copy.seen)
+        # What Rust serves is asked of Go however long it took: then no side is spared.
+        longest_s = self.longest_s if "candidate" in copy.messages else inf
+        self._observe(copy.endpoint, judgement, copy.seen, longest_s)
 
     def fell_back(self, endpoint: str, seen: Mapping[SideName, Observation]) -> None:
         """Take as evidence that Go answered for the candidate, though the two are not compared."""
         if len(seen) == 2:
-            self._observe(endpoint, _NOT_JUDGED, seen)
+            self._observe(endpoint, _NOT_JUDGED, seen, self.longest_s)
 
     def _observe(
-        self, endpoint: str, judgement: Judgement, answers: Mapping[SideName, Observation]
+        self,
+        endpoint: str,
+        judgement: Judgement,
+        answers: Mapping[SideName, Observation],
+        longest_s: float,
     ) -> None:
         route = self.route(endpoint)
         seen = seen_of(
@@ -282,7 +289,7 @@ class Sidecar:
             judgement,
             answers["baseline"],
             answers["candidate"],
-            longest_ms=1000 * self.longest_s,
+            longest_ms=1000 * longest_s,
         )
         if self.routing.observe(seen) and self._check_soon is None:
             loop = asyncio.get_running_loop()

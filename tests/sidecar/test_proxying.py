@@ -464,6 +464,47 @@ def test_rust_serves_its_share_and_go_checks_it(tmp_path: Path) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_an_answer_of_rust_that_took_long_is_evidence(tmp_path: Path, in_parts: bool) -> None:
+    """Else the slower Rust is, the less its guard would see of it."""
+    set_to(tmp_path, 100)
+
+    async def story() -> None:
+        guards, limits = GuardPolicy(latency_objective_ms=50), Limits(timeout_s=0.4)
+        async with trying(tmp_path, guards=guards, limits=limits) as trial:
+
+            async def slowly(_: Asked) -> bytes:
+                await asyncio.sleep(0.25)
+                return reply()
+
+            trial.rust.replies = slowly
+            trial.rust.streams = 0.01 if in_parts else 0
+            assert (await trial.ask())[0] == 200
+            assert await trial.outcomes() == {"match": 1}
+            assert len(trial.go.asked) == 1
+            (latency,) = [
+                each
+                for each in trial.sidecar.routing.standings()
+                if (each.route, each.guard) == (ITEM, "latency")
+            ]
+            assert (latency.n, latency.x) == (1, 1)
+
+    run(story)
+
+
+def test_a_stream_of_rust_that_took_long_is_not_asked_for_again(tmp_path: Path) -> None:
+    set_to(tmp_path, 100)
+
+    async def story() -> None:
+        async with trying(tmp_path, limits=Limits(timeout_s=0.2)) as trial:
+            trial.rust.streams = 0.15
+            assert (await trial.ask()) == (200, b"{}")
+            assert await trial.reasons() == {"long-answer": 1}
+            assert trial.go.asked == []
+
+    run(story)
+
+
 @pytest.mark.parametrize("sample", [1.0, 0.0])
 def test_where_rust_fails_go_answers_and_that_is_evidence(tmp_path: Path, sample: float) -> None:
     set_to(tmp_path, 100)

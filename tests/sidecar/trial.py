@@ -101,6 +101,8 @@ class Upstream:
     def __init__(self, replies: Reply) -> None:
         self.replies = replies
         self.asked: list[Asked] = []
+        self.streams = 0.0
+        """Seconds between the head of an answer and its body."""
         self.url = ""
         self._came = asyncio.Event()
         self._serving: set[asyncio.Task[Any]] = set()
@@ -117,6 +119,10 @@ class Upstream:
                 data = said if isinstance(said, bytes) else await said
                 if not data:
                     break
+                if self.streams:
+                    head, end, data = data.partition(b"\r\n\r\n")
+                    writer.write(head + end)
+                    await asyncio.sleep(self.streams)
                 writer.write(data)
                 await writer.drain()
         except (OSError, asyncio.CancelledError):
