@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from shadow.model import Answer, Judgement, Observation, Outcome
-from shadow.results.anytime import log_detector, log_detector_bound, log_e
+from shadow.results.anytime import log_detector, log_detector_bound, log_e, rate_at_most
 from shadow.results.record import COMPARED
 from shadow.results.routes import BUCKET, Buckets, added
 
@@ -92,13 +92,36 @@ def figures_of(buckets: Buckets, rate: float, bar: float) -> Figures:
     return Figures(n=n, x=x, log_e=log_e(x, n, rate), log_sr=log_sr)
 
 
+class Shown(NamedTuple):
+    """Evidence as people see it."""
+
+    figures: Figures
+    upper: float
+    """Any-time upper bound on the share of hits, of 95 % confidence; it may be of fewer trials."""
+    trials: int
+    """Those that it is of."""
+
+
 class Evidence:
     """The evidence of one guard on one route: what the store has, and what it has not yet.
 
     Trials are counted as they are seen, and weighed only when there is a new hit among them.
+    Clients can make a thousand routes, and all of them are gone through again and again while
+    others wait for the event loop: what has not changed must cost next to nothing.
     """
 
-    __slots__ = ("figures", "hit", "n", "own", "stored", "taken", "written", "x")
+    __slots__ = (
+        "figures",
+        "hit",
+        "n",
+        "own",
+        "same",
+        "seen",
+        "stored",
+        "taken",
+        "written",
+        "x",
+    )
 
     def __init__(self) -> None:
         self.stored: Buckets = ()
@@ -114,9 +137,14 @@ class Evidence:
         self.hit = False
         """There are hits that were not weighed."""
         self.figures: Figures | None = None
+        self.seen: Shown | None = None
+        """As it was shown last."""
+        self.same = False
+        """It still is."""
 
     def count(self, *, hit: bool) -> None:
         """Add a trial."""
+        self.same = False
         self.n += 1
         if hit:
             self.x += 1
@@ -126,6 +154,8 @@ class Evidence:
 
     def take(self) -> tuple[int, int]:
         """Return the trials and hits since the last time, which go to the store."""
+        if not (self.n or self.own or self.taken):
+            return 0, 0
         self._close()
         self.written = _joined(self.written, self.taken)
         self.taken, self.own = self.own, ()
@@ -138,6 +168,9 @@ class Evidence:
 
     def read(self, stored: Buckets) -> None:
         """Take over what the store has; all that was taken is in it."""
+        if not (self.written or self.taken) and stored == self.stored:
+            return
+        self.same = False
         self.stored, self.written, self.taken = stored, (), ()
         if _sums(self.buckets())[1] != (self.figures.x if self.figures else 0):
             self.hit = True
@@ -161,8 +194,21 @@ class Evidence:
             self.figures, self.hit = None, False
         return self.known(rate, bar)
 
-    def shown(self, rate: float, bar: float) -> Figures:
-        """Return the figures; `log_sr` may be of up to a tenth fewer trials, or hits."""
+    def shown(self, rate: float, bar: float) -> Shown:
+        """Return the evidence as people see it.
+
+        `log_sr` may be of up to a tenth fewer trials, or hits, `upper` of as many fewer trials.
+        """
+        seen = self.seen
+        if seen is None or not self.same:
+            figures = self._figures_now(rate, bar)
+            if seen is None or figures.x != seen.figures.x or figures.n > _STALE * seen.trials:
+                seen = Shown(figures, rate_at_most(figures.x, figures.n), figures.n)
+            self.seen = seen = seen._replace(figures=figures)
+            self.same = True
+        return seen
+
+    def _figures_now(self, rate: float, bar: float) -> Figures:
         known, buckets = self.known(rate, bar), self.buckets()
         n, x = _sums(buckets)
         if n > _STALE * known.n or x > _STALE * known.x:

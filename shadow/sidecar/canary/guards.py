@@ -32,7 +32,6 @@ from shadow.results.anytime import (
     ALPHA,
     log_restarts,
     log_thresholds,
-    rate_at_most,
     rejected,
     strongest,
 )
@@ -269,8 +268,19 @@ class Guards:
         """Return the thresholds of a route where those that are `due` were rejected."""
         if route == GO_ALL:
             return self._thresholds(ratio=1)
-        others = sum(each not in {route, GO_ALL} for each in due)
-        return self._thresholds(ratio=(others + 1) / self._hypotheses)
+        of_due, of_others = self._thresholds_by(due)
+        return of_due if route in due else of_others
+
+    def _thresholds_by(
+        self, due: Collection[str]
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the thresholds of routes that are `due` and of those that are not."""
+        count = len(due) - (GO_ALL in due)
+        of_due, of_others = max(count, 1), count + 1
+        return (
+            self._thresholds(of_due / self._hypotheses),
+            self._thresholds(of_others / self._hypotheses),
+        )
 
     def _rollback(
         self, route: str, guard: Guard, evidence: Evidence, figures: Figures, due: Collection[str]
@@ -310,12 +320,14 @@ class Guards:
     def _standings(self, guard: Guard) -> Iterator[GuardStanding]:
         rate = self._policy.rate(guard)
         _, bar = self._thresholds(ratio=1)
-        figures = {route: held[guard].shown(rate, bar) for route, held in self._held.items()}
-        due = self._rejected(figures)
-        for route, each in figures.items():
+        shown = {route: held[guard].shown(rate, bar) for route, held in self._held.items()}
+        due = set(self._rejected({route: each.figures for route, each in shown.items()}))
+        of_due, of_others = self._thresholds_by(due)
+        for route, (each, upper, _) in shown.items():
             if not each.n and route != GO_ALL:
                 continue
-            threshold_e, threshold_sr = self._thresholds_of(route, due)
+            others = of_due if route in due else of_others
+            threshold_e, threshold_sr = self._thresholds(1) if route == GO_ALL else others
             yield GuardStanding(
                 route=route,
                 guard=guard,
@@ -325,7 +337,7 @@ class Guards:
                 log_sr=each.log_sr,
                 threshold_e=threshold_e,
                 threshold_sr=threshold_sr,
-                upper=rate_at_most(each.x, each.n),
+                upper=upper,
             )
 
 

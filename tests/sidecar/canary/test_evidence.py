@@ -15,7 +15,7 @@ from shadow.model import (
     Response,
     Timing,
 )
-from shadow.results.anytime import log_detector, log_e, log_thresholds
+from shadow.results.anytime import log_detector, log_e, log_thresholds, rate_at_most
 from shadow.results.routes import BUCKET, Bucket, Buckets, added
 from shadow.sidecar.canary.evidence import Evidence, Seen, figures_of, has_failed, seen_of
 
@@ -161,13 +161,31 @@ def test_what_is_known_stays_until_it_is_weighed() -> None:
     before = evidence.weighed(RATE, BAR)
     count(evidence, 50, hits=1)
     assert evidence.known(RATE, BAR) == before
-    shown = evidence.shown(RATE, BAR)
+    shown = evidence.shown(RATE, BAR).figures
     assert shown == figures_of(evidence.buckets(), RATE, BAR)
     assert evidence.weighed(RATE, BAR) == shown
     count(evidence, 50)
-    again = evidence.shown(RATE, BAR)
+    again = evidence.shown(RATE, BAR).figures
     assert (again.n, again.log_sr) == (1_100, shown.log_sr)
     assert again.log_e < shown.log_e
+
+
+def test_the_bound_that_is_shown_holds_though_it_may_be_of_fewer_trials() -> None:
+    evidence = Evidence()
+    count(evidence, 1_000, hits=1)
+    first = evidence.shown(RATE, BAR).upper
+    assert first == rate_at_most(1, 1_000)
+    count(evidence, 100)
+    assert evidence.shown(RATE, BAR).upper == first
+    count(evidence, 1)
+    assert evidence.shown(RATE, BAR).upper == rate_at_most(1, 1_101) < first
+    count(evidence, 1, hits=1)
+    assert evidence.shown(RATE, BAR).upper == rate_at_most(2, 1_102) > first
+    evidence.read(())
+    assert evidence.shown(RATE, BAR).figures[:2] == (1_102, 2)
+    evidence.take()
+    evidence.read((Bucket(n=2_000, x=2),))
+    assert evidence.shown(RATE, BAR).figures[:2] == (2_000, 2)
 
 
 @given(st.lists(st.tuples(st.integers(1, 2_000), st.integers(0, 12)), min_size=1, max_size=6))

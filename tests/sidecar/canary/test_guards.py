@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shadow.errors import ConfigError
 from shadow.results.routes import GO_ALL, Buckets, Guard, added
+from shadow.sidecar.canary import evidence
 from shadow.sidecar.canary.evidence import Seen
 from shadow.sidecar.canary.guards import (
     GUARDS,
@@ -257,6 +258,39 @@ def test_what_is_forgotten_begins_anew() -> None:
     guards.forget(GO_ALL)
     assert guards.take() == {}
     assert [each.n for each in guards.standings()] == [0, 0]
+
+
+def test_a_thousand_routes_cost_nothing_while_nothing_is_seen_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clients can make as many, and each look, each round with the store is in the event loop."""
+    guards = Guards(GuardPolicy())
+    routes = [f"GET /r{number}" for number in range(MAX_ROUTES)]
+    for route in routes:
+        for ours in (False, True):
+            count(guards, pair(ours=ours, theirs=False, route=route), in_all=True)
+    stored = {key: added((), *counted) for key, counted in guards.take().items()}
+    guards.read(stored)
+    before = guards.standings()
+    calls: list[str] = []
+
+    def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            calls.append(name)
+            return real(*given)
+
+        return call
+
+    for name in ("added", "log_e", "rate_at_most", "log_detector_bound"):
+        monkeypatch.setattr(evidence, name, watched(name, getattr(evidence, name)))
+    assert guards.take() == {}
+    guards.read(dict(stored))
+    assert guards.standings() == before
+    assert calls == []
+    count(guards, pair(ours=False, theirs=True, route=routes[7]), in_all=False)
+    assert guards.take() == {(routes[7], "errors"): (1, 1)}
+    changed = [each for each in guards.standings() if each not in before]
+    assert changed == [standing(guards, routes[7], "errors")]
 
 
 def test_standings_are_of_what_was_seen() -> None:
