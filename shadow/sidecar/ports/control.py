@@ -199,8 +199,11 @@ class Control:
             state = await self._change(change)
         except ShadowError as error:
             raise _unable(error) from None
-        latched = (each.route for each in self._view.routes().routes if each.latched)
-        moved = Moved.of(change, state, endpoints=self._view.endpoints(), latched=latched)
+        latched = [each.route for each in self._view.routes().routes if each.latched]
+        # To find the nearest of thousands of names takes half a second.
+        moved = await asyncio.to_thread(
+            Moved.of, change, state, endpoints=tuple(self._view.endpoints()), latched=latched
+        )
         return _json({"v": 1, **msgspec.to_builtins(moved)})
 
     # A browser

@@ -95,7 +95,7 @@ class Door:
     def check_origin(self, headers: Headers) -> None:
         """Raise Refused for a request that a page of another origin sends."""
         origin, host = header(headers, b"origin"), header(headers, b"host")
-        if origin is not None and (not host or urlsplit(origin).netloc.lower() != host.lower()):
+        if origin is not None and (not host or _netloc(origin) != host.lower()):
             raise Refused(403, "that comes from a page of another origin", "use shadow route")
 
     def has_token(self, headers: Headers) -> bool:
@@ -165,6 +165,14 @@ def _hostname(host: str) -> str:
     except ValueError:
         return ""
     return (parts.hostname or "").rstrip(".") if usable else ""
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin in lower case; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # a bracket that does not close, for one
+        return ""
 
 
 def _cookies(headers: Headers, name: str) -> list[str]:
