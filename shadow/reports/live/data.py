@@ -56,7 +56,7 @@ def polled(live: Live) -> dict[str, Any]:
         "guards": [_guard(each) for each in guards[:GUARDS]],
         "guards_left": max(0, len(guards) - GUARDS),
         "endpoints": [_endpoint(each) for each in endpoints[:ROWS]],
-        "endpoints_left": max(0, len(endpoints) - ROWS),
+        "endpoints_left": max(0, len(endpoints) - ROWS) + live.endpoints_left,
         "findings": findings,
         "seen": [
             (each.first.astimezone(UTC), each.last.astimezone(UTC)) for each in newest[:shown]

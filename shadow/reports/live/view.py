@@ -177,6 +177,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     routes: LiveRoutes = LiveRoutes()
     endpoints: tuple[LiveEndpoint, ...] = ()
+    endpoints_left: int = 0
+    """Further ones, which are in less need of a look."""
     findings: tuple[LiveFinding, ...] = ()
     queue: LiveQueue = LiveQueue()
     store: LiveStore = LiveStore()

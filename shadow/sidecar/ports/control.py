@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final, Protocol, TypeVar
@@ -40,7 +41,9 @@ MAX_CHANGES: Final = 1_000
 BODY_S: Final = 10.0
 """Seconds that a body may take."""
 FRESH_S: Final = 0.5
-"""Seconds that a moment of the live page serves everybody who asks."""
+"""Seconds that a moment of the live page serves everybody who asks, at least."""
+SHARE: Final = 0.01
+"""Of the time, that goes into making them: clients wait for the same event loop."""
 
 _JSON: Final = "application/json"
 _HTML: Final = "text/html; charset=utf-8"
@@ -112,7 +115,8 @@ class Control:
     ) -> None:
         self._door, self._view, self._change, self._clock = door, view, change, clock
         self._page = LivePage()
-        self._moment: tuple[float, bytes] = (-FRESH_S, b"")
+        self._moment: tuple[float, bytes] = (-math.inf, b"")
+        """The live page's data, and until when they serve."""
         self._pages: dict[str, Callable[[Scope], Awaitable[Reply]]] = {
             "/-/routes": self._routes,
             "/-/changes": self._changes,
@@ -179,10 +183,12 @@ class Control:
 
     async def _live_json(self, scope: Scope) -> Reply:
         del scope
-        made, text = self._moment
-        if self._clock() - made >= FRESH_S:
+        until, text = self._moment
+        begun = self._clock()
+        if begun >= until:
             text = live_json(self._view.live())
-            self._moment = (self._clock(), text)
+            made = self._clock()
+            self._moment = (made + max(FRESH_S, (made - begun) / SHARE), text)
         return Reply(body=text)
 
     # Changes

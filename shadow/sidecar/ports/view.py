@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import msgspec
 from shadow.errors import UnfinishedError
 from shadow.metrics import FlagsNow, Gauges, GuardNow, Metrics, QueueNow, RouteNow
 from shadow.model import Outcome
+from shadow.reports.live.data import ROWS
 from shadow.reports.live.view import (
     Live,
     LiveEndpoint,
@@ -62,9 +64,9 @@ class View:
     def live(self) -> Live:
         """Everything the live page shows."""
         sidecar = self._sidecar
-        plan, tally = sidecar.plan, sidecar.keeping.window
-        outcomes = tally.outcomes
-        self._renew(tally.endpoints)
+        plan, known = sidecar.plan, sidecar.keeping.window.endpoints
+        worst, outcomes = _worst_first(known)
+        self._renew(worst)
         return Live(
             at=datetime.now(UTC),
             started=sidecar.started,
@@ -75,24 +77,25 @@ class View:
             version=plan.version,
             **{outcome.value: outcomes[outcome] for outcome in Outcome},
             routes=self.routes(),
-            endpoints=tuple(self._endpoint(*each) for each in tally.endpoints.items()),
+            endpoints=tuple(self._endpoint(*each) for each in worst),
+            endpoints_left=len(known) - len(worst),
             findings=self._findings(),
             queue=self._queue(),
             store=self._store(),
             flags=self._flags(),
         )
 
-    def _renew(self, endpoints: Mapping[str, EndpointTally]) -> None:
+    def _renew(self, endpoints: Sequence[tuple[str, EndpointTally]]) -> None:
         """Renew the percentiles that have fallen behind most, as many as there is time for.
 
-        To sort all histograms takes half a second, which the live path does not have.
+        To sort all histograms takes long, and the live path has no time for it.
         """
         if self._window is not self._sidecar.keeping.window:
             self._window = self._sidecar.keeping.window
             self._times.clear()
         due = [
             (self._times.get((name, measure), _NEVER)[0] / latency.total, name, measure, latency)
-            for name, each in endpoints.items()
+            for name, each in endpoints
             for measure, latency in each.latency.items()
             if measure in _SERVICE and latency.total
         ]
@@ -216,6 +219,25 @@ class View:
 
 
 CountNow = Callable[[], int]
+
+
+def _worst_first(
+    endpoints: Mapping[str, EndpointTally],
+) -> tuple[list[tuple[str, EndpointTally]], dict[Outcome, int]]:
+    """The endpoints that the page has room for, and the outcomes of all of them.
+
+    There may be 5,000 others, each some 50 µs that clients would wait.
+    """
+    outcomes = dict.fromkeys(Outcome, 0)
+    ranks: list[tuple[int, int, str]] = []
+    for name, each in endpoints.items():
+        total = 0
+        for outcome, count in each.outcomes.items():
+            outcomes[outcome] += count
+            total += count
+        ranks.append((-each.outcomes.get(Outcome.DIVERGENT, 0), -total, name))
+    worst = heapq.nsmallest(ROWS, ranks)
+    return [(name, endpoints[name]) for *_, name in worst], outcomes
 
 
 def _guard(standing: GuardStanding) -> LiveGuard:

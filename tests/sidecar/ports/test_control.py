@@ -349,6 +349,23 @@ def test_one_moment_serves_everybody(port: Port) -> None:
     assert first.json["at"] == "2026-11-26T12:05:07Z"
 
 
+def test_a_moment_that_took_long_to_make_serves_for_longer(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks at the page takes a hundredth of the time from the clients at most."""
+    real = port.view.live
+
+    def slowly() -> Live:
+        port.now += 0.05
+        return real()
+
+    monkeypatch.setattr(port.view, "live", slowly)
+    for looks, later in ((1, 4.9), (1, 0.2), (2, 0.0)):
+        port.get("/-/live.json")
+        assert port.view.looks == looks
+        port.now += later
+
+
 def test_the_page_has_a_policy(port: Port) -> None:
     answer = port.get("/-/live")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from shadow.sidecar.canary.guards import GuardPolicy
 from shadow.sidecar.mirroring import keeping as keeping_module
 from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.plans import AdminPlan
+from shadow.sidecar.ports import view as view_module
 from shadow.sidecar.ports.opening import Ports
 from shadow.sidecar.ports.view import View, sidecar_ports
 from shadow.sidecar.sidecar import Sidecar
@@ -116,6 +118,29 @@ def test_the_live_page_of_a_real_sidecar(tmp_path: Path) -> None:
             assert set(view.endpoints()) == {ITEM, "POST /v1/items"}
             (guard, *_) = [each for each in live.routes.guards if each.route == ITEM]
             assert (guard.n, guard.x, guard.tripped) == (10, 1, False)
+
+    run(story)
+
+
+def test_of_many_endpoints_the_worst_are_shown_and_all_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each that is shown is time that clients wait, and they can make thousands of them."""
+    monkeypatch.setattr(view_module, "ROWS", 2)
+
+    async def story() -> None:
+        async with trying(tmp_path) as (running, _):
+            view = View(running.sidecar)
+            for target in ("/b", "/b", "/a", "/c9"):
+                await ask(running.port, target)
+            await running.settled()
+            await until(lambda: running.sidecar.keeping.window.read == 15)
+            live = decoded(view)
+            assert [each.endpoint for each in live.endpoints] == [ITEM, "GET /c9"]
+            assert live.endpoints_left == 3
+            assert (live.match, live.divergent, live.skipped) == (12, 2, 1)
+            assert {name for name, _ in view._times} == {ITEM, "GET /c9"}
+            assert json.loads(live_json(live))["endpoints_left"] == 3
 
     run(story)
 
