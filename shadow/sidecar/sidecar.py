@@ -174,8 +174,8 @@ class Sidecar:
         except Exception as error:  # noqa: BLE001 - what is counted is to be kept all the same
             self.failed(error)
         self.kept = await self.keeping.finish()
-        for rollback in self.routing.pending:
-            self.tell(f"rollback of {rollback.route}: it is not in the store")
+        for change in (*self.routing.pending, *self.sharing.pending):
+            self.tell(f"{change.route} is to stay on Go: that is not in the store")
             self.kept = False
         left = self.keeping.unwritten
         if left:

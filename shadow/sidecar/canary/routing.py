@@ -147,11 +147,19 @@ class Routing:
     def latch(self, rollback: Rollback) -> None:
         """Set a route to Go until a reset, before the store knows."""
         if rollback.route not in self._latched:
-            known = self._states.get(rollback.route)
-            unknown = 0 if self._synced else None
-            self._latched[rollback.route] = known.revision if known else unknown
+            self.close(rollback.route)
             self._own[rollback.route] = rollback
             self._unconfirmed.add(rollback.route)
+
+    def close(self, route: str) -> None:
+        """Set a route to Go until a reset, by the word of an operator that the store may not have.
+
+        To enter it there is for whoever took that word.
+        """
+        if route not in self._latched:
+            known = self._states.get(route)
+            unknown = 0 if self._synced else None
+            self._latched[route] = known.revision if known else unknown
 
     @property
     def pending(self) -> tuple[Rollback, ...]:
@@ -187,9 +195,8 @@ class Routing:
         """
         for route, state in states.items():
             self._take_over(route, state)
-        for route in self._own.keys() - states.keys():  # not there yet, or the store is another
-            self._latched[route] = self._latched[route] or 0
-            self._unconfirmed.add(route)
+        self._unconfirmed |= self._own.keys() - states.keys()  # not yet, or the store is another
+        self._latched = {route: bar or 0 for route, bar in self._latched.items()}
         self._synced = True
         self._percents = {
             route: state.percent

@@ -15,13 +15,22 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar, cast
 
 from shadow.errors import ShadowError, UnfinishedError
-from shadow.results.routes import Buckets, EvidenceKey, Guard, RouteChange, RouteState
+from shadow.results.routes import (
+    Buckets,
+    EvidenceKey,
+    Guard,
+    RouteChange,
+    RouteState,
+    route_name,
+)
 from shadow.results.store import Store
 from shadow.sidecar.canary.guards import Rollback
 from shadow.sidecar.canary.routing import Routing, change_of
 from shadow.sidecar.complaints import Complaints, where
 
 SYNC_S: Final = 0.4
+CHANGE_S: Final = 5.0
+"""That an operator is kept waiting by the store; whoever asks gives up after 10 s."""
 
 T = TypeVar("T")
 
@@ -62,6 +71,8 @@ class Sharing:
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._revisions: dict[str, int] = {}
+        self._aborts: dict[str, RouteChange] = {}
+        """Those that are in force here, and not in the store yet."""
         self.error = ""
         """Why the store could not be read or written the last time, or empty."""
         self.known = False
@@ -105,13 +116,16 @@ class Sharing:
             change_of(rollback, at=now, version=self._version, sidecar=self._sidecar)
             for rollback in routing.pending
         ]
-        give = partial(_give, store, deltas, dict(routing.states), due)
+        aborts = tuple(self._aborts.values())
+        give = partial(_give, store, deltas, dict(routing.states), due, aborts)
         try:
             await self._in_thread(give)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             routing.put_back()
             self._failed(error)
             return
+        for change in aborts:
+            self._aborts.pop(route_name(change.route), None)
         try:
             shared = await self._in_thread(partial(_read, store, self._version))
         except Exception as error:  # noqa: BLE001 - as above; the store has what was given
@@ -141,10 +155,31 @@ class Sharing:
             self.wake()
 
     async def change(self, change: RouteChange) -> RouteState:
-        """Make an operator's change and go by it at once. Raises ShadowError."""
-        state = await self._in_thread(partial(self._there().change_route, change))
+        """Make an operator's change and go by it at once. Raises ShadowError.
+
+        An abort is in force here even where it does: it is entered as soon as the store takes it.
+        """
+        if change.action == "abort":
+            route = route_name(change.route)
+            self._routing.close(route)
+            self._aborts.setdefault(route, change)
+        try:
+            async with asyncio.timeout(CHANGE_S):
+                state = await self._in_thread(partial(self._there().change_route, change))
+        except TimeoutError:
+            why = f"the store did not answer within {CHANGE_S:g} s, and may take it yet"
+            raise _not_entered(change, why) from None
+        except UnfinishedError as error:
+            raise _not_entered(change, error.message) from None
+        if change.action in ("abort", "reset"):
+            self._aborts.pop(route_name(change.route), None)
         await self.once()
         return state
+
+    @property
+    def pending(self) -> tuple[RouteChange, ...]:
+        """Operators' aborts that the store has not taken yet."""
+        return tuple(self._aborts.values())
 
     async def changes(self, limit: int) -> Sequence[RouteChange]:
         """Return the ledger, newest first. Raises ShadowError."""
@@ -161,12 +196,21 @@ class Sharing:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
+def _not_entered(change: RouteChange, why: str) -> UnfinishedError:
+    if change.action == "abort":
+        why += f"; this sidecar serves {change.route} from Go, and enters that when it can"
+    return UnfinishedError(why, "abort at each sidecar by its admin port, or use the kill switch")
+
+
 def _give(
     store: Store,
     deltas: Mapping[EvidenceKey, tuple[int, int]],
     known: Mapping[str, RouteState],
     due: Sequence[RouteChange],
+    aborts: Sequence[RouteChange],
 ) -> None:
+    for change in aborts:  # whatever was done meanwhile: Go is the safe side
+        store.change_route(change)
     for change in due:  # not where it was decided before a reset
         store.change_route(change, known=known)
     if deltas:

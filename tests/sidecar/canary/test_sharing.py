@@ -270,6 +270,75 @@ def test_an_operator_s_change_holds_at_once(store: Store) -> None:
     run(story)
 
 
+def test_an_abort_holds_at_once_though_the_store_fails(store: Store) -> None:
+    """It is the emergency brake: a database that is away must not hold it up."""
+
+    async def story() -> None:
+        trial, other = Trial(store), Trial(store, name="b")
+        await trial.sharing.once()
+        assert trial.flaky is not None
+        trial.flaky.failing = {"change_route": GONE, "route_states": GONE}
+        with pytest.raises(UnfinishedError) as caught:
+            await trial.sharing.change(change("abort"))
+        assert caught.value.message.startswith("store x: the server is gone; this sidecar serves")
+        assert trial.routing.latched == {ROUTE}
+        with pytest.raises(UnfinishedError, match=r"is gone$"):
+            await trial.sharing.change(change("reset"))
+        await trial.sharing.once()
+        assert trial.routing.latched == {ROUTE}
+        assert [each.route for each in trial.sharing.pending] == [ROUTE]
+        assert store.route_states() == {}
+        trial.flaky.failing.clear()
+        await trial.sharing.once()
+        await other.sharing.once()
+        assert trial.sharing.pending == ()
+        assert trial.routing.latched == other.routing.latched == {ROUTE}
+        (entered,) = store.route_changes()
+        assert (entered.action, entered.by) == ("abort", "ann")
+        await trial.sharing.change(change("reset"))
+        await other.sharing.once()
+        assert trial.routing.latched == other.routing.latched == frozenset()
+
+    run(story)
+
+
+def test_a_reset_takes_back_an_abort_that_was_never_entered(store: Store) -> None:
+    async def story() -> None:
+        trial = Trial(store)
+        await trial.sharing.once()
+        assert trial.flaky is not None
+        trial.flaky.failing = {"change_route": GONE}
+        with pytest.raises(UnfinishedError):
+            await trial.sharing.change(change("abort"))
+        trial.flaky.failing.clear()
+        await trial.sharing.change(change("reset"))
+        await trial.sharing.once()
+        assert (trial.routing.latched, trial.sharing.pending) == (frozenset(), ())
+        assert [each.action for each in store.route_changes()] == ["reset"]
+
+    run(story)
+
+
+def test_nobody_waits_long_for_a_store_that_says_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shadow.sidecar.canary.sharing.CHANGE_S", 0.02)
+
+    async def story() -> None:
+        trial = Trial(store)
+        await trial.sharing.once()
+        assert trial.flaky is not None
+        trial.flaky.gate = threading.Event()
+        with pytest.raises(UnfinishedError, match=r"did not answer within 0\.02 s"):
+            await trial.sharing.change(change("abort"))
+        assert trial.routing.latched == {ROUTE}
+        trial.flaky.gate.set()
+        await trial.sharing.once()
+        assert [each.action for each in store.route_changes()] == ["abort"]
+
+    run(story)
+
+
 def test_rounds_do_not_meet(store: Store) -> None:
     async def story() -> None:
         trial = Trial(store)
