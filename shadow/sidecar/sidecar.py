@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -110,6 +111,8 @@ class Sidecar:
         """At the end: whether the store has taken everything."""
         self.longest_s = plan.limits.timeout_s * LONG_SHARE
         """An answer of Go that took longer is not asked for again, and is no evidence of speed."""
+        self._callers = ThreadPoolExecutor(2, "webhook")
+        """Threads of its own: a host that does not answer takes one for most of a minute."""
         self._exchanges = 0
         self._session_key = secrets.token_bytes(16)
         self._check_soon: asyncio.TimerHandle | None = None
@@ -161,6 +164,7 @@ class Sidecar:
             await self._stack.__aexit__(kind, error, trace)
             await self.keeping.close()
             self.sharing.close()
+            self._callers.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(self.tracing.close)
 
     async def _wind_up(self) -> None:
@@ -314,7 +318,8 @@ class Sidecar:
             self.spawn(self._announce(Notice(event="shadow.rollback", fields=fields)))
 
     async def _announce(self, notice: Notice) -> None:
-        await asyncio.to_thread(notify, self.plan.webhook, notice, self.tell)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._callers, notify, self.plan.webhook, notice, self.tell)
 
     def _route_changed(self, state: RouteState) -> None:
         self.keeping.tell(lambda log: log.route_changed(state))

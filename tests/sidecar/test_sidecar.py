@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from shadow.results.routes import RouteChange
 from shadow.results.store import Store
 from shadow.sending.webhook import Webhook, sign
 from shadow.sidecar.canary.flags import SAFE
-from shadow.sidecar.canary.guards import GuardPolicy
+from shadow.sidecar.canary.guards import GuardPolicy, Rollback
 from shadow.sidecar.mirroring import keeping as keeping_module
 from shadow.sidecar.mirroring.window import Room
 from shadow.sidecar.sidecar import ANSWER_BYTES, Sidecar
@@ -289,6 +290,36 @@ def test_a_rollback_is_told_to_everybody_once(tmp_path: Path) -> None:
     told = [line for line in running.told if line.startswith("rollback: ")]
     assert len(told) == len(routes)
     assert "s3cr3t" not in "".join(running.told)
+
+
+def test_a_webhook_that_does_not_answer_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rollbacks there are to tell it: judging and the admin port need threads too."""
+    gate, called = threading.Event(), threading.Event()
+
+    def stuck(*_: object) -> None:
+        called.set()
+        assert gate.wait(PATIENCE_S)
+
+    monkeypatch.setattr("shadow.sidecar.sidecar.notify", stuck)
+
+    async def story() -> None:
+        webhook = Webhook(url="http://hooks.test/", secret="x" * 16)
+        async with trying(tmp_path, webhook=webhook) as (running, _, _rust):
+            for number in range(100):
+                rollback = Rollback(
+                    route=f"GET /r{number}", guard="divergence", reason="r", evidence={}
+                )
+                running.sidecar._rolled_back(rollback)
+            try:
+                await until(called.is_set)
+                async with asyncio.timeout(PATIENCE_S / 2):
+                    assert await asyncio.to_thread(lambda: 7) == 7
+            finally:
+                gate.set()
+
+    run(story)
 
 
 def test_a_rollback_found_at_the_very_end_is_kept(
