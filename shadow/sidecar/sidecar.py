@@ -178,8 +178,9 @@ class Sidecar:
         except Exception as error:  # noqa: BLE001 - what is counted is to be kept all the same
             self.failed(error)
         self.kept = await self.keeping.finish()
-        for change in (*self.routing.pending, *self.sharing.pending):
-            self.tell(f"{change.route} is to stay on Go: that is not in the store")
+        closed = {each.route for each in self.routing.pending}
+        for route in closed | {each.route for each in self.sharing.pending}:
+            self.tell(f"{route} is to stay on Go: that is not in the store")
             self.kept = False
         left = self.keeping.unwritten
         if left:

@@ -191,7 +191,7 @@ class Evidence:
     def weighed(self, rate: float, bar: float) -> Figures:
         """Return the figures with every hit, see `figures_of`."""
         if self.hit:
-            self.figures, self.hit = None, False
+            self.figures, self.hit, self.same = None, False, False
         return self.known(rate, bar)
 
     def shown(self, rate: float, bar: float) -> Shown:

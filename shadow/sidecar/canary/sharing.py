@@ -168,9 +168,9 @@ class Sharing:
                 state = await self._in_thread(partial(self._there().change_route, change))
         except TimeoutError:
             why = f"the store did not answer within {CHANGE_S:g} s, and may take it yet"
-            raise _not_entered(change, why) from None
+            raise _not_entered(change, why, "ask again where routes stand") from None
         except UnfinishedError as error:
-            raise _not_entered(change, error.message) from None
+            raise _not_entered(change, error.message, error.hint) from None
         if change.action in ("abort", "reset"):
             self._aborts.pop(route_name(change.route), None)
         await self.once()
@@ -196,10 +196,11 @@ class Sharing:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _not_entered(change: RouteChange, why: str) -> UnfinishedError:
+def _not_entered(change: RouteChange, why: str, hint: str) -> UnfinishedError:
     if change.action == "abort":
         why += f"; this sidecar serves {change.route} from Go, and enters that when it can"
-    return UnfinishedError(why, "abort at each sidecar by its admin port, or use the kill switch")
+        hint = "others do not know: abort at the admin port of each, or use the kill switch"
+    return UnfinishedError(why, hint)
 
 
 def _give(

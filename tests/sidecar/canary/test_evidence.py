@@ -181,6 +181,8 @@ def test_the_bound_that_is_shown_holds_though_it_may_be_of_fewer_trials() -> Non
     assert evidence.shown(RATE, BAR).upper == rate_at_most(1, 1_101) < first
     count(evidence, 1, hits=1)
     assert evidence.shown(RATE, BAR).upper == rate_at_most(2, 1_102) > first
+    evidence.weighed(RATE, BAR)
+    assert evidence.shown(RATE, BAR).figures == figures_of(evidence.buckets(), RATE, BAR)
     evidence.read(())
     assert evidence.shown(RATE, BAR).figures[:2] == (1_102, 2)
     evidence.take()
