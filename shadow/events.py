@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -57,10 +59,14 @@ def _lock(stream: BinaryIO | io.FileIO, kind: int) -> None:
 
 
 class _WholeLines:
-    """A stream that takes whole lines only; of a file, what is not whole is taken back."""
+    """A stream that takes whole lines only; of a file, what is not whole is taken back.
 
-    def __init__(self, stream: BinaryIO | io.FileIO) -> None:
+    With `patience_s` a pipe of which nobody reads is waited for so long, else for ever.
+    """
+
+    def __init__(self, stream: BinaryIO | io.FileIO, patience_s: float | None = None) -> None:
         self._stream = stream
+        self._patience_s = patience_s
 
     def write(self, line: bytes) -> int:
         """Write one line and let nothing wait. Raises OSError."""
@@ -72,16 +78,28 @@ class _WholeLines:
 
     def _write(self, line: bytes) -> int:
         done = 0
+        # What a pipe that can be written to takes without waiting.
+        at_once = len(line) if self._patience_s is None else select.PIPE_BUF
         try:
             while done < len(line):  # an unbuffered stream may take less than all
-                done += self._stream.write(line[done:]) or 0
-            self._stream.flush()
+                self._wait()
+                done += self._stream.write(line[done : done + at_once]) or 0
+                self._stream.flush()
         except OSError:
             if isinstance(self._stream, io.FileIO):
                 with contextlib.suppress(OSError):  # a pipe cannot be cut
                     self._stream.truncate(os.fstat(self._stream.fileno()).st_size - done)
             raise
         return done
+
+    def _wait(self) -> None:
+        """Wait until the stream can be written to. Raises TimeoutError."""
+        if self._patience_s is None:
+            return
+        poll = select.poll()
+        poll.register(self._stream, select.POLLOUT)
+        if not poll.poll(self._patience_s * 1000):
+            raise TimeoutError(errno.ETIMEDOUT, "their reader takes nothing")
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -102,16 +120,17 @@ class Events:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: str, run_id: str) -> Iterator[Self]:
+    def open(cls, path: str, run_id: str, *, patience_s: float | None = None) -> Iterator[Self]:
         """Append to a file, made with mode 0600, or write to stdout for `-`.
 
-        Other processes of the run may write there too: whole lines, in turns. Raises
+        Other processes of the run may write there too: whole lines, in turns. A reader that
+        takes nothing is waited for, or with `patience_s` so many seconds for each line. Raises
         ShadowError where there is no such place.
         """
         if path == "-":
             if sys.stdout is None:
                 raise ShadowError("cannot write events to stdout: it is closed", _ELSEWHERE)
-            yield cls(_WholeLines(sys.stdout.buffer), run_id)
+            yield cls(_WholeLines(sys.stdout.buffer, patience_s), run_id)
             return
         try:
             target = Path(path)
@@ -123,7 +142,7 @@ class Events:
                 f"cannot write events to {path}: {error.strerror}", _ELSEWHERE
             ) from None
         with stream:
-            yield cls(_WholeLines(stream), run_id)
+            yield cls(_WholeLines(stream, patience_s), run_id)
 
     def _emit(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if self._ended:

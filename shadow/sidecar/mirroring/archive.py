@@ -38,6 +38,11 @@ FOLDED: Final = 200
 FEW: Final = 50
 """Endpoints with which that takes half a second; nobody else may write to a file meanwhile."""
 
+LOG_S: Final = 5.0
+"""That the reader of an event log which is a pipe may take nothing; results wait meanwhile."""
+LOG_REST_S: Final = 60.0
+"""That nothing is written to it then."""
+
 _Task = Literal["open", "write"]
 T = TypeVar("T")
 
@@ -86,6 +91,8 @@ class Archive:
         self._lock = contextlib.ExitStack()
         """Tells others that the window goes on."""
         self._log_path = ""
+        self._log_rests = 0.0
+        """Until when, on the monotonic clock: its reader took nothing."""
         self._lost = 0
         self._own: set[str] = set()
         """The windows of this process that may have a log."""
@@ -343,18 +350,21 @@ class Archive:
 
     def _logged(self, write: Callable[[Events], None], events: int = 1) -> None:
         """Write to the log; `events` are lost where that cannot be."""
-        if not self.run_id or not self._log_path:
+        begun = time.monotonic()
+        if not self.run_id or not self._log_path or begun < self._log_rests:
             self._lost += events
             return
         try:
             if self._log is None:
-                opened = Events.open(self._log_path, self.run_id)
+                opened = Events.open(self._log_path, self.run_id, patience_s=LOG_S)
                 self._log = self._log_file.enter_context(opened)
             write(self._log)
         except ShadowError as error:
             self._lost += events
             self._complain(f"{error.message}; traffic goes on")
             self._close_log()
+            if time.monotonic() - begun >= LOG_S:
+                self._log_rests = time.monotonic() + LOG_REST_S
 
     def _close_log(self) -> None:
         self._log = None

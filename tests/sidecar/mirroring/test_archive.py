@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import resource
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -571,3 +575,37 @@ def test_a_folder_for_logs_that_cannot_be_made_keeps_no_window_from_the_store(
     monkeypatch.undo()
     assert trial.finish()
     assert trial.archive.take_lost() == 4
+
+
+def test_a_log_that_nobody_reads_keeps_nothing_else_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's log may be stuck, and with it would be the store and the process's end."""
+    monkeypatch.setattr(module, "LOG_S", 0.05)
+    monkeypatch.setattr(module, "LOG_REST_S", 60)
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 16_384)
+    with os.fdopen(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        trial = Trial(tmp_path / "store.sqlite", events="-")
+        for _ in range(40):
+            assert trial.write(DIVERGENT)
+        lost = trial.archive.take_lost()
+        assert 0 < lost < 40
+        assert len(trial.told) == 1
+        assert "their reader takes nothing" in trial.told[0]
+        begun = time.monotonic()
+        monkeypatch.setattr(module, "LOG_S", 1_000)
+        assert trial.write(*[DIVERGENT] * 20)  # nobody waits for it again so soon
+        assert trial.archive.take_lost() == 20
+        assert time.monotonic() - begun < 60
+        monkeypatch.setattr(trial.archive, "_log_rests", 0.0)
+        read = os.read(reading, 1 << 20)
+        assert trial.write(DIVERGENT)
+        assert trial.archive.take_lost() == 0
+        assert trial.finish()
+        trial.archive.close()
+    with os.fdopen(reading, "rb") as rest:
+        lines = (read + rest.read()).splitlines()
+    assert [json.loads(line)["event"] for line in lines].count("shadow.divergence") == 41 - lost
+    assert trial.read() == 61
