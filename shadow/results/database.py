@@ -25,8 +25,8 @@ from shadow.results import postgres
 from shadow.results.postgres import Server
 from shadow.results.tables import APPLICATION_ID, SCHEMA_VERSION, metadata
 
-BUSY_MS: Final = 30_000
-"""How long a writer waits for another one."""
+BUSY_S: Final = 30.0
+"""How long a writer to a file waits for another one, unless told otherwise."""
 
 
 Place = Path | Server
@@ -63,25 +63,27 @@ def place_of(where: str | Place) -> Place:
     return Path(url.database)
 
 
-def open_database(place: Place, *, create: bool) -> Engine:
+def open_database(place: Place, *, create: bool, busy_s: float | None = None) -> Engine:
     """Open the store at a place, made where it is new: a file (and its folder) for its owner only.
+
+    A writer to a file waits `busy_s` for another one (by default `BUSY_S`).
 
     Raise ShadowError where it is missing (unless `create`), unreadable, no store, or of a
     newer version, UnfinishedError where a server cannot be reached.
     """
     if isinstance(place, Server):
         return postgres.open_server(place, create=create)
-    return _open_file(place, create=create)
+    return _open_file(place, create=create, busy_s=BUSY_S if busy_s is None else busy_s)
 
 
-def _open_file(path: Path, *, create: bool) -> Engine:
+def _open_file(path: Path, *, create: bool, busy_s: float) -> Engine:
     if path.is_dir():
         raise ShadowError(f"store {path}: is a directory", _STORE_HINT)
     if create:
         _make_private(path)
     elif not path.exists():
         raise ShadowError(f"store {path}: does not exist", "record a run first: shadow replay")
-    engine = _engine(path)
+    engine = _engine(path, busy_s)
     try:
         with translated(path), engine.connect() as connection:
             _check_schema(connection, path, create=create)
@@ -118,16 +120,16 @@ def _make_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, busy_s: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
+        connect_args={"timeout": busy_s, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not behind our back
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_MS}"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -221,7 +223,7 @@ def _meaning(path: Path, error: sqlite3.Error) -> ShadowError:
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return UnfinishedError(
-            f"store {path}: held by another process for {BUSY_MS // 1000} s",
+            f"store {path}: held by another process for too long",
             "end the other process, or name another file with --store",
         )
     if name.startswith("SQLITE_CONSTRAINT"):

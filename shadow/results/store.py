@@ -95,14 +95,22 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, where: str | Place = DEFAULT_STORE, *, create: bool = True) -> Self:
+    def open(
+        cls,
+        where: str | Place = DEFAULT_STORE,
+        *,
+        create: bool = True,
+        busy_s: float | None = None,
+    ) -> Self:
         """Open the store at a path or URL (`place_of`); make it where `create` allows.
+
+        Writing to a file waits `busy_s` for another process that holds it, by default long.
 
         Raise ShadowError where it is missing, no store, or written by a newer version, and
         UnfinishedError where its server is out of reach.
         """
         place = place_of(where)
-        return cls(place, open_database(place, create=create))
+        return cls(place, open_database(place, create=create, busy_s=busy_s))
 
     @property
     def shared(self) -> bool:

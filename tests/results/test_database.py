@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shadow.errors import ShadowError, UnfinishedError
-from shadow.results import database, tables
+from shadow.results import tables
 from shadow.results.database import place_of
 from shadow.results.postgres import Server
 from shadow.results.runs import RunInfo
@@ -216,11 +216,10 @@ def test_a_store_cut_short_is_called_damaged(tmp_path: Path, info: RunInfo) -> N
 
 
 def test_a_store_held_by_another_process_is_waited_for_and_then_named(
-    tmp_path: Path, info: RunInfo, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, info: RunInfo
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_MS", 50)
     path = tmp_path / "s.sqlite"
-    with Store.open(path) as store, closing(sqlite3.connect(path)) as other:
+    with Store.open(path, busy_s=0.05) as store, closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnfinishedError, match="held by another process"):
             store.start_run(info)

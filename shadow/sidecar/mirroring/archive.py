@@ -38,6 +38,9 @@ FOLDED: Final = 200
 FEW: Final = 50
 """Endpoints with which that takes half a second; nobody else may write to a file meanwhile."""
 
+BUSY_S: Final = 3.0
+"""That a file which another process holds is waited for. It is tried again all the time, and the
+end must not wait for it longer than who asked for the end does."""
 LOG_S: Final = 5.0
 """That the reader of an event log which is a pipe may take nothing; results wait meanwhile."""
 LOG_REST_S: Final = 60.0
@@ -245,7 +248,7 @@ class Archive:
         """The store; opened anew where it failed, or where its file is another one by now."""
         store = self.store
         if store is None or self._in_doubt or self._file != _file(store):
-            self.store = Store.open(self._where)
+            self.store = Store.open(self._where, busy_s=BUSY_S)
             if store is not None:
                 store.close()
             store = self.store

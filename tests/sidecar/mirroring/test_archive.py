@@ -4,10 +4,11 @@ import fcntl
 import json
 import os
 import resource
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from shadow.errors import ShadowError, UnfinishedError
 from shadow.judge import Policy
 from shadow.masking import Masker
 from shadow.model import Judgement, Observation, Outcome
+from shadow.results import database
 from shadow.results.finding import finding_key
 from shadow.results.lock import is_held, lock_path
 from shadow.results.record import Record
@@ -609,3 +611,25 @@ def test_a_log_that_nobody_reads_keeps_nothing_else_from_being_written(
         lines = (read + rest.read()).splitlines()
     assert [json.loads(line)["event"] for line in lines].count("shadow.divergence") == 41 - lost
     assert trial.read() == 61
+
+
+def test_a_store_that_another_process_holds_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_S", 0.05)
+    trial = Trial(tmp_path / "store.sqlite")
+    trial.archive.open()
+    assert trial.write(MATCH)
+    batch = trial.batch(DIVERGENT)
+    with closing(sqlite3.connect(trial.where)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert trial.put(batch) is None
+        assert "held by another process" in trial.told[-1]
+        assert not trial.finish()
+        assert time.monotonic() - began < database.BUSY_S / 4
+        other.rollback()
+        assert trial.put(batch) is not None
+        assert trial.finish()
+        assert trial.read() == 2
+    trial.archive.close()
