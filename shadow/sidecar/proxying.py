@@ -58,9 +58,9 @@ class Proxy:
         self._forwarding = Forwarding(sidecar.ident)
         self._tunnels = Tunnels(plan.baseline)
         self.copies = Copies()
-        self._passed = Batches(self._see_to)
-        self._open: set[Passage] = set()
-        """Those that have not ended."""
+        self._open = sidecar.clients
+        """The passages that have not ended."""
+        self._passed = Batches(self._see_to, self._open)
         self.refused = sidecar.counters.refused
 
     def handle(self, call: Call) -> None:

@@ -41,7 +41,7 @@ from shadow.sidecar.mirroring.archive import Archive
 from shadow.sidecar.mirroring.keeping import Keeping
 from shadow.sidecar.mirroring.mirror import Copy, Mirror
 from shadow.sidecar.plans import SidecarPlan
-from shadow.sidecar.relay.passage import COPY_BYTES
+from shadow.sidecar.relay.passage import COPY_BYTES, Passage
 from shadow.sidecar.tasks import Tasks
 from shadow.sidecar.traces import Traces
 from shadow.tracing import open_tracing
@@ -75,6 +75,8 @@ class Sidecar:
             self.tracing, {"baseline": plan.baseline, "candidate": plan.candidate}, self._masked
         )
         self.complaints = Complaints(tell)
+        self.clients: set[Passage] = set()
+        """Those who wait for an answer."""
         self.archive = Archive(
             where=plan.store,
             events=plan.events,
@@ -145,6 +147,7 @@ class Sidecar:
                 complain=self.complaints,
                 traces=self.traces,
                 second=second,
+                clients=self.clients,
             )
             await self.sharing.once()
             for work in (self.keeping.run(), self.sharing.run(), self._watch_flags()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sized
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -146,8 +146,12 @@ class Mirror:
         complain: Complaints,
         traces: Traces,
         second: Service | None = None,
+        clients: Sized = (),
     ) -> None:
-        """Send to `services`; `judged` is told of each verdict, `second` is another Go."""
+        """Send to `services`; `judged` is told of each verdict, `second` is another Go.
+
+        `clients` are those who wait for an answer: they go first.
+        """
         self._services = services
         self._judging = judging
         self._keeping = keeping
@@ -165,7 +169,7 @@ class Mirror:
         """Of those."""
         self._in_flight = self._heavy = self._learning = 0
         self._pumping = self._going_on = False
-        self._landed = Batches(self._judge)
+        self._landed = Batches(self._judge, clients)
         """Those that both sides have answered."""
         self._concluded = asyncio.Event()
         self._asked: dict[str, int] = {}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shadow.sidecar.mirroring.batches import MOST, Batches
+from shadow.sidecar.mirroring.batches import DELAY_S, MOST, PATIENCE_S, Batches
 
 
 def test_what_is_gathered_is_done_together_and_in_order() -> None:
@@ -133,3 +133,51 @@ def test_a_flush_does_all_that_the_work_leaves_for_later() -> None:
 
     asyncio.run(story())
     assert done == [0, 1, 2]
+
+
+def test_who_waits_goes_first() -> None:
+    waiting, done = {"a client"}, list[bool]()
+
+    async def story() -> None:
+        ended = asyncio.Event()
+
+        def work(items: list[int]) -> int:
+            done.append(bool(waiting))
+            ended.set()
+            return len(items)
+
+        batches = Batches(work, waiting)
+        batches.add(1)
+        asyncio.get_running_loop().call_later(2 * DELAY_S, waiting.clear)
+        await ended.wait()
+
+    asyncio.run(story())
+    assert done == [False]
+
+
+def test_nobody_waits_for_ever_and_what_is_late_is_done_in_a_row() -> None:
+    """At load there is always a client who waits: what was patient once is no more."""
+    turns: list[float] = []
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def work(items: list[int]) -> int:
+            turns.append(loop.time() - began)
+            if len(turns) == 1:
+                batches.add(0)  # has patience of its own, but stands behind the others
+            if len(turns) == 5:
+                ended.set()
+            return min(len(items), MOST // 2)
+
+        batches = Batches(work, ["a client"])
+        began = loop.time()
+        for item in range(2 * MOST):
+            batches.add(item)
+        await ended.wait()
+
+    asyncio.run(story())
+    first, *others = turns
+    assert first > PATIENCE_S / 2
+    assert others[2] - first < PATIENCE_S
