@@ -86,6 +86,7 @@ class Passage:
         "_copied",
         "_copying",
         "_holding",
+        "_in_parts",
         "_owner",
         "_pending",
         "_sent",
@@ -144,6 +145,8 @@ class Passage:
         self._holding = False
         """The answer is kept from the client: another one may take its place."""
         self._uploading = self._chunked = False
+        self._in_parts = False
+        """The request's body is passed on as it comes, and so to one service alone."""
         self._writable = True
         self._pending = bytearray()
         """Of the body, while a connection is waited for."""
@@ -167,7 +170,7 @@ class Passage:
             return
         call.gone = self._gone
         if not call.whole:
-            self._uploading = True
+            self._uploading = self._in_parts = True
             call.more = self._more
             call.pause()
             call.proceed()
@@ -312,9 +315,11 @@ class Passage:
         return self._may_fall_back(status) and self._owner.falls_back(self, observation)
 
     def _may_fall_back(self, status: int) -> bool:
-        """Whether Go may be asked, where Rust answers with this status."""
-        call = self.call
-        return status >= 500 and self.safe and call.whole and call.open
+        """Whether Go may be asked, where Rust answers with this status.
+
+        Not with a body that came in parts, though it be whole by now: they went to Rust.
+        """
+        return status >= 500 and self.safe and not self._in_parts and self.call.open
 
     def _end_stream(self, observation: Observation) -> None:
         if isinstance(observation, Answer):

@@ -914,6 +914,36 @@ def test_rust_fails(run: Run, case: str, refused: str, monkeypatch: pytest.Monke
     run(main())
 
 
+@pytest.mark.parametrize("failure", [FAILED + b"ohno", b""])
+def test_go_is_not_asked_with_a_part_of_the_body(run: Run, failure: bytes) -> None:
+    """Rust has read all of it, and fails then: the first part alone is another request."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if failure:
+            await peer.send(failure)
+            await peer.closed()
+
+    async def main() -> None:
+        async with (
+            asyncio.timeout(5),
+            serve(answering(OK)) as go,
+            serve(script) as rust,
+            proxying(go.target(), rust.target(), limits=SMALL) as live,
+        ):
+            live.owner.side = "candidate"
+            client = await live.connect()
+            await client.send(get("/", "Content-Length: 6000") + b"x" * 3_000)
+            got = await client.ask(b"x" * 3_000)
+            assert got.status == (500 if failure else 502)
+            ended = await live.owner.end()
+            assert not ended.fell_back
+            assert ended.request.body == b"x" * 6_000
+            assert go.accepted == 0
+
+    run(main())
+
+
 def test_a_failure_that_was_held_does_no_harm_to_what_follows(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
