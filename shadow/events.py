@@ -58,6 +58,17 @@ def _lock(stream: BinaryIO | io.FileIO, kind: int) -> None:
         return  # a pipe of a system that locks none
 
 
+def _appending(path: Path, *, waits: bool) -> io.FileIO:
+    """Open a file at its end; a named pipe without a reader `waits` for one. Raises OSError."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags if waits else flags | os.O_NONBLOCK)
+
+    stream = io.FileIO(path, "a", opener=opener)
+    os.set_blocking(stream.fileno(), True)
+    return stream
+
+
 class _WholeLines:
     """A stream that takes whole lines only; of a file, what is not whole is taken back.
 
@@ -125,7 +136,7 @@ class Events:
 
         Other processes of the run may write there too: whole lines, in turns. A reader that
         takes nothing is waited for, or with `patience_s` so many seconds for each line. Raises
-        ShadowError where there is no such place.
+        ShadowError where there is no such place, and then also for a pipe that has no reader.
         """
         if path == "-":
             if sys.stdout is None:
@@ -136,11 +147,10 @@ class Events:
             target = Path(path)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             target.touch(mode=0o600)
-            stream = target.open("ab", buffering=0)
+            stream = _appending(target, waits=patience_s is None)
         except OSError as error:
-            raise ShadowError(
-                f"cannot write events to {path}: {error.strerror}", _ELSEWHERE
-            ) from None
+            why = "nobody reads from it" if error.errno == errno.ENXIO else error.strerror
+            raise ShadowError(f"cannot write events to {path}: {why}", _ELSEWHERE) from None
         with stream:
             yield cls(_WholeLines(stream, patience_s), run_id)
 

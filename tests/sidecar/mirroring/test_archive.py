@@ -6,6 +6,7 @@ import os
 import resource
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -633,3 +634,40 @@ def test_a_store_that_another_process_holds_does_not_hold_up_the_end(
         assert trial.finish()
         assert trial.read() == 2
     trial.archive.close()
+
+
+def test_a_log_whose_reader_has_not_come_or_has_gone_keeps_nothing_else_from_being_written(
+    tmp_path: Path,
+) -> None:
+    """To open a named pipe waits for a reader, for ever."""
+    pipe = tmp_path / "events"
+    os.mkfifo(pipe)
+    done = threading.Event()
+
+    def help_out() -> None:
+        """Let no wait that should not be last for ever."""
+        while not done.wait(10):
+            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+
+    helper = threading.Thread(target=help_out)
+    helper.start()
+    begun = time.monotonic()
+    try:
+        trial = Trial(tmp_path / "store.sqlite", events=str(pipe))
+        assert trial.write(DIVERGENT)
+        assert trial.archive.take_lost() == 2
+        assert "nobody reads from it" in trial.told[0]
+        reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        assert trial.write(DIVERGENT)
+        assert trial.archive.take_lost() == 0
+        assert json.loads(os.read(reading, 1 << 20))["event"] == "shadow.divergence"
+        os.close(reading)
+        assert trial.write(DIVERGENT, DIVERGENT)
+        assert trial.archive.take_lost() == 2
+        assert trial.finish()
+        assert trial.read() == 4
+        trial.archive.close()
+        assert time.monotonic() - begun < 10
+    finally:
+        done.set()
+        helper.join()
