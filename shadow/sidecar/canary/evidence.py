@@ -202,7 +202,12 @@ class Evidence:
         seen = self.seen
         if seen is None or not self.same:
             figures = self._figures_now(rate, bar)
-            if seen is None or figures.x != seen.figures.x or figures.n > _STALE * seen.trials:
+            if (
+                seen is None
+                or figures.x != seen.figures.x
+                # Fewer where the store was begun anew.
+                or not seen.trials <= figures.n <= _STALE * seen.trials
+            ):
                 seen = Shown(figures, rate_at_most(figures.x, figures.n), figures.n)
             self.seen = seen = seen._replace(figures=figures)
             self.same = True

@@ -190,6 +190,15 @@ def test_the_bound_that_is_shown_holds_though_it_may_be_of_fewer_trials() -> Non
     assert evidence.shown(RATE, BAR).figures[:2] == (2_000, 2)
 
 
+def test_the_bound_that_is_shown_is_of_no_trials_that_are_gone() -> None:
+    """The store may be begun anew, with fewer trials and as few hits."""
+    evidence = Evidence()
+    evidence.read((Bucket(n=10_000, x=0),))
+    assert evidence.shown(RATE, BAR).upper == rate_at_most(0, 10_000)
+    evidence.read((Bucket(n=10, x=0),))
+    assert evidence.shown(RATE, BAR).upper == rate_at_most(0, 10)
+
+
 @given(st.lists(st.tuples(st.integers(1, 2_000), st.integers(0, 12)), min_size=1, max_size=6))
 def test_figures_are_exact_where_a_threshold_may_be_reached(counts: list[tuple[int, int]]) -> None:
     buckets = tuple(Bucket(n=n, x=min(n, x)) for n, x in counts)
