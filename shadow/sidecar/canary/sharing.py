@@ -159,22 +159,33 @@ class Sharing:
 
         An abort is in force here even where it does: it is entered as soon as the store takes it.
         """
+        route, taken_back = route_name(change.route), None
         if change.action == "abort":
-            route = route_name(change.route)
             self._routing.close(route)
             self._aborts.setdefault(route, change)
+        elif change.action == "reset":  # a round that begins now would enter it behind the reset
+            taken_back = self._aborts.pop(route, None)
+        try:
+            state = await self._entered(change)
+        except BaseException:
+            if taken_back is not None:
+                self._aborts.setdefault(route, taken_back)
+            raise
+        if change.action == "abort":
+            self._aborts.pop(route, None)
+        await self.once()
+        return state
+
+    async def _entered(self, change: RouteChange) -> RouteState:
+        """Enter a change in the store, which has some seconds for it. Raises ShadowError."""
         try:
             async with asyncio.timeout(CHANGE_S):
-                state = await self._in_thread(partial(self._there().change_route, change))
+                return await self._in_thread(partial(self._there().change_route, change))
         except TimeoutError:
             why = f"the store did not answer within {CHANGE_S:g} s, and may take it yet"
             raise _not_entered(change, why, "ask again where routes stand") from None
         except UnfinishedError as error:
             raise _not_entered(change, error.message, error.hint) from None
-        if change.action in ("abort", "reset"):
-            self._aborts.pop(route_name(change.route), None)
-        await self.once()
-        return state
 
     @property
     def pending(self) -> tuple[RouteChange, ...]:

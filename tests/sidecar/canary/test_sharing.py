@@ -319,6 +319,48 @@ def test_a_reset_takes_back_an_abort_that_was_never_entered(store: Store) -> Non
     run(story)
 
 
+def test_an_abort_that_was_never_entered_is_not_entered_behind_its_reset(store: Store) -> None:
+    """A round begins while the store takes its time over the reset."""
+
+    async def story() -> None:
+        trial = Trial(store)
+        await trial.sharing.once()
+        assert trial.flaky is not None
+        trial.flaky.failing = {"change_route": GONE}
+        with pytest.raises(UnfinishedError):
+            await trial.sharing.change(change("abort"))
+        trial.flaky.failing = {}
+        trial.flaky.gate = threading.Event()
+        resetting = asyncio.ensure_future(trial.sharing.change(change("reset")))
+        await asyncio.sleep(0.01)
+        round_ = asyncio.ensure_future(trial.sharing.once())
+        await asyncio.sleep(0.01)
+        trial.flaky.gate.set()
+        assert not (await resetting).latched
+        await round_
+        assert [each.action for each in store.route_changes()] == ["reset"]
+        assert ROUTE not in trial.routing.latched
+
+    run(story)
+
+
+def test_a_reset_that_fails_takes_back_no_abort(store: Store) -> None:
+    async def story() -> None:
+        trial = Trial(store)
+        await trial.sharing.once()
+        assert trial.flaky is not None
+        trial.flaky.failing = {"change_route": GONE}
+        for action in ("abort", "reset"):
+            with pytest.raises(UnfinishedError):
+                await trial.sharing.change(change(action))
+        trial.flaky.failing = {}
+        await trial.sharing.once()
+        assert [each.action for each in store.route_changes()] == ["abort"]
+        assert ROUTE in trial.routing.latched
+
+    run(story)
+
+
 def test_nobody_waits_long_for_a_store_that_says_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
