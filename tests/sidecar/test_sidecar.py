@@ -156,10 +156,10 @@ def test_a_store_that_is_away_at_first_is_served_by_go_until_it_comes(
     real = Store.open
     away = True
 
-    def open_(where: Any, *, create: bool = True) -> Store:
+    def open_(where: Any, **given: Any) -> Store:
         if away:
             raise UnfinishedError("store x: cannot be reached", "")
-        return real(where, create=create)
+        return real(where, **given)
 
     monkeypatch.setattr(Store, "open", open_)
 

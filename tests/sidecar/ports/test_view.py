@@ -283,10 +283,10 @@ def test_the_gate_waits_for_a_store_that_is_away(
 ) -> None:
     real, away = Store.open, True
 
-    def open_(where: Any, *, create: bool = True) -> Store:
+    def open_(where: Any, **given: Any) -> Store:
         if away:
             raise UnfinishedError("store x: cannot be reached", "")
-        return real(where, create=create)
+        return real(where, **given)
 
     monkeypatch.setattr(Store, "open", open_)
     gates = {"canary": GatePlan(phase="canary", criteria=Criteria(max_divergence_rate=0.5))}
