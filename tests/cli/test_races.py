@@ -88,8 +88,12 @@ def test_each_side_gets_its_own_values(shadow: Shadow, tmp_path: Path) -> None:
         sides = ("--go", go.url, "--rust", rust.url)
         more = ("--allow-writes", "--levels", "8", "--rounds", "2", "--json")
         done = shadow("races", SESSIONS, *sides, *more)
-    assert (done.code, done.json["races"]) == (0, [])
-    assert {each["hollow"] + each["unsent"] for each in done.json["levels"]} == {0}
+    told = done.json
+    assert told["races"] == []
+    assert {each["hollow"] + each["unsent"] for each in told["levels"]} == {0}
+    # On a busy machine the two services are late by themselves, once: too seldom to tell.
+    assert set(told["inconclusive"]) <= {"some of it was seen too seldom to tell"}, told
+    assert done.code == (3 if told["inconclusive"] else 0)
 
 
 def test_a_hook_that_fails_in_a_late_round_leaves_what_was_done(
