@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import PurePath
+
 
 class ShadowError(Exception):
     """The command, the config or a capture is wrong; the command ends with exit code 2.
@@ -30,3 +33,10 @@ class UnfinishedError(ShadowError):
     """The run could not complete (exit code 4): target unreachable, disk full."""
 
     exit_code = 4
+
+
+def where(error: BaseException) -> str:
+    """Say what an error is and where it came up, without its text: that may quote an answer."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

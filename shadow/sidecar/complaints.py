@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import Any, Final
 
-from shadow.errors import ShadowError
+from shadow.errors import ShadowError, where
 
 TOLD_S: Final = 60.0
 """Seconds in which one kind of complaint is told once."""
@@ -53,10 +51,3 @@ class Complaints:
             self(f"a bug in shadow: {context['message']}; traffic goes on")
         else:
             self.failed(error)
-
-
-def where(error: BaseException) -> str:
-    """Say what an error is and where it came up, without its text: that may quote an answer."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"

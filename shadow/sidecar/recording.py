@@ -15,13 +15,13 @@ import msgspec
 from shadow.captures.recovery import recover
 from shadow.captures.redact import Redactor, load_key
 from shadow.captures.rotation import RotatingWriter
-from shadow.errors import ShadowError
+from shadow.errors import ShadowError, where
 from shadow.metrics import Counters, Gauges, Metrics, QueueNow
 from shadow.model import Answer, Exchange, NoAnswer, Observation, Request, SideName
 from shadow.sending.loop import event_loop
 from shadow.sending.safety import Safety
 from shadow.sending.wire import Wire
-from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.mirroring.mirror import OVERHEAD, size_of
 from shadow.sidecar.plans import RecordPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told, served

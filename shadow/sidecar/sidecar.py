@@ -23,7 +23,7 @@ import msgspec
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.events import rollback_fields
-from shadow.judging import Judging
+from shadow.judging import Aside, Begun, Judging
 from shadow.masking import Masker
 from shadow.metrics import Counters
 from shadow.model import Exchange, Judgement, NoAnswer, Observation, Outcome, Request, SideName
@@ -66,7 +66,8 @@ class Sidecar:
         self.tell = tell
         self.ident = secrets.token_hex(6)
         self.started = datetime.now(UTC)
-        masker = Masker(withhold=plan.no_values, hidden=plan.hidden)
+        key = secrets.token_bytes(32)
+        masker = Masker(key, withhold=plan.no_values, hidden=plan.hidden)
         expected = [masker.mask_endpoint(each) for each in plan.endpoints.templates]
         self.counters = Counters([*expected, *map(route_name, expected)])
         self.routing = Routing(plan.guards)
@@ -86,6 +87,17 @@ class Sidecar:
         )
         noise = plan.profile or NoiseProfile()
         self.judging = Judging(plan.policy, noise)
+        self.aside = Aside(
+            lambda: Begun(
+                policy=plan.policy,
+                noise=noise.state(),
+                key=key,
+                withhold=plan.no_values,
+                hidden=plan.hidden,
+            ),
+            spawn=self.spawn,
+            tell=self.complaints,
+        )
         self.keeping = Keeping(
             self.archive,
             room=plan.room,
@@ -139,6 +151,7 @@ class Sidecar:
             self.mirror = Mirror(
                 services,
                 judging=await enter(self.judging),
+                aside=await enter(self.aside),
                 keeping=self.keeping,
                 counters=self.counters,
                 options=plan.mirror,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from shadow.sidecar.complaints import KINDS, TOLD_S, Complaints, where
+from shadow.errors import where
+from shadow.sidecar.complaints import KINDS, TOLD_S, Complaints
 
 
 class Clock:

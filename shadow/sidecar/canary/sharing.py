@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple, TypeVar, cast
 
-from shadow.errors import ShadowError, UnfinishedError
+from shadow.errors import ShadowError, UnfinishedError, where
 from shadow.results.routes import (
     Buckets,
     EvidenceKey,
@@ -26,7 +26,7 @@ from shadow.results.routes import (
 from shadow.results.store import Store
 from shadow.sidecar.canary.guards import Rollback
 from shadow.sidecar.canary.routing import Routing, change_of
-from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.complaints import Complaints
 
 SYNC_S: Final = 0.4
 CHANGE_S: Final = 5.0

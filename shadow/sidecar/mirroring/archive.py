@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from shadow.compare.noise import NoiseProfile
-from shadow.errors import ShadowError, UnfinishedError
+from shadow.errors import ShadowError, UnfinishedError, where
 from shadow.events import Events
 from shadow.judge import Policy
 from shadow.masking import Masker
@@ -30,7 +30,7 @@ from shadow.results.summary import COUNTS, exit_code, summarise
 from shadow.results.tally import Tally
 from shadow.settle import Memory
 from shadow.settling import settle_run
-from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.mirroring.window import Batch
 
 FOLDED: Final = 200

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from shadow.compare.noise import NoiseProfile
+from shadow.errors import where
 from shadow.events import Events
 from shadow.judge import Policy
 from shadow.masking import Masker
@@ -23,7 +24,7 @@ from shadow.metrics import Counters
 from shadow.model import Divergence, Exchange, Judgement, Observation
 from shadow.results.record import Record
 from shadow.results.tally import Tally
-from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.mirroring.archive import Archive
 from shadow.sidecar.mirroring.window import AT_ONCE, Room, Window
 from shadow.tracing import trace_id_of

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sized
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
-from shadow.errors import ShadowError
-from shadow.judging import Judging
+from shadow.errors import ShadowError, where
+from shadow.judging import Aside, Judging, Pair, Verdict
 from shadow.metrics import Counters
 from shadow.metrics.counters import ShedReason
 from shadow.model import (
@@ -34,9 +34,10 @@ from shadow.model import (
 from shadow.results.tally import OTHER
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
-from shadow.sidecar.complaints import Complaints, where
+from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.mirroring.batches import Batches
 from shadow.sidecar.mirroring.keeping import Keeping
+from shadow.sidecar.mirroring.share import Share
 from shadow.sidecar.traces import Spans, Traces, given_up
 
 HEAVY: Final = 32
@@ -46,6 +47,13 @@ MASKED_INLINE: Final = 20
 SLICE_S: Final = 0.0003
 """Seconds of judging at a stretch, about; to keep what came of it takes as long again. Pairs that
 are equal take less in a whole batch, those that differ are dear."""
+HERE_SHARE: Final = 0.01
+"""Of the loop's time that judging may take; clients wait for the rest."""
+HERE_BURST_S: Final = 0.02
+"""Seconds that it may take beyond, at once: some fifty pairs that differ."""
+FRAME: Final = 16
+"""Pairs that go to the process beside the loop at once."""
+FRAME_BYTES: Final = 1 << 20
 AT_ONCE: Final = 8
 """Copies that are sent at a stretch: clients wait for the event loop meanwhile."""
 LEARNING: Final = 32
@@ -138,6 +146,7 @@ class Mirror:
         services: Mapping[SideName, Service],
         *,
         judging: Judging,
+        aside: Aside,
         keeping: Keeping,
         counters: Counters,
         options: MirrorOptions,
@@ -154,6 +163,7 @@ class Mirror:
         """
         self._services = services
         self._judging = judging
+        self._aside = aside
         self._keeping = keeping
         self._counters = counters
         self.options = options
@@ -171,6 +181,11 @@ class Mirror:
         self._pumping = self._going_on = False
         self._landed = Batches(self._judge, clients)
         """Those that both sides have answered."""
+        self._judging_here = Share(HERE_SHARE, HERE_BURST_S)
+        self._to_judge: deque[Copy] = deque()
+        """Those that wait for the process beside the loop."""
+        self._returned = Batches(self._take_back, clients)
+        """Those that it has judged."""
         self._concluded = asyncio.Event()
         self._asked: dict[str, int] = {}
         """Requests to the second Go instance, by endpoint."""
@@ -340,19 +355,24 @@ class Mirror:
 
     def _judge(self, copies: list[Copy]) -> int:
         """Judge here what is cheap, elsewhere what is not; as many as there is time for."""
-        until = perf_counter() + SLICE_S
+        began = perf_counter()
+        aside = self._judging_here.is_too_much(began) and self._aside.works
         judged: list[_Judged] = []
         seen_to = 0
         for copy in copies:
+            seen_to += 1
+            if aside and copy.seen["baseline"] != copy.seen["candidate"]:
+                self._to_judge.append(copy)
+                continue
             found = self._judged_here(copy)
             if found is not None:
                 judged.append(found)
-            seen_to += 1
-            if perf_counter() > until:
+            if perf_counter() > began + SLICE_S:
                 break
-        kept = [found for found in judged if self._is_kept(found)]
-        for copy, judgement, _ in kept:
-            self._tell(copy, judgement)
+        now = perf_counter()
+        self._judging_here.spend(now - began, now)
+        self._keep_all(judged)
+        self._judge_aside()
         return seen_to
 
     def _judged_here(self, copy: Copy) -> _Judged | None:
@@ -364,23 +384,76 @@ class Mirror:
             )
             if judgement is not None and len(judgement.divergences) <= MASKED_INLINE:
                 return copy, judgement, None
-            if self._heavy < HEAVY:
-                self._heavy += 1
-                self._spawn(self._judge_elsewhere(copy, judgement))
-                return None
-            if judgement is None:
-                return copy, _BUSY, None
-            return copy, judgement, self._keeping.withheld(judgement)
+            return self._dear(copy, judgement)
         except Exception as error:  # noqa: BLE001 - whatever it is, the live path goes on
-            self._failed(copy, error)
+            self._failed(copy, where(error))
             return None
+
+    def _dear(self, copy: Copy, judgement: Judgement | None) -> _Judged | None:
+        """Have a pair judged, or what came of it masked, where that may take long."""
+        if self._heavy < HEAVY:
+            self._heavy += 1
+            self._spawn(self._judge_elsewhere(copy, judgement))
+            return None
+        if judgement is None:
+            return copy, _BUSY, None
+        return copy, judgement, self._keeping.withheld(judgement)
+
+    def _judge_aside(self) -> None:
+        """Hand pairs to the process beside the loop, as many as it takes."""
+        waiting = self._to_judge
+        while waiting and self._aside.has_room:
+            copies: list[Copy] = []
+            size = 0
+            while waiting and len(copies) < FRAME and size < FRAME_BYTES:
+                copies.append(waiting.popleft())
+                size += copies[-1].size
+            try:
+                pairs = [
+                    Pair.of(
+                        each.exchange, each.endpoint, each.seen["baseline"], each.seen["candidate"]
+                    )
+                    for each in copies
+                ]
+                self._aside.ask(pairs, partial(self._judged_aside, copies))
+            except UnicodeEncodeError:  # half a surrogate pair somewhere
+                self._judged_aside(copies, [Verdict()] * len(copies))
+
+    def _judged_aside(self, copies: Sequence[Copy], verdicts: Sequence[Verdict]) -> None:
+        for each in zip(copies, verdicts, strict=True):
+            self._returned.add(each)
+        self._judge_aside()
+
+    def _take_back(self, returned: list[tuple[Copy, Verdict]]) -> int:
+        """Keep what the process said; as many as there is time for."""
+        until = perf_counter() + SLICE_S
+        seen_to = 0
+        for copy, verdict in returned:
+            seen_to += 1
+            if verdict.failure:
+                self._failed(copy, verdict.failure)
+            elif verdict.judgement is None:
+                found = self._dear(copy, None)
+                if found is not None:
+                    self._keep_all([found])
+            else:
+                self._judging.note(copy.endpoint, verdict.judgement)
+                self._keep_all([(copy, verdict.judgement, verdict.masked)])
+            if perf_counter() > until:
+                break
+        return seen_to
+
+    def _keep_all(self, judged: Sequence[_Judged]) -> None:
+        kept = [found for found in judged if self._is_kept(found)]
+        for copy, judgement, _ in kept:
+            self._tell(copy, judgement)
 
     def _is_kept(self, judged: _Judged) -> bool:
         copy = judged[0]
         try:
             return self._keep(*judged)
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(copy, error)
+            self._failed(copy, where(error))
             return False
 
     async def _judge_elsewhere(self, copy: Copy, judgement: Judgement | None) -> None:
@@ -393,15 +466,15 @@ class Mirror:
             masked = await asyncio.to_thread(self._keeping.masked, judgement)
             self._conclude(copy, judgement, masked)
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(copy, error)
+            self._failed(copy, where(error))
         finally:
             self._heavy -= 1
 
-    def _failed(self, copy: Copy, error: Exception) -> None:
+    def _failed(self, copy: Copy, what: str) -> None:
         """Count an exchange on which judging, or keeping what came of it, failed."""
         exchange_id = copy.exchange.id
         self._counters.judge_failed()
-        self._complain(f"judging {exchange_id} failed: {where(error)}; traffic goes on", "judge")
+        self._complain(f"judging {exchange_id} failed: {what}; traffic goes on", "judge")
         try:
             self._conclude(copy, _FAILED)
         except Exception:  # noqa: BLE001 - something in the exchange that cannot be kept
@@ -419,7 +492,7 @@ class Mirror:
         try:
             self._judged(copy, judgement)
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(copy, error)
+            self._failed(copy, where(error))
 
     def _keep(
         self, copy: Copy, judgement: Judgement, masked: tuple[Divergence, ...] | None
@@ -464,7 +537,9 @@ class Mirror:
         try:
             request = copy.exchange.request
             again = await second.send(second.render(request), method=request.method, safe=True)
-            await self._judging.learn(copy.endpoint, baseline, again)
+            learned = await self._judging.learn(copy.endpoint, baseline, again)
+            if learned is not None:
+                self._aside.learned(copy.endpoint, learned)
         except Exception as error:  # noqa: BLE001 - out of file descriptors, or a bug
             self._complain(f"noise is not learned: {where(error)}; traffic goes on", "learn")
         finally:

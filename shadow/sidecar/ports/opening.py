@@ -11,7 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Final, Self
 
-from shadow.sidecar.complaints import where
+from shadow.errors import where
 from shadow.sidecar.plans import Address
 from shadow.sidecar.ports.serving import App, address, listening, serve_app
 from shadow.sidecar.ports.status import Readiness

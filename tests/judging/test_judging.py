@@ -13,7 +13,8 @@ import pytest
 
 from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge, learn
-from shadow.judging import HERE_BYTES, POOL, Judging
+from shadow.judging import Judging
+from shadow.judging.judging import HERE_BYTES, POOL
 from shadow.model import Answer, Exchange, Judgement, Outcome, Request, Response
 
 ENDPOINT = "GET /v1/items"

@@ -17,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Self, TypeVar
 
+import msgspec
+
 from shadow.compare.noise import NoiseProfile
 from shadow.compare.walk import Budget
 from shadow.judge import Policy, judge, note, unlike, within
@@ -27,10 +29,11 @@ HERE_BYTES: Final = 128 * 1024
 """Two different bodies that are longer together go to the pool without a try."""
 HERE_FIELDS: Final = 200
 """So do two answers with more header fields together that are not the same."""
+HERE_S: Final = 0.005
 _HERE: Final = Budget(
     octets=HERE_BYTES,
     nodes=20_000,
-    seconds=0.005,
+    seconds=HERE_S,
     items=100,  # of a list, for deepdiff to align: some 5 ms
     differences=200,
 )
@@ -48,10 +51,13 @@ class Judging:
     An async context manager; the pool starts with the first pair that needs it.
     """
 
-    def __init__(self, policy: Policy, noise: NoiseProfile | None = None) -> None:
+    def __init__(
+        self, policy: Policy, noise: NoiseProfile | None = None, *, here_s: float = HERE_S
+    ) -> None:
+        """`here_s` are the seconds that judging a pair may take outside the pool."""
         self.policy = policy
         self.noise = noise
-        self._small = within(policy, _HERE)
+        self._small = within(policy, msgspec.structs.replace(_HERE, seconds=here_s))
         self._coarse = within(policy, _NOTHING)
         self._pool: ProcessPoolExecutor | None = None
         self._room = asyncio.Semaphore(2 * POOL)  # what waits for the pool waits unpickled
@@ -77,14 +83,29 @@ class Judging:
         mapping: Mapping | None = None,
     ) -> Judgement | None:
         """The judgement of a pair, or None where it is too dear for an event loop."""
+        judgement = self.tried(exchange, endpoint, baseline, candidate, mapping)
+        if judgement is not None:
+            self.note(endpoint, judgement)
+        return judgement
+
+    def tried(
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        baseline: Observation,
+        candidate: Observation,
+        mapping: Mapping | None = None,
+    ) -> Judgement | None:
+        """The same, which counts for nothing until it is given to `note`."""
         if _is_long(baseline, candidate):
             return None
         given = exchange, endpoint, baseline, candidate
         judgement = judge(*given, self._small, noise=self.noise, mapping=mapping)
-        if judgement.over_budget:
-            return None
+        return None if judgement.over_budget else judgement
+
+    def note(self, endpoint: str, judgement: Judgement) -> None:
+        """Count a judgement that is kept and was made elsewhere by this policy and profile."""
         note(endpoint, judgement, self.noise)
-        return judgement
 
     async def judge(
         self,
@@ -115,13 +136,15 @@ class Judging:
         judgement = await self._in_pool(_judge, *given, self._known(endpoint), mapping)
         if judgement is None:
             judgement = judge(*given, self._coarse, noise=self.noise, mapping=mapping)
-        note(endpoint, judgement, self.noise)
+        self.note(endpoint, judgement)
         return judgement
 
-    async def learn(self, endpoint: str, first: Observation, second: Observation) -> None:
-        """Learn from what the baseline answered twice to one request."""
+    async def learn(
+        self, endpoint: str, first: Observation, second: Observation
+    ) -> tuple[Divergence, ...] | None:
+        """Learn from what the baseline answered twice to one request; return what was learned."""
         if not isinstance(first, Answer) or not isinstance(second, Answer) or self.noise is None:
-            return
+            return None
         found = None
         if not _is_long(first, second):
             found = unlike(endpoint, first, second, self.noise, self._small, whole=True)
@@ -131,6 +154,7 @@ class Judging:
             )
         if found is not None:
             self.noise.learn(endpoint, found)
+        return found
 
     def _known(self, endpoint: str) -> NoiseProfile | None:
         """The profile as far as a process of the pool needs it."""
@@ -176,9 +200,13 @@ def _start(policy: Policy) -> ProcessPoolExecutor:
 
 
 def _begin(policy: Policy) -> None:
-    """Take the run's policy, leave interrupts to the run, and end with it whatever ends it."""
     global _policy  # noqa: PLW0603 - what a process is started with
     _policy = policy
+    serve_the_parent()
+
+
+def serve_the_parent() -> None:
+    """Leave interrupts to the process that began this one, and end with it whatever ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,0 +1,257 @@
+"""A process beside the event loop that judges pairs, so that clients need not wait for it.
+
+It begins with the first pairs. One that dies is replaced, and asked again what it has not
+answered; of what kills it twice it is said that nothing is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
+from typing import Any, Final, Self
+
+import msgspec
+
+from shadow.errors import where
+from shadow.judging import frames
+from shadow.judging.frames import LENGTH, Asked, Learned, Pair, Verdict
+from shadow.judging.worker import NICENESS, Begun, work
+from shadow.model import Divergence
+
+AHEAD: Final = 2
+"""Frames that it is given at once: it has the next one when it is done with one."""
+STUCK_S: Final = 30.0
+"""A process that answers nothing for so long is ended; a frame takes some milliseconds."""
+TRIES: Final = 2
+PAUSE_S: Final = 1.0
+"""Before another one is begun in the place of one that died."""
+BROKEN_S: Final = 30.0
+"""How long none is begun after one could not be."""
+
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+Done = Callable[[Sequence[Verdict]], None]
+
+
+class _Frame:
+    __slots__ = ("count", "data", "done", "tries")
+
+    def __init__(self, data: bytes, count: int, done: Done) -> None:
+        self.data = data
+        self.count = count
+        self.done = done
+        self.tries = 0
+
+
+class Aside:
+    """The process, as the loop sees it. An async context manager; to be used on one loop."""
+
+    def __init__(
+        self,
+        begun: Callable[[], Begun],
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Start a process with what `begun` gives; `tell` hears of one that has ended by itself."""
+        self._begun = begun
+        self._spawn = spawn
+        self._tell = tell
+        self._frames: deque[_Frame] = deque()
+        """What it has not answered, the oldest first."""
+        self._learned: list[Learned] = []
+        """What it does not know yet."""
+        self._process: BaseProcess | None = None
+        self._connection: _Connection | None = None
+        self._is_starting = self._closed = False
+        self._broken_until = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        self._frames.clear()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._connection is not None:
+            self._connection.transport.abort()
+        await self._reap()
+
+    @property
+    def works(self) -> bool:
+        """Whether a process is there, or may begin."""
+        return asyncio.get_running_loop().time() >= self._broken_until
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes another frame now."""
+        return len(self._frames) < AHEAD and not self._closed
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, where there is one."""
+        return self._process.pid if self._process is not None else None
+
+    def ask(self, pairs: Sequence[Pair], done: Done) -> None:
+        """Have pairs judged; `done` gets as many verdicts. Where there is no process, one begins.
+
+        Raises UnicodeEncodeError for pairs that cannot be sent.
+        """
+        frame = _Frame(frames.framed(Asked(self._learned, pairs)), len(pairs), done)
+        self._learned = []
+        self._frames.append(frame)
+        if self._connection is not None:
+            self._connection.transport.write(frame.data)
+        elif not self._is_starting:
+            self._is_starting = True
+            self._spawn(self._start())
+        if self._watch is None:
+            self._look_after()
+
+    def learned(self, endpoint: str, differences: tuple[Divergence, ...]) -> None:
+        """Tell it, before the next pairs, what two baselines answered differently."""
+        if self._process is not None or self._is_starting:
+            self._learned.append(Learned(endpoint, differences))
+
+    # The process.
+
+    async def _start(self) -> None:
+        self._learned = []  # it knows all of that
+        ours, theirs = socket.socketpair()
+        starter = ThreadPoolExecutor(1)  # of its own, since it stays nice
+        try:
+            process = _SPAWN.Process(target=work, args=(theirs, self._begun()), daemon=True)
+            await asyncio.get_running_loop().run_in_executor(starter, _start_nicely, process)
+        except (OSError, ValueError) as error:  # no more processes; a state that is no UTF-8
+            ours.close()
+            self._broken_until = asyncio.get_running_loop().time() + BROKEN_S
+            self._give_up(f"could not be started: {where(error)}")
+            return
+        finally:
+            starter.shutdown(wait=False)
+            theirs.close()
+        self._process = process
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(
+            lambda: _Connection(self._said, self._lost), sock=ours
+        )
+        self._is_starting = False
+        self._connection = connection
+        for frame in self._frames:
+            connection.transport.write(frame.data)
+        if self._closed:
+            connection.transport.abort()
+            await self._reap()
+
+    def _give_up(self, why: str) -> None:
+        """There is none, and none is begun until it is asked again."""
+        self._is_starting = False
+        self._tell(f"the process that judges {why}")
+        while self._frames:
+            self._answer(self._frames.popleft(), ())
+
+    def _said(self, data: bytes) -> None:
+        try:
+            verdicts = frames.verdicts.decode(data)
+        except msgspec.MsgspecError:
+            verdicts = ()
+        if not self._frames or len(verdicts) != self._frames[0].count:
+            self._kill()  # it is not what it was
+            return
+        self._answer(self._frames.popleft(), verdicts)
+
+    def _answer(self, frame: _Frame, verdicts: Sequence[Verdict]) -> None:
+        frame.done(verdicts or [Verdict()] * frame.count)
+
+    def _lost(self) -> None:
+        self._connection = None
+        if not self._closed:
+            self._is_starting = True
+            self._spawn(self._replace())
+
+    async def _replace(self) -> None:
+        """Begin another one, if there is something to judge; a frame that kills it is let go."""
+        code = await self._reap()
+        self._tell(f"the process that judges has ended ({code}); another takes its place")
+        if self._frames:
+            self._frames[0].tries += 1
+            if self._frames[0].tries >= TRIES:
+                self._answer(self._frames.popleft(), ())
+        await asyncio.sleep(PAUSE_S)
+        if self._frames and not self._closed:
+            await self._start()
+        else:
+            self._is_starting = False
+
+    async def _reap(self) -> int | None:
+        """End the process, whatever it does; return its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.kill()
+        await asyncio.to_thread(process.join)
+        return process.exitcode
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def _look_after(self) -> None:
+        """End the process if it is stuck with what it is doing now."""
+        first = self._frames[0] if self._frames else None
+        self._watch = None
+        if first is not None:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(STUCK_S, self._is_it_stuck, first)
+
+    def _is_it_stuck(self, first: _Frame) -> None:
+        if self._frames and self._frames[0] is first and self._connection is not None:
+            self._kill()
+        self._look_after()
+
+
+def _start_nicely(process: BaseProcess) -> None:
+    """Start a process that is as nice from its beginning, where the system allows for that."""
+    if sys.platform == "linux":  # there it is a thread's own, and handed down
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    process.start()
+
+
+class _Connection(asyncio.Protocol):
+    """Takes frames apart."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, said: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        self._said = said
+        self._lost = lost
+        self._data = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        held = self._data
+        held += data
+        while len(held) >= LENGTH:
+            end = LENGTH + int.from_bytes(held[:LENGTH], "big")
+            if len(held) < end:
+                return
+            frame = bytes(held[LENGTH:end])
+            del held[:end]
+            self._said(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._lost()
