@@ -218,6 +218,7 @@ class Connection(asyncio.Protocol):
         if self._done is not None and isinstance(exc, OSError):
             self._read_what_arrived()
         self._lose(exc)
+        self._reader.release()
         if self.on_lost is not None:
             self.on_lost(self)
 

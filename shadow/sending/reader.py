@@ -74,7 +74,8 @@ class AnswerReader:
         self._max_body = limits.max_body
         self._max_header = limits.max_header
         self._heads = Heads() if heads is None else heads
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = None
+        """Made where it is needed; the two hold each other until `release`."""
         self._stale_parser = False
         self.begin("GET")
 
@@ -85,8 +86,7 @@ class AnswerReader:
         bound: only the copy that is kept of it has one.
         """
         if self._stale_parser:
-            self._parser = httptools.HttpResponseParser(self)
-            self._stale_parser = False
+            self.release()
         self._method = method
         self._fields: list[tuple[str, str]] = []
         self._headers: Headers = ()
@@ -133,6 +133,8 @@ class AnswerReader:
 
     def _parse(self, data: bytes) -> None:
         self._without_body += len(data)
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -149,6 +151,11 @@ class AnswerReader:
         """Take note that the service closed: this completes an answer that lasts until then."""
         if self._until_close and not self.complete:
             self._finish()
+
+    def release(self) -> None:
+        """Let go of the parser, with which this is a cycle; at the end of a connection."""
+        self._parser = None
+        self._stale_parser = False
 
     @property
     def reusable(self) -> bool:
@@ -217,6 +224,7 @@ class AnswerReader:
         """Decide whether a body follows, where it ends, and what becomes of the connection."""
         if self.complete:
             return
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if status < 200:
             self._fields.clear()
@@ -281,6 +289,7 @@ class AnswerReader:
             self._stale_parser = True
             self._refuse_version()
             tokens = self._tokens("connection")
+            assert self._parser is not None
             if self._parser.get_http_version() == "1.1":
                 self._persistent = "close" not in tokens
             else:
@@ -298,6 +307,7 @@ class AnswerReader:
         return codings[-1] == "chunked" if codings else bool(self._tokens("content-length"))
 
     def _refuse_version(self) -> None:
+        assert self._parser is not None
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1"):
             self._refusal = f"HTTP version {version}"
