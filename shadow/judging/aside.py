@@ -1,33 +1,38 @@
 """A process beside the event loop that judges pairs, so that clients need not wait for it.
 
-It begins with the first pairs. One that dies is replaced, and asked again what it has not
-answered; of what kills it twice it is said that nothing is known.
+It is there from the beginning, or begins with the first pairs. One that dies is replaced, and
+asked again what it has not answered; of what kills it twice it is said that nothing is known.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from math import inf
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 import msgspec
 
 from shadow.errors import where
 from shadow.judging import frames
 from shadow.judging.frames import LENGTH, Asked, Learned, Pair, Verdict
-from shadow.judging.worker import NICENESS, Begun, work
+from shadow.judging.worker import Begun, stay_behind, work
 from shadow.model import Divergence
 
 AHEAD: Final = 2
 """Frames that it is given at once: it has the next one when it is done with one."""
+LEARNED: Final = 100
+"""Lessons that wait for the next pairs."""
+LATE_S: Final = 1.0
+"""A process that is up and has not answered for so long gets too little of a core."""
 STUCK_S: Final = 30.0
 """A process that answers nothing for so long is ended; a frame takes some milliseconds."""
 TRIES: Final = 2
@@ -41,13 +46,52 @@ _SPAWN: Final = multiprocessing.get_context("spawn")
 Done = Callable[[Sequence[Verdict]], None]
 
 
+class Ready(NamedTuple):
+    """A process that waits for an `Aside`, what it was started with, and the way to it."""
+
+    begun: Begun
+    process: BaseProcess
+    connection: socket.socket
+
+
+@contextmanager
+def ready(begun: Begun) -> Iterator[Ready | None]:
+    """A process that is ready at once: a copy of this one, with which it shares most memory.
+
+    To be called before there is a loop, a thread or an open store; None where that is too late,
+    or not to be had: then an `Aside` begins a process when it needs one. It ends with the block.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        yield None
+        return
+    ours, theirs = socket.socketpair()
+    process = multiprocessing.get_context("fork").Process(
+        target=work, args=(theirs, begun, ours), daemon=True
+    )
+    try:
+        with theirs:
+            process.start()
+    except OSError:
+        ours.close()
+        yield None
+        return
+    try:
+        yield Ready(begun, process, ours)
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+
+
 class _Frame:
-    __slots__ = ("count", "data", "done", "tries")
+    __slots__ = ("count", "data", "done", "sent", "tries")
 
     def __init__(self, data: bytes, count: int, done: Done) -> None:
         self.data = data
         self.count = count
         self.done = done
+        self.sent = inf
+        """When, on the loop's clock."""
         self.tries = 0
 
 
@@ -60,8 +104,13 @@ class Aside:
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         tell: Callable[[str], None],
+        ready: Ready | None = None,
     ) -> None:
-        """Start a process with what `begun` gives; `tell` hears of one that has ended by itself."""
+        """Take what is `ready`, or start a process with what `begun` gives when one is needed.
+
+        `tell` hears of one that has ended by itself.
+        """
+        self._ready = ready
         self._begun = begun
         self._spawn = spawn
         self._tell = tell
@@ -76,6 +125,9 @@ class Aside:
         self._watch: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
+        if self._ready is not None:
+            self._process = self._ready.process
+            await self._connect(self._ready.connection)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -91,6 +143,13 @@ class Aside:
     def works(self) -> bool:
         """Whether a process is there, or may begin."""
         return asyncio.get_running_loop().time() >= self._broken_until
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what it was asked waits for long: others have all of its core."""
+        if not self._frames:
+            return False
+        return asyncio.get_running_loop().time() - self._frames[0].sent > LATE_S
 
     @property
     def has_room(self) -> bool:
@@ -111,7 +170,7 @@ class Aside:
         self._learned = []
         self._frames.append(frame)
         if self._connection is not None:
-            self._connection.transport.write(frame.data)
+            self._send(frame)
         elif not self._is_starting:
             self._is_starting = True
             self._spawn(self._start())
@@ -122,16 +181,18 @@ class Aside:
         """Tell it, before the next pairs, what two baselines answered differently."""
         if self._process is not None or self._is_starting:
             self._learned.append(Learned(endpoint, differences))
+            if len(self._learned) >= LEARNED:
+                self.ask((), lambda _: None)
 
     # The process.
 
     async def _start(self) -> None:
         self._learned = []  # it knows all of that
         ours, theirs = socket.socketpair()
-        starter = ThreadPoolExecutor(1)  # of its own, since it stays nice
+        starter = ThreadPoolExecutor(1)  # of its own, since it stays behind
         try:
             process = _SPAWN.Process(target=work, args=(theirs, self._begun()), daemon=True)
-            await asyncio.get_running_loop().run_in_executor(starter, _start_nicely, process)
+            await asyncio.get_running_loop().run_in_executor(starter, _start_behind, process)
         except (OSError, ValueError) as error:  # no more processes; a state that is no UTF-8
             ours.close()
             self._broken_until = asyncio.get_running_loop().time() + BROKEN_S
@@ -141,17 +202,23 @@ class Aside:
             starter.shutdown(wait=False)
             theirs.close()
         self._process = process
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(
+        await self._connect(ours)
+        self._is_starting = False
+        for frame in self._frames:
+            self._send(frame)
+        if self._closed and self._connection is not None:
+            self._connection.transport.abort()
+            await self._reap()
+
+    async def _connect(self, ours: socket.socket) -> None:
+        _, self._connection = await asyncio.get_running_loop().create_unix_connection(
             lambda: _Connection(self._said, self._lost), sock=ours
         )
-        self._is_starting = False
-        self._connection = connection
-        for frame in self._frames:
-            connection.transport.write(frame.data)
-        if self._closed:
-            connection.transport.abort()
-            await self._reap()
+
+    def _send(self, frame: _Frame) -> None:
+        assert self._connection is not None
+        frame.sent = asyncio.get_running_loop().time()
+        self._connection.transport.write(frame.data)
 
     def _give_up(self, why: str) -> None:
         """There is none, and none is begun until it is asked again."""
@@ -175,6 +242,8 @@ class Aside:
 
     def _lost(self) -> None:
         self._connection = None
+        for frame in self._frames:
+            frame.sent = inf
         if not self._closed:
             self._is_starting = True
             self._spawn(self._replace())
@@ -220,10 +289,10 @@ class Aside:
         self._look_after()
 
 
-def _start_nicely(process: BaseProcess) -> None:
-    """Start a process that is as nice from its beginning, where the system allows for that."""
-    if sys.platform == "linux":  # there it is a thread's own, and handed down
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+def _start_behind(process: BaseProcess) -> None:
+    """Start it with its imports behind the others: a thread hands down how it is scheduled."""
+    if sys.platform == "linux":
+        stay_behind()
     process.start()
 
 
@@ -238,8 +307,7 @@ class _Connection(asyncio.Protocol):
         self._data = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is not derived from it
 
     def data_received(self, data: bytes) -> None:
         held = self._data

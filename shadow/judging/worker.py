@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
+import sys
+import threading
 from typing import BinaryIO, Final
 
 import msgspec
@@ -17,11 +20,11 @@ from shadow.judging.frames import LENGTH, Asked, Pair, Verdict
 from shadow.judging.judging import Judging, serve_the_parent
 from shadow.masking import Hidden, Masker
 
-NICENESS: Final = 5
-"""So that who waits for an answer goes first, and what follows still gets a quarter of a core."""
-
+NICENESS: Final = 10
+"""Where a process cannot be told to run only where nobody else wants to."""
 A_PAIR_S: Final = 0.1
 """Seconds that a pair may take here: nobody waits, and whoever goes first may interrupt it."""
+_YIELDS: Final = hasattr(os, "sched_yield")
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,19 +39,36 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     hidden: Hidden
 
 
-def work(connection: socket.socket, begun: Begun) -> None:
-    """Answer each frame of `Asked` with one of verdicts, until the other end is closed."""
+def work(connection: socket.socket, begun: Begun, other: socket.socket | None = None) -> None:
+    """Answer each frame of `Asked` with one of verdicts, until the other end is closed.
+
+    That end is `other` where this process is a copy of the one that holds it.
+    """
+    if other is not None:
+        other.close()
     serve_the_parent()
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    stay_behind()
     noise = None if begun.noise is None else NoiseProfile.from_json(begun.noise)
     worker = Worker(
         Judging(begun.policy, noise, here_s=A_PAIR_S),
         Masker(begun.key, withhold=begun.withhold, hidden=begun.hidden),
     )
+    gc.freeze()  # what is shared with the other process stays so
     with connection, connection.makefile("rb") as stream, contextlib.suppress(ConnectionError):
         while (data := _read(stream)) is not None:
             connection.sendall(worker.answer(frames.asked.decode(data)))
+
+
+def stay_behind() -> None:
+    """Let this thread, and what it starts, run after all others on the same core.
+
+    On Linux only where nobody else wants to; it is not to be had back without a privilege.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        if sys.platform == "linux":
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def _read(stream: BinaryIO) -> bytes | None:
@@ -79,6 +99,8 @@ class Worker:
             return frames.framed([each if _is_text(each) else Verdict() for each in verdicts])
 
     def _judged(self, pair: Pair) -> Verdict:
+        if _YIELDS:  # a system may let it go on for some ms though others are waiting
+            os.sched_yield()
         try:
             judgement = self._judging.tried(pair.exchange, pair.endpoint, *pair.observations)
             if judgement is None:

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
+from shadow.judging import Ready, ready
 from shadow.model import Answer, Observation, Request, SideName
 from shadow.results.routes import GO_ALL
 from shadow.sending.loop import event_loop
 from shadow.sending.wire import Wire
 from shadow.sidecar.mirroring.batches import Batches
-from shadow.sidecar.mirroring.mirror import Copy
+from shadow.sidecar.mirroring.mirror import SLICE_S, Copy
 from shadow.sidecar.plans import SidecarPlan
 from shadow.sidecar.ports.opening import Ports, Told, serve_until_told
 from shadow.sidecar.ports.view import sidecar_ports
@@ -24,7 +25,7 @@ from shadow.sidecar.relay.passage import COPY_BYTES, Copies, Passage
 from shadow.sidecar.relay.tunnel import IGNORED, Tunnels
 from shadow.sidecar.server.call import Call, answer_plainly
 from shadow.sidecar.server.server import LiveServer
-from shadow.sidecar.sidecar import Sidecar, Tell
+from shadow.sidecar.sidecar import Sidecar, Tell, judge_of
 from shadow.sidecar.traces import given_up
 
 OTHER: Final[dict[SideName, SideName]] = {"baseline": "candidate", "candidate": "baseline"}
@@ -153,13 +154,19 @@ class Proxy:
             self._passed.add(passage)
 
     def _see_to(self, passages: list[Passage]) -> int:
-        for do in (self._count, self._hand_on):
-            for passage in passages:
+        """Count, and hand on; as many as there is time for."""
+        until = time.perf_counter() + SLICE_S
+        seen_to = 0
+        for passage in passages:
+            seen_to += 1
+            for do in (self._count, self._hand_on):
                 try:
                     do(passage)
                 except Exception as error:  # noqa: BLE001 - the others are seen to
                     self._sidecar.failed(error)
-        return len(passages)
+            if time.perf_counter() > until:
+                break
+        return seen_to
 
     def _count(self, passage: Passage) -> None:
         """Count what the client got, and how long it took."""
@@ -254,17 +261,18 @@ def proxy(plan: SidecarPlan, tell: Tell) -> int:
     """
     admin = plan.admin.address if plan.admin else None
     with (
+        ready(judge_of(plan)) as judge,
         Ports(plan.listen, status=plan.status, admin=admin) as ports,
         asyncio.Runner(loop_factory=event_loop) as runner,
     ):
-        return runner.run(_proxy(plan, ports, tell))
+        return runner.run(_proxy(plan, ports, judge, tell))
 
 
-async def _proxy(plan: SidecarPlan, ports: Ports, tell: Tell) -> int:
+async def _proxy(plan: SidecarPlan, ports: Ports, judge: Ready | None, tell: Tell) -> int:
     limits = replace(plan.limits, max_body=COPY_BYTES, connections=LIVE_CONNECTIONS)
     with Told() as told:
         async with (
-            Sidecar(plan, tell) as sidecar,
+            Sidecar(plan, tell, judge) as sidecar,
             Wire(plan.baseline, limits=limits) as go,
             Wire(plan.candidate, limits=limits) as rust,
         ):

@@ -23,7 +23,7 @@ import msgspec
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
 from shadow.events import rollback_fields
-from shadow.judging import Aside, Begun, Judging
+from shadow.judging import Aside, Begun, Judging, Ready
 from shadow.masking import Masker
 from shadow.metrics import Counters
 from shadow.model import Exchange, Judgement, NoAnswer, Observation, Outcome, Request, SideName
@@ -58,16 +58,28 @@ CHECK_S: Final = 0.05
 Tell = Callable[[str], None]
 
 
+def judge_of(plan: SidecarPlan) -> Begun:
+    """What the process that judges is started with."""
+    return Begun(
+        policy=plan.policy,
+        noise=(plan.profile or NoiseProfile()).state(),
+        key=secrets.token_bytes(32),
+        withhold=plan.no_values,
+        hidden=plan.hidden,
+    )
+
+
 class Sidecar:
     """Everything behind the live path. An async context manager."""
 
-    def __init__(self, plan: SidecarPlan, tell: Tell) -> None:
+    def __init__(self, plan: SidecarPlan, tell: Tell, judge: Ready | None = None) -> None:
+        """`judge` is a process that was started for this plan, with `judge_of`."""
         self.plan = plan
         self.tell = tell
         self.ident = secrets.token_hex(6)
         self.started = datetime.now(UTC)
-        key = secrets.token_bytes(32)
-        masker = Masker(key, withhold=plan.no_values, hidden=plan.hidden)
+        begun = judge_of(plan) if judge is None else judge.begun
+        masker = Masker(begun.key, withhold=plan.no_values, hidden=plan.hidden)
         expected = [masker.mask_endpoint(each) for each in plan.endpoints.templates]
         self.counters = Counters([*expected, *map(route_name, expected)])
         self.routing = Routing(plan.guards)
@@ -88,15 +100,10 @@ class Sidecar:
         noise = plan.profile or NoiseProfile()
         self.judging = Judging(plan.policy, noise)
         self.aside = Aside(
-            lambda: Begun(
-                policy=plan.policy,
-                noise=noise.state(),
-                key=key,
-                withhold=plan.no_values,
-                hidden=plan.hidden,
-            ),
+            lambda: msgspec.structs.replace(begun, noise=noise.state()),
             spawn=self.spawn,
             tell=self.complaints,
+            ready=judge,
         )
         self.keeping = Keeping(
             self.archive,

@@ -7,6 +7,7 @@ import random
 import re
 from typing import Final
 
+from shadow.judging import Ready, ready
 from shadow.model import Headers, SideName
 from shadow.sending.loop import event_loop
 from shadow.sidecar.mirroring.mirror import Copy
@@ -17,7 +18,7 @@ from shadow.sidecar.relay.forwarding import Forwarding
 from shadow.sidecar.relay.tunnel import IGNORED
 from shadow.sidecar.server.call import Call
 from shadow.sidecar.server.server import LiveServer
-from shadow.sidecar.sidecar import Sidecar, Tell
+from shadow.sidecar.sidecar import Sidecar, Tell, judge_of
 
 _ACCEPTED: Final[Headers] = (("Content-Length", "0"),)
 _SUFFIX: Final = re.compile(r"-shadow(?=(?::[0-9]+)?\Z)")
@@ -88,16 +89,17 @@ def sink(plan: SidecarPlan, tell: Tell) -> int:
     """
     admin = plan.admin.address if plan.admin else None
     with (
+        ready(judge_of(plan)) as judge,
         Ports(plan.listen, status=plan.status, admin=admin) as ports,
         asyncio.Runner(loop_factory=event_loop) as runner,
     ):
-        return runner.run(_sink(plan, ports, tell))
+        return runner.run(_sink(plan, ports, judge, tell))
 
 
-async def _sink(plan: SidecarPlan, ports: Ports, tell: Tell) -> int:
+async def _sink(plan: SidecarPlan, ports: Ports, judge: Ready | None, tell: Tell) -> int:
     with Told() as told:
         async with (
-            Sidecar(plan, tell) as sidecar,
+            Sidecar(plan, tell, judge) as sidecar,
             LiveServer(Sink(sidecar), ports.live, plan.server) as server,
             sidecar_ports(sidecar, ports, lambda: server.connections) as readiness,
         ):

@@ -37,7 +37,7 @@ from shadow.sending.service import Message, Service
 from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.mirroring.batches import Batches
 from shadow.sidecar.mirroring.keeping import Keeping
-from shadow.sidecar.mirroring.share import Share
+from shadow.sidecar.mirroring.pace import Pace, Share
 from shadow.sidecar.traces import Spans, Traces, given_up
 
 HEAVY: Final = 32
@@ -79,6 +79,8 @@ class MirrorOptions:
     queue: int = 1_024
     queue_bytes: int = 64 << 20
     in_flight: int = 64
+    connect_rate: int = 200
+    """New connections a second to one side, beyond one for each copy in flight."""
     noise_first: int = 20
     """Exchanges of an endpoint that the second Go instance gets in any case."""
     noise_sample: float = 0.05
@@ -179,6 +181,10 @@ class Mirror:
         """Of those."""
         self._in_flight = self._heavy = self._learning = 0
         self._pumping = self._going_on = False
+        pace = partial(Pace, options.connect_rate, options.in_flight)
+        self._connects: dict[SideName, Pace] = {"baseline": pace(), "candidate": pace()}
+        self._unconnected: deque[tuple[Copy, SideName, bool]] = deque()
+        """What waits for its turn to open a connection; whether it needs one in any case."""
         self._landed = Batches(self._judge, clients)
         """Those that both sides have answered."""
         self._judging_here = Share(HERE_SHARE, HERE_BURST_S)
@@ -290,12 +296,47 @@ class Mirror:
         self._pump()
 
     def _ask(self, copy: Copy, side: SideName) -> None:
-        service, request = self._services[side], copy.exchange.request
-        done = partial(self._answered, copy, side)
-        if not service.start(
-            copy.messages[side], method=request.method, safe=copy.safe, due=None, done=done
-        ):
-            self._spawn(self._send(copy, side))
+        if not self._start(copy, side):
+            self._connect(copy, side, fresh=False)
+
+    def _start(self, copy: Copy, side: SideName) -> bool:
+        """Send a copy where a connection is idle."""
+        return self._services[side].start(
+            copy.messages[side],
+            method=copy.exchange.request.method,
+            safe=copy.safe,
+            due=None,
+            done=partial(self._answered, copy, side),
+        )
+
+    def _connect(self, copy: Copy, side: SideName, *, fresh: bool) -> None:
+        """Send a copy over another connection, when it may be opened.
+
+        Where a service drops each of them, or nobody listens, that is most of what a copy costs:
+        clients wait for the event loop meanwhile.
+        """
+        if not self._unconnected and self._connects[side].take(perf_counter()):
+            self._spawn(self._send(copy, side, fresh=fresh))
+            return
+        self._unconnected.append((copy, side, fresh))
+        if len(self._unconnected) == 1:
+            self._connect_later(side)
+
+    def _connect_later(self, side: SideName) -> None:
+        wait_s = self._connects[side].wait_s(perf_counter())
+        asyncio.get_running_loop().call_later(wait_s, self._connect_now)
+
+    def _connect_now(self) -> None:
+        """Send copies that wait for a connection, in turn, as far as that is due."""
+        waiting, now = self._unconnected, perf_counter()
+        while waiting:
+            copy, side, fresh = waiting[0]
+            if copy in self._open and (fresh or not self._start(copy, side)):
+                if not self._connects[side].take(now):
+                    self._connect_later(side)
+                    return
+                self._spawn(self._send(copy, side, fresh=fresh))
+            waiting.popleft()
 
     async def _send(self, copy: Copy, side: SideName, *, fresh: bool = False) -> None:
         try:
@@ -314,7 +355,7 @@ class Mirror:
 
     def _answered(self, copy: Copy, side: SideName, observation: Observation | None) -> None:
         if observation is None:
-            self._spawn(self._send(copy, side, fresh=True))
+            self._connect(copy, side, fresh=True)
             return
         copy.left -= 1
         if not copy.left:
@@ -356,7 +397,7 @@ class Mirror:
     def _judge(self, copies: list[Copy]) -> int:
         """Judge here what is cheap, elsewhere what is not; as many as there is time for."""
         began = perf_counter()
-        aside = self._judging_here.is_too_much(began) and self._aside.works
+        aside = self._judging_here.is_too_much(began) and self._helps()
         judged: list[_Judged] = []
         seen_to = 0
         for copy in copies:
@@ -398,6 +439,14 @@ class Mirror:
         if judgement is None:
             return copy, _BUSY, None
         return copy, judgement, self._keeping.withheld(judgement)
+
+    def _helps(self) -> bool:
+        """Whether the process beside the loop can judge; else what waits for it is taken back."""
+        if self._aside.works and not self._aside.is_late:
+            return True
+        while self._to_judge:
+            self._landed.add(self._to_judge.popleft())
+        return False
 
     def _judge_aside(self) -> None:
         """Hand pairs to the process beside the loop, as many as it takes."""

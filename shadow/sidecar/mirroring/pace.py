@@ -1,10 +1,10 @@
-"""How much of the event loop's time some work may take, and whether it takes more."""
+"""How much of something there may be a second. Pure: whoever asks says what time it is."""
 
 from __future__ import annotations
 
 
 class Share:
-    """A leaky bucket of seconds. Pure: whoever asks says what time it is.
+    """A leaky bucket of seconds: whether some work takes more of the time than it may.
 
     What is spent leaks away at `share` of the time. The work is too much from when more than
     `burst_s` is in the bucket until that has leaked away, so that it does not go to and fro.
@@ -32,4 +32,31 @@ class Share:
 
     def _leak(self, now: float) -> None:
         self._spent_s = max(0.0, self._spent_s - (now - self._at) * self._share)
+        self._at = now
+
+
+class Pace:
+    """A bucket of tokens: so many a second, and at first, or after a pause, a burst of them."""
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._left = float(burst)
+        self._at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take a token, if there is one; `now` in seconds on a monotonic clock."""
+        self._fill(now)
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def wait_s(self, now: float) -> float:
+        """Return the seconds until there is one."""
+        self._fill(now)
+        return max(0.0, (1 - self._left) / self._per_s)
+
+    def _fill(self, now: float) -> None:
+        self._left = min(self._burst, self._left + max(0.0, now - self._at) * self._per_s)
         self._at = now
