@@ -69,9 +69,16 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     judgement: Judgement | None = None
-    masked: tuple[Divergence, ...] = ()
-    """The divergences of the judgement as they may be kept."""
+    other: tuple[Divergence, ...] | None = None
+    """The divergences as they may be kept, where the judgement's own may not be."""
     failure: str = ""
+
+    @property
+    def masked(self) -> tuple[Divergence, ...]:
+        """The divergences of the judgement as they may be kept."""
+        if self.other is not None:
+            return self.other
+        return self.judgement.divergences if self.judgement is not None else ()
 
 
 asked: Final = msgspec.msgpack.Decoder(Asked)

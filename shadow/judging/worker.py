@@ -105,9 +105,8 @@ class Worker:
             judgement = self._judging.tried(pair.exchange, pair.endpoint, *pair.observations)
             if judgement is None:
                 return Verdict()
-            return Verdict(
-                judgement, tuple(map(self._masker.mask_divergence, judgement.divergences))
-            )
+            masked = tuple(map(self._masker.mask_divergence, judgement.divergences))
+            return Verdict(judgement, None if masked == judgement.divergences else masked)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next pair is judged
             return Verdict(failure=where(error))
 

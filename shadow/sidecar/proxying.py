@@ -106,7 +106,7 @@ class Proxy:
 
     def close(self) -> None:
         """Count the passages that nobody waits for any more."""
-        for passage in list(self._open):
+        for passage in self._open:
             self.ended(passage)
         self._passed.flush()
 

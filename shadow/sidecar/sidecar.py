@@ -38,6 +38,7 @@ from shadow.sidecar.canary.routing import Choice, RouteFlags, Routing, change_of
 from shadow.sidecar.canary.sharing import Sharing
 from shadow.sidecar.complaints import Complaints
 from shadow.sidecar.mirroring.archive import Archive
+from shadow.sidecar.mirroring.batches import Clients
 from shadow.sidecar.mirroring.keeping import Keeping
 from shadow.sidecar.mirroring.mirror import Copy, Mirror
 from shadow.sidecar.plans import SidecarPlan
@@ -88,7 +89,7 @@ class Sidecar:
             self.tracing, {"baseline": plan.baseline, "candidate": plan.candidate}, self._masked
         )
         self.complaints = Complaints(tell)
-        self.clients: set[Passage] = set()
+        self.clients: Clients[Passage] = Clients()
         """Those who wait for an answer."""
         self.archive = Archive(
             where=plan.store,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -35,7 +35,7 @@ from shadow.results.tally import OTHER
 from shadow.sending.rewrite import Unsendable
 from shadow.sending.service import Message, Service
 from shadow.sidecar.complaints import Complaints
-from shadow.sidecar.mirroring.batches import Batches
+from shadow.sidecar.mirroring.batches import Batches, Clients
 from shadow.sidecar.mirroring.keeping import Keeping
 from shadow.sidecar.mirroring.pace import Pace, Share
 from shadow.sidecar.traces import Spans, Traces, given_up
@@ -157,7 +157,7 @@ class Mirror:
         complain: Complaints,
         traces: Traces,
         second: Service | None = None,
-        clients: Sized = (),
+        clients: Clients[Any] | None = None,
     ) -> None:
         """Send to `services`; `judged` is told of each verdict, `second` is another Go.
 
