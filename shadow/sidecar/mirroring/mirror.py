@@ -47,10 +47,12 @@ MASKED_INLINE: Final = 20
 SLICE_S: Final = 0.0003
 """Seconds of judging at a stretch, about; to keep what came of it takes as long again. Pairs that
 are equal take less in a whole batch, those that differ are dear."""
-HERE_SHARE: Final = 0.01
-"""Of the loop's time that judging may take; clients wait for the rest."""
+HERE_SHARE: Final = 0.05
+"""Of the loop's time that judging may take; clients wait for the loop meanwhile."""
 HERE_BURST_S: Final = 0.02
 """Seconds that it may take beyond, at once: some fifty pairs that differ."""
+A_PAIR_S: Final = 0.0002
+"""What a pair that is judged elsewhere would have taken here, about."""
 FRAME: Final = 16
 """Pairs that go to the process beside the loop at once."""
 FRAME_BYTES: Final = 1 << 20
@@ -79,7 +81,7 @@ class MirrorOptions:
     queue: int = 1_024
     queue_bytes: int = 64 << 20
     in_flight: int = 64
-    connect_rate: int = 200
+    connect_rate: int = 100
     """New connections a second to one side, beyond one for each copy in flight."""
     noise_first: int = 20
     """Exchanges of an endpoint that the second Go instance gets in any case."""
@@ -399,19 +401,21 @@ class Mirror:
         began = perf_counter()
         aside = self._judging_here.is_too_much(began) and self._helps()
         judged: list[_Judged] = []
-        seen_to = 0
+        seen_to = here = 0
         for copy in copies:
             seen_to += 1
             if aside and copy.seen["baseline"] != copy.seen["candidate"]:
                 self._to_judge.append(copy)
                 continue
+            here += 1
             found = self._judged_here(copy)
             if found is not None:
                 judged.append(found)
             if perf_counter() > began + SLICE_S:
                 break
         now = perf_counter()
-        self._judging_here.spend(now - began, now)
+        elsewhere = (seen_to - here) * A_PAIR_S
+        self._judging_here.spend(now - began + elsewhere, now)
         self._keep_all(judged)
         self._judge_aside()
         return seen_to
