@@ -376,6 +376,14 @@ _SIDECAR_OPTIONS = (
         type=click.IntRange(1, 10_000),
         help="Copies in flight at once.",
     ),
+    click.option(
+        "--connect-rate",
+        default=100,
+        show_default=True,
+        type=click.IntRange(1, 100_000),
+        help="New connections a second for copies, to each service; more only where a service"
+        " closes each of them.",
+    ),
     _TIMEOUT,
     click.option(
         "--window",

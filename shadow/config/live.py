@@ -60,6 +60,7 @@ def sidecar_plan(command: str, flags: Flags) -> SidecarPlan:
             queue=flags["queue"],
             queue_bytes=octets(flags["queue_bytes"], "--queue-bytes"),
             in_flight=flags["concurrency"],
+            connect_rate=flags["connect_rate"],
         ),
         endpoints=endpoints(config),
         safety=safety(config, allow_writes=flags["allow_writes"]),

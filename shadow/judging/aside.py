@@ -102,7 +102,7 @@ class Aside:
         self,
         begun: Callable[[], Begun],
         *,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
         tell: Callable[[str], None],
         ready: Ready | None = None,
     ) -> None:

@@ -158,8 +158,10 @@ def test_a_broken_rust_is_not_felt(name: str, front: Front) -> None:
     def new(metric: str, **labels: str) -> float:
         return after.of(metric, **labels) - before.of(metric, **labels)
 
-    if kind:
-        assert new("shadow_upstream_failures_total", side="candidate", kind=kind) >= 300
+    if kind:  # each costs a new connection, and those have a pace
+        failed = new("shadow_upstream_failures_total", side="candidate", kind=kind)
+        assert failed >= 150
+        assert failed + new("shadow_sheds_total", reason="queue-full") >= 300
     elif name == "stuck":
         assert new("shadow_sheds_total", reason="queue-full") >= 200
         assert new("shadow_skipped_total", reason="shed") == new("shadow_sheds_total")

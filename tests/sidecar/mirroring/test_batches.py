@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from shadow.sidecar.mirroring import batches as module
-from shadow.sidecar.mirroring.batches import DELAY_S, MOST, Batches
+from shadow.sidecar.mirroring.batches import DELAY_S, MOST, PATIENCE_S, Batches, Clients
 
 
 def test_what_is_gathered_is_done_together_and_in_order() -> None:
@@ -139,7 +140,9 @@ def test_a_flush_does_all_that_the_work_leaves_for_later() -> None:
 
 
 def test_who_waits_goes_first() -> None:
-    waiting, done = {"a client"}, list[bool]()
+    waiting, done, took = Clients[str](), list[bool](), list[float]()
+    for client in ("one", "another"):
+        waiting.add(client)
 
     async def story() -> None:
         ended = asyncio.Event()
@@ -151,11 +154,42 @@ def test_who_waits_goes_first() -> None:
 
         batches = Batches(work, waiting)
         batches.add(1)
-        asyncio.get_running_loop().call_later(2 * DELAY_S, waiting.clear)
+        await asyncio.sleep(2 * DELAY_S)
+        waiting.discard("one")
+        await asyncio.sleep(0)
+        assert done == []
+        waiting.discard("another")
+        began = time.perf_counter()
         await ended.wait()
+        took.append(time.perf_counter() - began)
 
     asyncio.run(story())
     assert done == [False]
+    assert took[0] < PATIENCE_S  # it did not wait for the time to pass
+
+
+def test_a_client_who_comes_between_two_turns_goes_first_too() -> None:
+    clients, done = Clients[str](), list[tuple[int, bool]]()
+
+    async def story() -> None:
+        ended = asyncio.Event()
+
+        def work(items: list[int]) -> int:
+            done.append((items[0], bool(clients)))
+            if items[0] == 0:
+                clients.add("a client")
+                asyncio.get_running_loop().call_later(0, clients.discard, "a client")
+            else:
+                ended.set()
+            return 1
+
+        batches = Batches(work, clients)
+        batches.add(0)
+        batches.add(1)
+        await ended.wait()
+
+    asyncio.run(story())
+    assert done == [(0, False), (1, False)]
 
 
 def test_nobody_waits_for_ever_and_what_is_late_is_done_in_a_row(
@@ -164,6 +198,8 @@ def test_nobody_waits_for_ever_and_what_is_late_is_done_in_a_row(
     """At load there is always a client who waits: what was patient once is no more."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.5)
     turns: list[float] = []
+    clients = Clients[str]()
+    clients.add("a client")
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
@@ -177,7 +213,7 @@ def test_nobody_waits_for_ever_and_what_is_late_is_done_in_a_row(
                 ended.set()
             return min(len(items), MOST // 2)
 
-        batches = Batches(work, ["a client"])
+        batches = Batches(work, clients)
         began = loop.time()
         for item in range(2 * MOST):
             batches.add(item)

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any
 
 import pytest
 
 from shadow.compare.noise import NoiseProfile
 from shadow.errors import UnfinishedError
-from shadow.judge import Policy
-from shadow.judging import Judging
+from shadow.judge import Policy, judge
+from shadow.judging import Aside, Begun, Judging, Pair, Verdict
+from shadow.masking import NOTHING_MORE
 from shadow.metrics import Counters
 from shadow.model import (
     Divergence,
@@ -138,6 +140,7 @@ class Trial:
         self.verdicts: list[Judgement] = []
         self.judging = Judging(Policy(), NoiseProfile())
         self._numbers = itertools.count()
+        self.aside = Aside(begun, spawn=tasks.spawn, tell=self.told.append)
         self.mirror = Mirror(
             {"baseline": self.go, "candidate": self.rust},  # type: ignore[dict-item]  # as below
             judging=self.judging,
@@ -147,7 +150,7 @@ class Trial:
             spawn=tasks.spawn,
             judged=lambda _, judgement: self.verdicts.append(judgement),
             complain=Complaints(self.told.append),
-            **{"traces": Traces(NO_TRACES, {}, str), **given},
+            **{"aside": self.aside, "traces": Traces(NO_TRACES, {}, str), **given},
         )
 
     def copy(self, baseline: Observation | None = None, **fields: Any) -> Copy:
@@ -176,9 +179,20 @@ async def trying(options: MirrorOptions | None = None, **given: Any) -> AsyncIte
     failures: list[BaseException] = []
     async with Tasks(failures.append) as tasks:
         trial = Trial(tasks, options or MirrorOptions(), **given)
-        async with trial.judging:
+        async with trial.judging, trial.aside:
             yield trial
     assert not failures
+
+
+def begun() -> Begun:
+    """What a process that judges as `Trial` does is started with."""
+    return Begun(
+        policy=Policy(),
+        noise=NoiseProfile().state(),
+        key=b"key",
+        withhold=False,
+        hidden=NOTHING_MORE,
+    )
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -482,6 +496,196 @@ def test_a_bug_behind_a_verdict_counts_nothing_twice(monkeypatch: pytest.MonkeyP
             assert trial.kept.outcomes == ["match"]
             assert trial.is_empty()
             assert len(trial.told) == 1
+
+    run(story)
+
+
+# Beside the loop
+
+
+class Beside:
+    """Stands for the process: what it was asked, and what the test has it say."""
+
+    works, is_late, has_room = True, False, True
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Sequence[Pair], Callable[[Sequence[Verdict]], None]]] = []
+        self.refuses = False
+
+    def ask(self, pairs: Sequence[Pair], done: Callable[[Sequence[Verdict]], None]) -> None:
+        if self.refuses:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        self.asked.append((pairs, done))
+
+    def say(self, verdict: Verdict) -> None:
+        """Say this of each of the pairs that it was asked for first."""
+        pairs, done = self.asked.pop(0)
+        done([verdict] * len(pairs))
+
+
+MATCH = Verdict(Judgement(outcome=Outcome.MATCH))
+
+
+@asynccontextmanager
+async def beside() -> AsyncIterator[tuple[Trial, Beside]]:
+    """A trial where judging has taken too much of the loop's time."""
+    process = Beside()
+    async with trying(aside=process) as trial:
+        trial.mirror._judging_here.spend(1, perf_counter())
+        trial.rust.now = answer('{"a":2}')
+        yield trial, process
+
+
+def test_where_judging_takes_too_much_what_differs_is_judged_beside_the_loop() -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            trial.offer(2, said=answer('{"a":1}'))
+            trial.offer(1, said=answer('{"a":2}'))  # the same: nothing has to be looked at
+            assert trial.kept.outcomes == ["match"]
+            found = judge(
+                process.asked[0][0][0].exchange,
+                ENDPOINT,
+                answer('{"a":1}'),
+                answer('{"a":2}'),
+                Policy(),
+                noise=NoiseProfile(),
+            )
+            for _ in range(2):
+                process.say(Verdict(found, ()))
+            assert trial.kept.outcomes == ["match", "divergent", "divergent"]
+            assert trial.kept.masks == [None, (), ()]
+            assert [each.outcome for each in trial.verdicts[1:]] == [Outcome.DIVERGENT] * 2
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_a_pair_goes_beside_the_loop_when_there_is_room_and_many_go_at_once() -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            process.has_room = False
+            trial.offer(module.FRAME + 3, said=answer('{"a":1}'))
+            assert process.asked == []
+            process.has_room = True
+            trial.offer(1, said=answer('{"a":1}'))
+            assert [len(pairs) for pairs, _ in process.asked] == [module.FRAME, 4]
+            process.say(MATCH)
+            process.say(MATCH)
+            assert len(trial.kept.outcomes) == module.FRAME + 4
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_what_cannot_be_judged_beside_the_loop_goes_to_the_pool() -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            trial.offer(1, said=answer('{"a":1}'))
+            process.say(Verdict())
+            process.refuses = True
+            trial.offer(1, said=answer('{"a":1}'))
+            await trial.ended()
+            assert trial.kept.outcomes == ["divergent"] * 2
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_a_bug_beside_the_loop_is_counted_and_told() -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            trial.offer(2, said=answer('{"a":1}'))
+            for _ in range(2):
+                process.say(Verdict(failure="RuntimeError at judge.py:1"))
+            assert trial.kept.outcomes == ["incomparable judge-failed"] * 2
+            assert trial.counters.tables["shadow_judge_failures_total"][()] == 2
+            assert trial.told == ["judging x0 failed: RuntimeError at judge.py:1; traffic goes on"]
+            assert trial.is_empty()
+
+    run(story)
+
+
+@pytest.mark.parametrize("state", ["works", "is_late"])
+def test_a_process_that_does_not_get_on_is_helped(state: str) -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            process.has_room = False
+            trial.offer(3, said=answer('{"a":1}'))
+            assert trial.kept.outcomes == []
+            setattr(process, state, state == "is_late")
+            trial.offer(1, said=answer('{"a":1}'))
+            assert trial.kept.outcomes == ["divergent"] * 4
+            assert process.asked == []
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_a_verdict_on_what_was_given_up_counts_nothing() -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            trial.offer(1, said=answer('{"a":1}'))
+            trial.mirror.stop()
+            process.say(MATCH)
+            assert trial.kept.outcomes == ["skipped stopped"]
+            assert trial.verdicts == []
+            assert trial.is_empty()
+
+    run(story)
+
+
+# Connections
+
+
+def test_new_connections_have_a_pace_and_what_waits_takes_an_idle_one() -> None:
+    async def story() -> None:
+        options = MirrorOptions(connect_rate=1, in_flight=2)
+        async with trying(options) as trial:
+            trial.rust.busy = True
+            trial.offer(2)
+            await asyncio.sleep(0)
+            trial.rust.say(NoAnswer(kind="reset"))
+            trial.rust.say(NoAnswer(kind="reset"))
+            await asyncio.sleep(0)
+            trial.offer(3)
+            await asyncio.sleep(0)
+            assert (len(trial.rust.sent), trial.mirror.depth) == (2, 1)
+            trial.rust.busy, trial.rust.now = False, answer()
+            trial.mirror._connect_now()
+            assert trial.kept.outcomes == ["divergent"] * 2 + ["match"] * 3
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_what_waits_for_a_connection_is_sent_when_it_may_be_opened() -> None:
+    async def story() -> None:
+        options = MirrorOptions(connect_rate=200, in_flight=2)
+        async with trying(options) as trial:
+            trial.rust.busy, trial.rust.now = True, NoAnswer(kind="reset")
+            began = perf_counter()
+            trial.offer(12)
+            await trial.ended()
+            assert perf_counter() - began > 9 / 200
+            assert trial.kept.outcomes == ["divergent"] * 12
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_what_is_given_up_while_it_waits_for_a_connection_is_not_sent() -> None:
+    async def story() -> None:
+        async with trying(MirrorOptions(connect_rate=1, in_flight=1)) as trial:
+            trial.rust.busy = True
+            trial.offer(1)
+            await asyncio.sleep(0)
+            trial.rust.say(None)  # lost on a connection that was idle: it needs a new one
+            await asyncio.sleep(0)
+            trial.mirror.stop()
+            trial.mirror._connect_now()
+            await asyncio.sleep(0)
+            assert len(trial.rust.sent) == 1
+            assert trial.kept.outcomes == ["skipped stopped"]
 
     run(story)
 
