@@ -141,6 +141,33 @@ def pinned(to: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+@contextlib.contextmanager
+def awake() -> Iterator[None]:
+    """While the block runs no core sleeps, where the system can run something behind all else.
+
+    A virtual machine's core that sleeps is given to others, and comes back some milliseconds
+    late: a 99th percentile then tells of the machine alone.
+    """
+    spinning = [
+        subprocess.Popen([sys.executable, "-S", "-c", _SPIN, str(core)]) for core in cores()
+    ]
+    try:
+        yield
+    finally:
+        for each in spinning:
+            each.kill()
+            each.wait()
+
+
+_SPIN = """
+import os, sys
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+os.sched_setaffinity(0, {int(sys.argv[1])})
+while True:
+    pass
+"""
+
+
 def in_turns(rounds: int, *contenders: Callable[[], T]) -> list[tuple[T, ...]]:
     """Measure A B A B …, and return the samples of each."""
     samples: list[list[T]] = [[] for _ in contenders]

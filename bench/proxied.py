@@ -40,10 +40,17 @@ class Between:
 
     def cpu_s(self) -> float:
         """CPU that it has taken so far, in steps of 10 ms; 0 where the system does not tell."""
+        ticks = 0
         with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return 0.0
+            for pid in self._pids():
+                fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _pids(self) -> list[int]:
+        """It, and what it has started: the process that judges."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii")
+        return [self.pid, *map(int, children.split())]
 
     def settled_cpu_s(self) -> float:
         """The same, once it has done what it puts off until after the answers."""
@@ -58,11 +65,13 @@ class Between:
         return last
 
     def memory_mb(self) -> float:
-        """What it holds in memory now; 0 where the system does not tell."""
+        """What it holds in memory now, with its share of what others hold too; 0 as above."""
+        kilobytes = 0
         with contextlib.suppress(OSError):
-            pages = Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]
-            return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-        return 0.0
+            for pid in self._pids():
+                held = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+                kilobytes += sum(map(int, re.findall(r"^Pss: +(\d+)", held, re.MULTILINE)))
+        return kilobytes / 1024
 
     def count(self, metric: str) -> float:
         """A counter of shadow's, over all its labels."""

@@ -55,12 +55,11 @@ def measured(sizes: measure.Sizes, say: Callable[[str], None]) -> list[Figure]:
         return []
     seconds = at_rate_s(sizes)
     with upstream.running(*traffic.bodies()) as server:
-        found = [
-            *throughput(sizes.rounds, sizes.wrk_s, server),
-            *added(sizes.rounds, seconds, server),
-            *mirrors(sizes.rounds, seconds, server, say),
-            *memory(sizes.memory, server),
-        ]
+        found = throughput(sizes.rounds, sizes.wrk_s, server)
+        with measure.awake():
+            found += added(sizes.rounds, seconds, server)
+            found += mirrors(sizes.rounds, seconds, server, say)
+        found += memory(sizes.memory, server)
     why_not = replay.pair_missing()
     if why_not:
         say(f"proxy before the demo pair: left out: {why_not}")
