@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import resource
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -168,6 +170,28 @@ def test_a_broken_rust_is_not_felt(name: str, front: Front) -> None:
     else:
         assert new("shadow_exchanges_total", outcome="divergent") >= 300
     assert after.of("shadow_upstream_failures_total", side="baseline") == 0
+
+
+def test_a_killed_judge_is_not_felt_and_loses_nothing(front: Front) -> None:
+    proxy = front.proxy
+    before = proxy.metrics()
+    with instead(ANSWER_500)(front.rust), Load(proxy.port, ITEMS, rate=RATE) as load:
+        load.answers(2 * RATE)  # all of them differ: the process beside the loop judges them
+        (judge,) = children(proxy.command.pid)
+        os.kill(judge, signal.SIGKILL)
+        load.answers(2 * RATE)
+    assert not failures(load.all)
+    after = proxy.settled(before.of("shadow_exchanges_total") + len(load.all))
+    new = after.of("shadow_exchanges_total", outcome="divergent")
+    new -= before.of("shadow_exchanges_total", outcome="divergent")
+    assert new >= 3 * RATE
+    assert after.of("shadow_judge_failures_total") == 0
+    proxy.command.said("the process that judges has ended (-9); another takes its place")
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    return [int(each) for each in found.split()]
 
 
 def test_clients_that_never_end_their_request_are_let_go_and_hurt_nobody(front: Front) -> None:
