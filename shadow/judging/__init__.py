@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shadow.judging.aside import Aside, Ready, ready
+from shadow.judging.aside import LATE_S, Aside, Ready, ready
 from shadow.judging.frames import Pair, Verdict
 from shadow.judging.judging import Judging
 from shadow.judging.worker import Begun
 
-__all__ = ["Aside", "Begun", "Judging", "Pair", "Ready", "Verdict", "ready"]
+__all__ = ["LATE_S", "Aside", "Begun", "Judging", "Pair", "Ready", "Verdict", "ready"]

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from math import inf
 from multiprocessing.process import BaseProcess
 from typing import Any, Final, NamedTuple, Self, cast
 
@@ -30,12 +29,13 @@ from shadow.model import Divergence
 AHEAD: Final = 2
 """Frames that it is given at once: it has the next one when it is done with one."""
 LEARNED: Final = 100
-"""Lessons that wait for the next pairs."""
+"""Lessons that wait for the next pairs; so many are sent by themselves."""
 LATE_S: Final = 1.0
-"""A process that is up and has not answered for so long gets too little of a core."""
+"""That pairs may wait for it: it is being replaced, or gets nothing of its core."""
 STUCK_S: Final = 30.0
 """A process that answers nothing for so long is ended; a frame takes some milliseconds."""
 TRIES: Final = 2
+"""Processes that may die of one frame before it is let go."""
 PAUSE_S: Final = 1.0
 """Before another one is begun in the place of one that died."""
 BROKEN_S: Final = 30.0
@@ -43,7 +43,7 @@ BROKEN_S: Final = 30.0
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
-Done = Callable[[Sequence[Verdict]], None]
+Done = Callable[[Sequence[Verdict] | None], None]
 
 
 class Ready(NamedTuple):
@@ -84,15 +84,15 @@ def ready(begun: Begun) -> Iterator[Ready | None]:
 
 
 class _Frame:
-    __slots__ = ("count", "data", "done", "sent", "tries")
+    __slots__ = ("asked", "done", "pairs", "tries")
 
-    def __init__(self, data: bytes, count: int, done: Done) -> None:
-        self.data = data
-        self.count = count
+    def __init__(self, pairs: Sequence[Pair], done: Done, asked: float) -> None:
+        self.pairs = pairs
         self.done = done
-        self.sent = inf
+        self.asked = asked
         """When, on the loop's clock."""
         self.tries = 0
+        """Processes that have died of it, maybe."""
 
 
 class Aside:
@@ -140,37 +140,32 @@ class Aside:
         await self._reap()
 
     @property
-    def works(self) -> bool:
-        """Whether a process is there, or may begin."""
-        return asyncio.get_running_loop().time() >= self._broken_until
+    def helps(self) -> bool:
+        """Whether there is a process, or may be one, that does not keep its pairs waiting.
 
-    @property
-    def is_late(self) -> bool:
-        """Whether what it was asked waits for long: others have all of its core."""
-        if not self._frames:
+        One that is replaced, or that gets nothing of its core, does.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._broken_until:
             return False
-        return asyncio.get_running_loop().time() - self._frames[0].sent > LATE_S
+        return not self._frames or now - self._frames[0].asked <= LATE_S
 
     @property
     def has_room(self) -> bool:
         """Whether it takes another frame now."""
         return len(self._frames) < AHEAD and not self._closed
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process, where there is one."""
-        return self._process.pid if self._process is not None else None
-
     def ask(self, pairs: Sequence[Pair], done: Done) -> None:
-        """Have pairs judged; `done` gets as many verdicts. Where there is no process, one begins.
+        """Have pairs judged; where there is no process, one begins.
 
-        Raises UnicodeEncodeError for pairs that cannot be sent.
+        `done` gets as many verdicts, or None where nobody has looked at them. Raises
+        UnicodeEncodeError for pairs that cannot be sent.
         """
-        frame = _Frame(frames.framed(Asked(self._learned, pairs)), len(pairs), done)
+        data = frames.framed(Asked(self._learned, pairs))
         self._learned = []
-        self._frames.append(frame)
+        self._frames.append(_Frame(pairs, done, asyncio.get_running_loop().time()))
         if self._connection is not None:
-            self._send(frame)
+            self._connection.transport.write(data)
         elif not self._is_starting:
             self._is_starting = True
             self._spawn(self._start())
@@ -179,71 +174,73 @@ class Aside:
 
     def learned(self, endpoint: str, differences: tuple[Divergence, ...]) -> None:
         """Tell it, before the next pairs, what two baselines answered differently."""
-        if self._process is not None or self._is_starting:
-            self._learned.append(Learned(endpoint, differences))
-            if len(self._learned) >= LEARNED:
-                self.ask((), lambda _: None)
+        if self._process is None and not self._is_starting:
+            return
+        lesson = Learned(endpoint, differences)
+        try:
+            frames.framed(Asked([lesson], ()))
+        except UnicodeEncodeError:  # a name with half a surrogate pair in it
+            return
+        self._learned.append(lesson)
+        if len(self._learned) >= LEARNED:
+            self.ask((), lambda _: None)
 
     # The process.
 
     async def _start(self) -> None:
-        self._learned = []  # it knows all of that
-        ours, theirs = socket.socketpair()
-        starter = ThreadPoolExecutor(1)  # of its own, since it stays behind
         try:
-            process = _SPAWN.Process(target=work, args=(theirs, self._begun()), daemon=True)
-            await asyncio.get_running_loop().run_in_executor(starter, _start_behind, process)
-        except (OSError, ValueError) as error:  # no more processes; a state that is no UTF-8
-            ours.close()
+            await self._begin()
+        except Exception as error:  # noqa: BLE001 - no more processes, files or memory
             self._broken_until = asyncio.get_running_loop().time() + BROKEN_S
-            self._give_up(f"could not be started: {where(error)}")
+            self._tell(f"the process that judges could not be started: {where(error)}")
+            await self._reap()
+            left, self._frames = self._frames, deque()
+            for frame in left:
+                frame.done(None)
             return
         finally:
-            starter.shutdown(wait=False)
-            theirs.close()
-        self._process = process
-        await self._connect(ours)
-        self._is_starting = False
-        for frame in self._frames:
-            self._send(frame)
+            self._is_starting = False
         if self._closed and self._connection is not None:
             self._connection.transport.abort()
             await self._reap()
+
+    async def _begin(self) -> None:
+        begun, self._learned = self._begun(), []  # it knows all of that
+        ours, theirs = socket.socketpair()
+        starter = ThreadPoolExecutor(1)  # of its own, since it stays behind
+        try:
+            process = _SPAWN.Process(target=work, args=(theirs, begun), daemon=True)
+            await asyncio.get_running_loop().run_in_executor(starter, _start_behind, process)
+            self._process = process
+            await self._connect(ours)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            starter.shutdown(wait=False)
+            theirs.close()
+        assert self._connection is not None
+        for frame in self._frames:  # what they told of the noise is known, too
+            self._connection.transport.write(frames.framed(Asked((), frame.pairs)))
 
     async def _connect(self, ours: socket.socket) -> None:
         _, self._connection = await asyncio.get_running_loop().create_unix_connection(
             lambda: _Connection(self._said, self._lost), sock=ours
         )
 
-    def _send(self, frame: _Frame) -> None:
-        assert self._connection is not None
-        frame.sent = asyncio.get_running_loop().time()
-        self._connection.transport.write(frame.data)
-
-    def _give_up(self, why: str) -> None:
-        """There is none, and none is begun until it is asked again."""
-        self._is_starting = False
-        self._tell(f"the process that judges {why}")
-        while self._frames:
-            self._answer(self._frames.popleft(), ())
-
     def _said(self, data: bytes) -> None:
+        assert self._connection is not None
         try:
             verdicts = frames.verdicts.decode(data)
         except msgspec.MsgspecError:
-            verdicts = ()
-        if not self._frames or len(verdicts) != self._frames[0].count:
-            self._kill()  # it is not what it was
+            verdicts = None
+        if verdicts is None or not self._frames or len(verdicts) != len(self._frames[0].pairs):
+            self._connection.transport.abort()  # it is not what it was
             return
-        self._answer(self._frames.popleft(), verdicts)
-
-    def _answer(self, frame: _Frame, verdicts: Sequence[Verdict]) -> None:
-        frame.done(verdicts or [Verdict()] * frame.count)
+        self._frames.popleft().done(verdicts)
 
     def _lost(self) -> None:
         self._connection = None
-        for frame in self._frames:
-            frame.sent = inf
         if not self._closed:
             self._is_starting = True
             self._spawn(self._replace())
@@ -251,11 +248,13 @@ class Aside:
     async def _replace(self) -> None:
         """Begin another one, if there is something to judge; a frame that kills it is let go."""
         code = await self._reap()
-        self._tell(f"the process that judges has ended ({code}); another takes its place")
+        self._tell(f"the process that judges has ended ({code})")
         if self._frames:
-            self._frames[0].tries += 1
-            if self._frames[0].tries >= TRIES:
-                self._answer(self._frames.popleft(), ())
+            first = self._frames[0]
+            first.tries += 1
+            if first.tries >= TRIES:
+                self._frames.popleft()
+                first.done([Verdict()] * len(first.pairs))
         await asyncio.sleep(PAUSE_S)
         if self._frames and not self._closed:
             await self._start()
@@ -271,21 +270,16 @@ class Aside:
         await asyncio.to_thread(process.join)
         return process.exitcode
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-
     def _look_after(self) -> None:
         """End the process if it is stuck with what it is doing now."""
-        first = self._frames[0] if self._frames else None
         self._watch = None
-        if first is not None:
+        if self._frames:
             loop = asyncio.get_running_loop()
-            self._watch = loop.call_later(STUCK_S, self._is_it_stuck, first)
+            self._watch = loop.call_later(STUCK_S, self._end_if_stuck, self._frames[0])
 
-    def _is_it_stuck(self, first: _Frame) -> None:
+    def _end_if_stuck(self, first: _Frame) -> None:
         if self._frames and self._frames[0] is first and self._connection is not None:
-            self._kill()
+            self._connection.transport.abort()
         self._look_after()
 
 
@@ -312,7 +306,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         held = self._data
         held += data
-        while len(held) >= LENGTH:
+        while len(held) >= LENGTH and not self.transport.is_closing():
             end = LENGTH + int.from_bytes(held[:LENGTH], "big")
             if len(held) < end:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -22,7 +23,7 @@ from shadow.masking import Hidden, Masker
 
 NICENESS: Final = 10
 """Where a process cannot be told to run only where nobody else wants to."""
-A_PAIR_S: Final = 0.1
+PAIR_LIMIT_S: Final = 0.1
 """Seconds that a pair may take here: nobody waits, and whoever goes first may interrupt it."""
 _YIELDS: Final = hasattr(os, "sched_yield")
 
@@ -31,10 +32,10 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """What the process is started with. Can be pickled."""
 
     policy: Policy
-    noise: bytes | None
+    noise: bytes
     """The profile's state."""
     key: bytes
-    """What is masked is masked under."""
+    """Of the masks: both processes must mask alike."""
     withhold: bool
     hidden: Hidden
 
@@ -47,10 +48,11 @@ def work(connection: socket.socket, begun: Begun, other: socket.socket | None = 
     if other is not None:
         other.close()
     serve_the_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the other process is told too, and drains
     stay_behind()
-    noise = None if begun.noise is None else NoiseProfile.from_json(begun.noise)
+    noise = NoiseProfile.from_json(begun.noise)
     worker = Worker(
-        Judging(begun.policy, noise, here_s=A_PAIR_S),
+        Judging(begun.policy, noise, here_s=PAIR_LIMIT_S),
         Masker(begun.key, withhold=begun.withhold, hidden=begun.hidden),
     )
     gc.freeze()  # what is shared with the other process stays so
@@ -76,8 +78,9 @@ def _read(stream: BinaryIO) -> bytes | None:
     length = stream.read(LENGTH)
     if len(length) < LENGTH:
         return None
-    data = stream.read(int.from_bytes(length, "big"))
-    return data if len(data) == int.from_bytes(length, "big") else None
+    size = int.from_bytes(length, "big")
+    data = stream.read(size)
+    return data if len(data) == size else None
 
 
 class Worker:

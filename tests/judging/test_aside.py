@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +18,7 @@ from shadow.compare.noise import NoiseProfile
 from shadow.judge import Policy, judge
 from shadow.judging import Aside, Begun, Pair, Ready, Verdict, ready
 from shadow.judging import aside as module
-from shadow.judging.frames import Asked, verdicts
+from shadow.judging.frames import Asked, framed, verdicts
 from shadow.judging.judging import Judging
 from shadow.judging.worker import Worker
 from shadow.masking import NOTHING_MORE, Masker
@@ -62,8 +63,8 @@ class Trial:
             lambda: begun(self.noise), spawn=group.create_task, tell=self.told.append, ready=given
         )
 
-    def ask(self, *pairs: Pair) -> asyncio.Future[Sequence[Verdict]]:
-        answered: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
+    def ask(self, *pairs: Pair) -> asyncio.Future[Any]:
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.aside.ask(pairs, answered.set_result)
         return answered
 
@@ -74,9 +75,12 @@ class Trial:
         """What the `Aside` says of itself now, which may be another thing later."""
         return bool(getattr(self.aside, state))
 
+    def _pid(self) -> int | None:
+        return self.aside._process.pid if self.aside._process is not None else None
+
     async def process(self, *, but: int | None = None) -> int:
         """The id of the process, once there is one, another than `but`."""
-        while (pid := self.aside.pid) is None or pid == but:  # noqa: ASYNC110  nothing tells of it
+        while (pid := self._pid()) is None or pid == but:  # noqa: ASYNC110  nothing tells of it
             await asyncio.sleep(0.01)
         return pid
 
@@ -185,6 +189,23 @@ def test_lessons_that_no_pair_follows_do_not_pile_up() -> None:
     run(story)
 
 
+def test_a_lesson_that_cannot_be_packed_is_no_hindrance() -> None:
+    def odd(key: str) -> Answer:
+        return answer(f'{{"{key}":"6ba7b810-9dad-11d1-80b4-000000000001"}}')
+
+    async def story(given: Ready | None) -> None:
+        async with trying(given) as trial:
+            judging = Judging(Policy(), trial.noise)
+            learned = await judging.learn(ENDPOINT, odd("a"), odd(r"\ud800"))
+            assert learned is not None
+            trial.aside.learned(ENDPOINT, learned)
+            (judgement,) = await trial.judged(pair(CANDIDATES[1]))
+            assert judgement is not None
+            assert judgement.outcome == Outcome.DIVERGENT
+
+    run(story)
+
+
 def test_a_pair_that_is_dear_or_cannot_be_packed_has_no_verdict_there() -> None:
     async def story(given: Ready | None) -> None:
         async with trying(given) as trial:
@@ -211,7 +232,7 @@ def test_a_process_that_is_killed_is_replaced_and_asked_again() -> None:
                 outcomes.append(verdict.judgement.outcome)
             assert outcomes == [Outcome.DIVERGENT, Outcome.MATCH]
             assert await trial.process() != old
-            assert trial.told == ["the process that judges has ended (-9); another takes its place"]
+            assert trial.told == ["the process that judges has ended (-9)"]
 
     run(story)
 
@@ -246,31 +267,63 @@ def test_a_process_that_is_stuck_is_ended_and_replaced(monkeypatch: pytest.Monke
         async with trying(given) as trial:
             os.kill(await trial.process(), signal.SIGSTOP)
             answered = trial.ask(pair(CANDIDATES[1]))
-            while not trial.is_("is_late"):  # noqa: ASYNC110  time alone makes it so
+            while trial.is_("helps"):  # noqa: ASYNC110  time alone makes it so
                 await asyncio.sleep(0.01)
             monkeypatch.setattr(module, "STUCK_S", PATIENCE_S)
             (verdict,) = await answered
             assert verdict.judgement is not None
-            assert not trial.is_("is_late")
+            assert trial.is_("helps")
             assert len(trial.told) == 1
 
     run(story)
 
 
-def test_where_none_can_be_started_pairs_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "broken", [(module._SPAWN, "Process"), (Aside, "_connect"), (socket, "socketpair")]
+)
+def test_where_none_can_be_started_pairs_are_given_back(
+    broken: tuple[object, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(module._SPAWN, "Process", refused)
+    monkeypatch.setattr(*broken, refused)
 
     async def story(given: Ready | None) -> None:
         async with trying(given) as trial:
-            assert trial.is_("works")
-            assert await trial.ask(pair(CANDIDATES[1])) == [Verdict()]
-            assert not trial.is_("works")
+            assert trial.is_("helps")
+            assert await trial.ask(pair(CANDIDATES[1])) is None
+            assert not trial.is_("helps")
             assert trial.told[0].startswith("the process that judges could not be started: ")
 
     run(story, forked=False)
+
+
+def test_what_follows_nonsense_is_not_taken_for_an_answer() -> None:
+    async def story(given: Ready | None) -> None:
+        async with trying(given) as trial:
+            os.kill(await trial.process(), signal.SIGSTOP)
+            answered = [trial.ask(pair(CANDIDATES[at])) for at in (1, 0)]
+            assert trial.aside._connection is not None
+            wrong = framed([Verdict(Judgement(outcome=Outcome.SKIPPED))])
+            trial.aside._connection.data_received(framed([]) + wrong)
+            for each, outcome in zip(answered, (Outcome.DIVERGENT, Outcome.MATCH), strict=True):
+                (verdict,) = await each
+                assert verdict.judgement.outcome == outcome
+
+    run(story)
+
+
+def test_it_is_the_other_process_that_is_told_to_end() -> None:
+    async def story(given: Ready | None) -> None:
+        async with trying(given) as trial:
+            await trial.judged(pair(CANDIDATES[1]))
+            for each in (signal.SIGTERM, signal.SIGINT):
+                os.kill(await trial.process(), each)
+            assert await trial.judged(pair(CANDIDATES[0])) == [Judgement(outcome=Outcome.MATCH)]
+            assert trial.told == []
+
+    run(story)
 
 
 def test_nonsense_from_the_process_ends_it() -> None:

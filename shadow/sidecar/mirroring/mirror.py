@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from shadow.errors import ShadowError, where
-from shadow.judging import Aside, Judging, Pair, Verdict
+from shadow.judging import LATE_S, Aside, Judging, Pair, Verdict
 from shadow.metrics import Counters
 from shadow.metrics.counters import ShedReason
 from shadow.model import (
@@ -50,8 +50,8 @@ are equal take less in a whole batch, those that differ are dear."""
 HERE_SHARE: Final = 0.05
 """Of the loop's time that judging may take; clients wait for the loop meanwhile."""
 HERE_BURST_S: Final = 0.02
-"""Seconds that it may take beyond, at once: some fifty pairs that differ."""
-A_PAIR_S: Final = 0.0002
+"""Seconds that it may take beyond, at once: a hundred pairs that differ."""
+PAIR_COST_S: Final = 0.0002
 """What a pair that is judged elsewhere would have taken here, about."""
 FRAME: Final = 16
 """Pairs that go to the process beside the loop at once."""
@@ -185,13 +185,17 @@ class Mirror:
         self._pumping = self._going_on = False
         pace = partial(Pace, options.connect_rate, options.in_flight)
         self._connects: dict[SideName, Pace] = {"baseline": pace(), "candidate": pace()}
-        self._unconnected: deque[tuple[Copy, SideName, bool]] = deque()
+        self._unconnected: dict[SideName, deque[tuple[Copy, bool]]] = {
+            "baseline": deque(),
+            "candidate": deque(),
+        }
         """What waits for its turn to open a connection; whether it needs one in any case."""
         self._landed = Batches(self._judge, clients)
         """Those that both sides have answered."""
         self._judging_here = Share(HERE_SHARE, HERE_BURST_S)
         self._to_judge: deque[Copy] = deque()
         """Those that wait for the process beside the loop."""
+        self._look_again: asyncio.TimerHandle | None = None
         self._returned = Batches(self._take_back, clients)
         """Those that it has judged."""
         self._concluded = asyncio.Event()
@@ -317,22 +321,23 @@ class Mirror:
         Where a service drops each of them, or nobody listens, that is most of what a copy costs:
         clients wait for the event loop meanwhile.
         """
-        if not self._unconnected and self._connects[side].take(perf_counter()):
+        waiting = self._unconnected[side]
+        if not waiting and self._connects[side].take(perf_counter()):
             self._spawn(self._send(copy, side, fresh=fresh))
             return
-        self._unconnected.append((copy, side, fresh))
-        if len(self._unconnected) == 1:
+        waiting.append((copy, fresh))
+        if len(waiting) == 1:
             self._connect_later(side)
 
     def _connect_later(self, side: SideName) -> None:
         wait_s = self._connects[side].wait_s(perf_counter())
-        asyncio.get_running_loop().call_later(wait_s, self._connect_now)
+        asyncio.get_running_loop().call_later(wait_s, self._connect_now, side)
 
-    def _connect_now(self) -> None:
+    def _connect_now(self, side: SideName) -> None:
         """Send copies that wait for a connection, in turn, as far as that is due."""
-        waiting, now = self._unconnected, perf_counter()
+        waiting, now = self._unconnected[side], perf_counter()
         while waiting:
-            copy, side, fresh = waiting[0]
+            copy, fresh = waiting[0]
             if copy in self._open and (fresh or not self._start(copy, side)):
                 if not self._connects[side].take(now):
                     self._connect_later(side)
@@ -399,23 +404,20 @@ class Mirror:
     def _judge(self, copies: list[Copy]) -> int:
         """Judge here what is cheap, elsewhere what is not; as many as there is time for."""
         began = perf_counter()
-        aside = self._judging_here.is_too_much(began) and self._helps()
+        aside = self._judging_here.is_too_much(began) and self._aside.helps
         judged: list[_Judged] = []
-        seen_to = here = 0
+        seen_to = elsewhere = 0
         for copy in copies:
             seen_to += 1
             if aside and copy.seen["baseline"] != copy.seen["candidate"]:
                 self._to_judge.append(copy)
-                continue
-            here += 1
-            found = self._judged_here(copy)
-            if found is not None:
+                elsewhere += 1
+            elif (found := self._judged_here(copy)) is not None:
                 judged.append(found)
             if perf_counter() > began + SLICE_S:
                 break
         now = perf_counter()
-        elsewhere = (seen_to - here) * A_PAIR_S
-        self._judging_here.spend(now - began + elsewhere, now)
+        self._judging_here.spend(now - began + elsewhere * PAIR_COST_S, now)
         self._keep_all(judged)
         self._judge_aside()
         return seen_to
@@ -444,35 +446,41 @@ class Mirror:
             return copy, _BUSY, None
         return copy, judgement, self._keeping.withheld(judgement)
 
-    def _helps(self) -> bool:
-        """Whether the process beside the loop can judge; else what waits for it is taken back."""
-        if self._aside.works and not self._aside.is_late:
-            return True
-        while self._to_judge:
-            self._landed.add(self._to_judge.popleft())
-        return False
-
     def _judge_aside(self) -> None:
         """Hand pairs to the process beside the loop, as many as it takes."""
-        waiting = self._to_judge
-        while waiting and self._aside.has_room:
+        if not self._aside.helps:
+            while self._to_judge:
+                self._landed.add(self._to_judge.popleft())
+        while self._to_judge and self._aside.has_room:
             copies: list[Copy] = []
             size = 0
-            while waiting and len(copies) < FRAME and size < FRAME_BYTES:
-                copies.append(waiting.popleft())
+            while self._to_judge and len(copies) < FRAME and size < FRAME_BYTES:
+                copies.append(self._to_judge.popleft())
                 size += copies[-1].size
-            try:
-                pairs = [
-                    Pair.of(
-                        each.exchange, each.endpoint, each.seen["baseline"], each.seen["candidate"]
-                    )
-                    for each in copies
-                ]
-                self._aside.ask(pairs, partial(self._judged_aside, copies))
-            except UnicodeEncodeError:  # half a surrogate pair somewhere
-                self._judged_aside(copies, [Verdict()] * len(copies))
+            self._ask_aside(copies)
+        if self._to_judge and self._look_again is None:
+            loop = asyncio.get_running_loop()
+            self._look_again = loop.call_later(LATE_S, self._see_whether_it_helps)
 
-    def _judged_aside(self, copies: Sequence[Copy], verdicts: Sequence[Verdict]) -> None:
+    def _see_whether_it_helps(self) -> None:
+        self._look_again = None
+        self._judge_aside()
+
+    def _ask_aside(self, copies: Sequence[Copy]) -> None:
+        try:
+            pairs = [
+                Pair.of(each.exchange, each.endpoint, each.seen["baseline"], each.seen["candidate"])
+                for each in copies
+            ]
+            self._aside.ask(pairs, partial(self._judged_aside, copies))
+        except Exception:  # noqa: BLE001 - they cannot be packed: the pool gets them otherwise
+            self._judged_aside(copies, [Verdict()] * len(copies))
+
+    def _judged_aside(self, copies: Sequence[Copy], verdicts: Sequence[Verdict] | None) -> None:
+        if verdicts is None:
+            for copy in copies:
+                self._landed.add(copy)
+            return
         for each in zip(copies, verdicts, strict=True):
             self._returned.add(each)
         self._judge_aside()

@@ -506,13 +506,13 @@ def test_a_bug_behind_a_verdict_counts_nothing_twice(monkeypatch: pytest.MonkeyP
 class Beside:
     """Stands for the process: what it was asked, and what the test has it say."""
 
-    works, is_late, has_room = True, False, True
+    helps, has_room = True, True
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Sequence[Pair], Callable[[Sequence[Verdict]], None]]] = []
+        self.asked: list[tuple[Sequence[Pair], Callable[[Sequence[Verdict] | None], None]]] = []
         self.refuses = False
 
-    def ask(self, pairs: Sequence[Pair], done: Callable[[Sequence[Verdict]], None]) -> None:
+    def ask(self, pairs: Sequence[Pair], done: Callable[[Sequence[Verdict] | None], None]) -> None:
         if self.refuses:
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
         self.asked.append((pairs, done))
@@ -605,17 +605,36 @@ def test_a_bug_beside_the_loop_is_counted_and_told() -> None:
     run(story)
 
 
-@pytest.mark.parametrize("state", ["works", "is_late"])
-def test_a_process_that_does_not_get_on_is_helped(state: str) -> None:
+def test_a_process_that_does_not_get_on_is_helped() -> None:
+    async def story() -> None:
+        async with beside() as (trial, process):
+            trial.offer(1, said=answer('{"a":1}'))
+            process.has_room = False
+            trial.offer(3, said=answer('{"a":1}'))
+            assert trial.kept.outcomes == []
+            process.helps = False
+            trial.offer(1, said=answer('{"a":1}'))
+            assert trial.kept.outcomes == ["divergent"] * 4
+            process.asked.pop()[1](None)  # nobody has looked at it
+            assert trial.kept.outcomes == ["divergent"] * 5
+            assert process.asked == []
+            assert trial.is_empty()
+
+    run(story)
+
+
+def test_what_waits_for_a_process_is_taken_back_though_nothing_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LATE_S", 0.01)
+
     async def story() -> None:
         async with beside() as (trial, process):
             process.has_room = False
             trial.offer(3, said=answer('{"a":1}'))
-            assert trial.kept.outcomes == []
-            setattr(process, state, state == "is_late")
-            trial.offer(1, said=answer('{"a":1}'))
-            assert trial.kept.outcomes == ["divergent"] * 4
-            assert process.asked == []
+            process.helps = False
+            await trial.ended()
+            assert trial.kept.outcomes == ["divergent"] * 3
             assert trial.is_empty()
 
     run(story)
@@ -651,7 +670,7 @@ def test_new_connections_have_a_pace_and_what_waits_takes_an_idle_one() -> None:
             await asyncio.sleep(0)
             assert (len(trial.rust.sent), trial.mirror.depth) == (2, 1)
             trial.rust.busy, trial.rust.now = False, answer()
-            trial.mirror._connect_now()
+            trial.mirror._connect_now("candidate")
             assert trial.kept.outcomes == ["divergent"] * 2 + ["match"] * 3
             assert trial.is_empty()
 
@@ -673,6 +692,21 @@ def test_what_waits_for_a_connection_is_sent_when_it_may_be_opened() -> None:
     run(story)
 
 
+def test_a_service_that_drops_connections_does_not_hold_up_the_other() -> None:
+    async def story() -> None:
+        async with trying(MirrorOptions(connect_rate=1, in_flight=4)) as trial:
+            trial.rust.busy, trial.rust.now = True, NoAnswer(kind="reset")
+            trial.offer(4)
+            await asyncio.sleep(0)
+            trial.offer(1)  # waits for a connection to Rust
+            trial.go.busy, trial.go.now = True, answer()
+            trial.mirror.offer(trial.copy(answer()), ("baseline",))
+            await asyncio.sleep(0)
+            assert len(trial.go.sent) == 1
+
+    run(story)
+
+
 def test_what_is_given_up_while_it_waits_for_a_connection_is_not_sent() -> None:
     async def story() -> None:
         async with trying(MirrorOptions(connect_rate=1, in_flight=1)) as trial:
@@ -682,7 +716,7 @@ def test_what_is_given_up_while_it_waits_for_a_connection_is_not_sent() -> None:
             trial.rust.say(None)  # lost on a connection that was idle: it needs a new one
             await asyncio.sleep(0)
             trial.mirror.stop()
-            trial.mirror._connect_now()
+            trial.mirror._connect_now("candidate")
             await asyncio.sleep(0)
             assert len(trial.rust.sent) == 1
             assert trial.kept.outcomes == ["skipped stopped"]
