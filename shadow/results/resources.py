@@ -213,10 +213,13 @@ def busy_share(times: Sequence[tuple[float, float]]) -> float | None:
     """Return the share of a machine's CPU time in use, the median over the readings.
 
     A reading is the CPU time in use and in all. Above `BUSY` the services wait for each other,
-    for the generator and for whatever else runs there: no time of them is their own.
+    for the generator and for whatever else runs there: no time of them is their own. Sums of
+    ticks are not exact: of a machine that is idle the difference may be just below nothing.
     """
     shares = [
-        (two[0] - one[0]) / (two[1] - one[1]) for one, two in pairwise(times) if two[1] > one[1]
+        max(0.0, (two[0] - one[0]) / (two[1] - one[1]))
+        for one, two in pairwise(times)
+        if two[1] > one[1]
     ]
     return median(shares) if shares else None
 

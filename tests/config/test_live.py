@@ -34,6 +34,7 @@ SIDECAR: dict[str, Any] = {
     "noise_profile": None,
     "queue": 1024,
     "queue_bytes": "64MiB",
+    "connect_rate": 100,
     "rust_version": None,
     "sample": 1.0,
     "secondary": None,
@@ -90,6 +91,7 @@ def test_what_the_flags_say() -> None:
         timeout="1500ms",
         queue=7,
         queue_bytes="1MiB",
+        connect_rate=50,
         concurrency=3,
         window="90s",
         drain="5s",
@@ -114,6 +116,7 @@ def test_what_the_flags_say() -> None:
     assert found.secondary.keep_host
     assert (found.limits.timeout_s, found.limits.connections) == (1.5, 3)
     assert (found.mirror.queue, found.mirror.queue_bytes, found.mirror.in_flight) == (7, 1 << 20, 3)
+    assert found.mirror.connect_rate == 50
     assert (found.room.window_s, found.drain_s, found.sample) == (90, 5, 0.5)
     assert found.session == SessionKey(where="header", name="x-user")
     assert (found.version, found.flags, found.events) == ("1.4.2", "flags.json", "-")

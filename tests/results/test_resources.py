@@ -219,4 +219,5 @@ def test_nothing_has_no_interval() -> None:
 def test_how_busy_a_machine_was() -> None:
     assert busy_share([(0, 0), (9, 10), (9, 10), (19, 20), (20, 30)]) == pytest.approx(0.9)
     assert busy_share([(1, 2)]) is None
+    assert busy_share([(7.3 + 1e-12, 10), (7.3, 11)]) == 0
     assert 0.5 < BUSY < 1
