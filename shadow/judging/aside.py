@@ -1,7 +1,7 @@
 """A process beside the event loop that judges pairs, so that clients need not wait for it.
 
-It is there from the beginning, or begins with the first pairs. One that dies is replaced, and
-asked again what it has not answered; of what kills it twice it is said that nothing is known.
+It is there from the beginning, or begins with the first pairs. What it does not answer in time is
+given back: it may have died, or get nothing of a core that others are busy on.
 """
 
 from __future__ import annotations
@@ -31,11 +31,9 @@ AHEAD: Final = 2
 LEARNED: Final = 100
 """Lessons that wait for the next pairs; so many are sent by themselves."""
 LATE_S: Final = 1.0
-"""That pairs may wait for it: it is being replaced, or gets nothing of its core."""
-STUCK_S: Final = 30.0
-"""A process that answers nothing for so long is ended; a frame takes some milliseconds."""
-TRIES: Final = 2
-"""Processes that may die of one frame before it is let go."""
+"""After which it is given back what has no answer: a frame takes some milliseconds."""
+STUCK_S: Final = 300.0
+"""A process that answers nothing for so long is ended."""
 PAUSE_S: Final = 1.0
 """Before another one is begun in the place of one that died."""
 BROKEN_S: Final = 30.0
@@ -83,16 +81,24 @@ def ready(begun: Begun) -> Iterator[Ready | None]:
         process.join()
 
 
-class _Frame:
-    __slots__ = ("asked", "done", "pairs", "tries")
+def _ignore(_: Sequence[Verdict] | None) -> None:
+    pass
 
-    def __init__(self, pairs: Sequence[Pair], done: Done, asked: float) -> None:
-        self.pairs = pairs
+
+class _Frame:
+    __slots__ = ("asked", "count", "data", "done")
+
+    def __init__(self, data: bytes, count: int, done: Done, asked: float) -> None:
+        self.data = data
+        self.count = count
         self.done = done
         self.asked = asked
         """When, on the loop's clock."""
-        self.tries = 0
-        """Processes that have died of it, maybe."""
+
+    def give_back(self, verdicts: Sequence[Verdict] | None) -> None:
+        """Say that there is no answer; one that still comes is nobody's."""
+        done, self.done = self.done, _ignore
+        done(verdicts)
 
 
 class Aside:
@@ -137,7 +143,7 @@ class Aside:
             self._watch.cancel()
         if self._connection is not None:
             self._connection.transport.abort()
-        await self._reap()
+        await self._reap(self._process)
 
     @property
     def helps(self) -> bool:
@@ -158,19 +164,20 @@ class Aside:
     def ask(self, pairs: Sequence[Pair], done: Done) -> None:
         """Have pairs judged; where there is no process, one begins.
 
-        `done` gets as many verdicts, or None where nobody has looked at them. Raises
+        `done` gets as many verdicts, once, or None where there is none in time. Raises
         UnicodeEncodeError for pairs that cannot be sent.
         """
         data = frames.framed(Asked(self._learned, pairs))
         self._learned = []
-        self._frames.append(_Frame(pairs, done, asyncio.get_running_loop().time()))
+        loop = asyncio.get_running_loop()
+        self._frames.append(_Frame(data, len(pairs), done, loop.time()))
         if self._connection is not None:
             self._connection.transport.write(data)
         elif not self._is_starting:
             self._is_starting = True
             self._spawn(self._start())
         if self._watch is None:
-            self._look_after()
+            self._watch = loop.call_later(LATE_S, self._look_after)
 
     def learned(self, endpoint: str, differences: tuple[Divergence, ...]) -> None:
         """Tell it, before the next pairs, what two baselines answered differently."""
@@ -193,19 +200,16 @@ class Aside:
         except Exception as error:  # noqa: BLE001 - no more processes, files or memory
             self._broken_until = asyncio.get_running_loop().time() + BROKEN_S
             self._tell(f"the process that judges could not be started: {where(error)}")
-            await self._reap()
-            left, self._frames = self._frames, deque()
-            for frame in left:
-                frame.done(None)
-            return
+            await self._reap(self._process)
+            self._let_go()
         finally:
             self._is_starting = False
         if self._closed and self._connection is not None:
             self._connection.transport.abort()
-            await self._reap()
+            await self._reap(self._process)
 
     async def _begin(self) -> None:
-        begun, self._learned = self._begun(), []  # it knows all of that
+        begun, self._learned = self._begun(), []  # it knows of all that
         ours, theirs = socket.socketpair()
         starter = ThreadPoolExecutor(1)  # of its own, since it stays behind
         try:
@@ -220,8 +224,8 @@ class Aside:
             starter.shutdown(wait=False)
             theirs.close()
         assert self._connection is not None
-        for frame in self._frames:  # what they told of the noise is known, too
-            self._connection.transport.write(frames.framed(Asked((), frame.pairs)))
+        for frame in self._frames:
+            self._connection.transport.write(frame.data)
 
     async def _connect(self, ours: socket.socket) -> None:
         _, self._connection = await asyncio.get_running_loop().create_unix_connection(
@@ -234,36 +238,35 @@ class Aside:
             verdicts = frames.verdicts.decode(data)
         except msgspec.MsgspecError:
             verdicts = None
-        if verdicts is None or not self._frames or len(verdicts) != len(self._frames[0].pairs):
+        if verdicts is None or not self._frames or len(verdicts) != self._frames[0].count:
             self._connection.transport.abort()  # it is not what it was
             return
         self._frames.popleft().done(verdicts)
 
     def _lost(self) -> None:
-        self._connection = None
-        if not self._closed:
-            self._is_starting = True
-            self._spawn(self._replace())
-
-    async def _replace(self) -> None:
-        """Begin another one, if there is something to judge; a frame that kills it is let go."""
-        code = await self._reap()
-        self._tell(f"the process that judges has ended ({code})")
+        """Give back what it had, and have another one begun by what comes next."""
+        process = self._process
+        self._process = self._connection = None
+        if self._closed:
+            return
+        self._broken_until = asyncio.get_running_loop().time() + PAUSE_S
+        self._spawn(self._bury(process))
         if self._frames:
-            first = self._frames[0]
-            first.tries += 1
-            if first.tries >= TRIES:
-                self._frames.popleft()
-                first.done([Verdict()] * len(first.pairs))
-        await asyncio.sleep(PAUSE_S)
-        if self._frames and not self._closed:
-            await self._start()
-        else:
-            self._is_starting = False
+            first = self._frames.popleft()
+            first.give_back([Verdict()] * first.count)  # it may be what has killed it
+        self._let_go()
 
-    async def _reap(self) -> int | None:
-        """End the process, whatever it does; return its exit code."""
-        process, self._process = self._process, None
+    def _let_go(self) -> None:
+        left, self._frames = self._frames, deque()
+        for frame in left:
+            frame.give_back(None)
+
+    async def _bury(self, process: BaseProcess | None) -> None:
+        code = await self._reap(process)
+        self._tell(f"the process that judges has ended ({code})")
+
+    async def _reap(self, process: BaseProcess | None) -> int | None:
+        """End a process, whatever it does; return its exit code."""
         if process is None:
             return None
         process.kill()
@@ -271,16 +274,18 @@ class Aside:
         return process.exitcode
 
     def _look_after(self) -> None:
-        """End the process if it is stuck with what it is doing now."""
+        """Give back what waits for long, and end a process that is stuck."""
         self._watch = None
-        if self._frames:
-            loop = asyncio.get_running_loop()
-            self._watch = loop.call_later(STUCK_S, self._end_if_stuck, self._frames[0])
-
-    def _end_if_stuck(self, first: _Frame) -> None:
-        if self._frames and self._frames[0] is first and self._connection is not None:
+        if not self._frames:
+            return
+        loop = asyncio.get_running_loop()
+        waited_s = loop.time() - self._frames[0].asked
+        if waited_s > STUCK_S and self._connection is not None:
             self._connection.transport.abort()
-        self._look_after()
+        elif waited_s > LATE_S:
+            for frame in list(self._frames):
+                frame.give_back(None)
+        self._watch = loop.call_later(LATE_S, self._look_after)
 
 
 def _start_behind(process: BaseProcess) -> None:

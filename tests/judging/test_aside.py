@@ -41,6 +41,12 @@ EXCHANGE = Exchange(id="x", request=Request(method="GET", target="/v1/items"))
 PATIENCE_S = 60.0
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time."""
+    monkeypatch.setattr(module, "LATE_S", PATIENCE_S)
+
+
 def answer(body: str, status: int = 200) -> Answer:
     headers = (("Content-Type", "application/json"),)
     return Answer(response=Response(status=status, headers=headers, body=body.encode()))
@@ -218,62 +224,54 @@ def test_a_pair_that_is_dear_or_cannot_be_packed_has_no_verdict_there() -> None:
     run(story)
 
 
-def test_a_process_that_is_killed_is_replaced_and_asked_again() -> None:
+def test_what_a_killed_process_had_is_given_back_and_another_one_begins() -> None:
     async def story(given: Ready | None) -> None:
         async with trying(given) as trial:
             old = await trial.process()
             os.kill(old, signal.SIGSTOP)
-            answered = trial.ask(pair(CANDIDATES[1])), trial.ask(pair(CANDIDATES[0]))
+            deadly, other = trial.ask(pair(CANDIDATES[1])), trial.ask(pair(CANDIDATES[0]))
             os.kill(old, signal.SIGKILL)
-            outcomes = []
-            for each in answered:
-                (verdict,) = await each
-                assert verdict.judgement is not None
-                outcomes.append(verdict.judgement.outcome)
-            assert outcomes == [Outcome.DIVERGENT, Outcome.MATCH]
+            assert await deadly == [Verdict()]  # it may be what has killed it
+            assert await other is None
+            assert not trial.is_("helps")
+            assert await trial.judged(pair(CANDIDATES[0])) == [Judgement(outcome=Outcome.MATCH)]
             assert await trial.process() != old
             assert trial.told == ["the process that judges has ended (-9)"]
 
     run(story)
 
 
-def test_a_pair_that_kills_two_is_given_back_and_the_next_one_is_judged() -> None:
+def test_what_waits_for_long_is_given_back_and_a_late_answer_is_nobody_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LATE_S", 0.05)
+
     async def story(given: Ready | None) -> None:
         async with trying(given) as trial:
-            deadly, other = trial.ask(pair(CANDIDATES[1])), trial.ask(pair(CANDIDATES[2]))
-            first = await trial.process()
-            os.kill(first, signal.SIGKILL)
-            second = await trial.process(but=first)
-            os.kill(second, signal.SIGKILL)
-            if not deadly.done():  # it was quicker than the signal
-                assert await deadly == [Verdict()]
-            (verdict,) = await other
-            assert verdict.judgement is not None
+            process = await trial.process()
+            os.kill(process, signal.SIGSTOP)
+            assert await trial.ask(pair(CANDIDATES[1])) is None
+            assert not trial.is_("helps")
+            os.kill(process, signal.SIGCONT)
+            monkeypatch.setattr(module, "LATE_S", PATIENCE_S)
+            assert await trial.judged(pair(CANDIDATES[0])) == [Judgement(outcome=Outcome.MATCH)]
+            assert trial.is_("helps")
+            assert trial.told == []
 
-    async def stopped(given: Ready | None) -> None:
-        assert given is not None
-        assert given.process.pid is not None
-        os.kill(given.process.pid, signal.SIGSTOP)
-        await story(given)
-
-    run(stopped)
+    run(story)
 
 
-def test_a_process_that_is_stuck_is_ended_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STUCK_S", 0.2)
+def test_a_process_that_is_stuck_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STUCK_S", 0.1)
     monkeypatch.setattr(module, "LATE_S", 0.05)
 
     async def story(given: Ready | None) -> None:
         async with trying(given) as trial:
             os.kill(await trial.process(), signal.SIGSTOP)
-            answered = trial.ask(pair(CANDIDATES[1]))
-            while trial.is_("helps"):  # noqa: ASYNC110  time alone makes it so
+            assert await trial.ask(pair(CANDIDATES[1])) is None
+            while not trial.told:  # noqa: ASYNC110  nothing else tells of it
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(module, "STUCK_S", PATIENCE_S)
-            (verdict,) = await answered
-            assert verdict.judgement is not None
-            assert trial.is_("helps")
-            assert len(trial.told) == 1
+            assert trial.told == ["the process that judges has ended (-9)"]
 
     run(story)
 
@@ -303,13 +301,12 @@ def test_what_follows_nonsense_is_not_taken_for_an_answer() -> None:
     async def story(given: Ready | None) -> None:
         async with trying(given) as trial:
             os.kill(await trial.process(), signal.SIGSTOP)
-            answered = [trial.ask(pair(CANDIDATES[at])) for at in (1, 0)]
+            first, second = (trial.ask(pair(CANDIDATES[at])) for at in (1, 0))
             assert trial.aside._connection is not None
             wrong = framed([Verdict(Judgement(outcome=Outcome.SKIPPED))])
             trial.aside._connection.data_received(framed([]) + wrong)
-            for each, outcome in zip(answered, (Outcome.DIVERGENT, Outcome.MATCH), strict=True):
-                (verdict,) = await each
-                assert verdict.judgement.outcome == outcome
+            assert await first == [Verdict()]
+            assert await second is None
 
     run(story)
 
@@ -333,8 +330,8 @@ def test_nonsense_from_the_process_ends_it() -> None:
             os.kill(old, signal.SIGSTOP)
             answered = trial.ask(pair(CANDIDATES[1]))
             trial.aside._said(b"\xc1")
-            (verdict,) = await answered
-            assert verdict.judgement is not None
+            assert await answered == [Verdict()]
+            assert await trial.judged(pair(CANDIDATES[0])) == [Judgement(outcome=Outcome.MATCH)]
             assert await trial.process() != old
 
     run(story)
